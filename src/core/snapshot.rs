@@ -1,0 +1,236 @@
+//! The one immutable value that gateways steer by, its generation, and the delta between two of them.
+//!
+//! A snapshot is made by [`reconcile`](super::reconcile), published only when it differs from the one before, and never
+//! changed afterwards. The same inputs always give the same bytes: every collection in it is sorted.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{ContainerId, NodeId, ServiceId, TaskId};
+use super::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
+
+/// All routes and all endpoints, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Which one this is.
+    pub generation: Generation,
+    /// The routed services, by id.
+    pub clusters: BTreeMap<ServiceId, Arc<Cluster>>,
+    /// The routes, by what they match.
+    #[serde(with = "routes_as_list")]
+    pub routes: BTreeMap<RouteKey, Arc<[Claim]>>,
+}
+
+/// Orders the snapshots of one swarm: the greater is the newer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Generation {
+    /// When the reconciler that made it started, in milliseconds since the Unix epoch.
+    pub epoch: u64,
+    /// Counts that reconciler's snapshots, from 1; 0 is the empty snapshot before the first.
+    pub sequence: u64,
+}
+
+impl Generation {
+    /// The generation of the same reconciler's next snapshot.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self {
+            sequence: self.sequence + 1,
+            ..self
+        }
+    }
+}
+
+/// A routed service: the group of endpoints that share its policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// How its traffic is steered.
+    pub policy: RoutingPolicy,
+    /// So many of its probes fail at once that they are not believed: failing endpoints stay in rotation.
+    pub probes_disbelieved: bool,
+    /// Its endpoints, by task.
+    pub endpoints: BTreeMap<TaskId, Endpoint>,
+}
+
+impl Cluster {
+    /// The endpoints that may be given new requests.
+    pub fn in_rotation(&self) -> impl Iterator<Item = (&TaskId, &Endpoint)> {
+        self.endpoints
+            .iter()
+            .filter(|(_, endpoint)| self.is_in_rotation(endpoint))
+    }
+
+    /// Whether an endpoint of this cluster may be given new requests.
+    #[must_use]
+    pub fn is_in_rotation(&self, endpoint: &Endpoint) -> bool {
+        match endpoint.state {
+            EndpointState::Ready => true,
+            EndpointState::Failing => self.probes_disbelieved,
+            EndpointState::Starting | EndpointState::Draining => false,
+        }
+    }
+}
+
+/// A task that requests can be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The full id of its container; the value of the sticky cookie.
+    pub container: ContainerId,
+    /// The node that it runs on.
+    pub node: NodeId,
+    /// Its address on the network that was chosen; the port is the claim's.
+    pub address: IpAddr,
+    /// Whether it may be given requests.
+    pub state: EndpointState,
+}
+
+/// Whether an endpoint may be given requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointState {
+    /// It runs and has not passed its probes yet.
+    Starting,
+    /// It passes its probes.
+    Ready,
+    /// It passed its probes before and fails them now.
+    Failing,
+    /// It is about to stop: requests in flight end in peace, none is added.
+    Draining,
+}
+
+impl EndpointState {
+    /// Every state, for those who count.
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::Failing, Self::Draining];
+
+    /// The state's name in metrics and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Failing => "failing",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// What a route matches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RouteKey {
+    /// The host names.
+    pub host: HostPattern,
+    /// The paths.
+    pub path: PathPrefix,
+}
+
+/// One service's share in a route.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Claim {
+    /// The service, a key of [`Snapshot::clusters`].
+    pub service: ServiceId,
+    /// The container's port.
+    pub port: u16,
+    /// By which protocol clients reach it.
+    pub scheme: Scheme,
+}
+
+/// What changed between two snapshots: values replace, `None` removes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The generation that it applies to.
+    pub from: Generation,
+    /// The generation that it makes.
+    pub to: Generation,
+    /// Clusters that came, changed or went.
+    pub clusters: BTreeMap<ServiceId, Option<Arc<Cluster>>>,
+    /// Routes that came, changed or went.
+    #[serde(with = "routes_as_list")]
+    pub routes: BTreeMap<RouteKey, Option<Arc<[Claim]>>>,
+}
+
+impl Delta {
+    /// What leads from one snapshot to another.
+    #[must_use]
+    pub fn between(old: &Snapshot, new: &Snapshot) -> Self {
+        Self {
+            from: old.generation,
+            to: new.generation,
+            clusters: changes(&old.clusters, &new.clusters),
+            routes: changes(&old.routes, &new.routes),
+        }
+    }
+
+    /// Whether the two snapshots say the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clusters.is_empty() && self.routes.is_empty()
+    }
+
+    /// The snapshot that this leads to; none when it does not start from `old`.
+    #[must_use]
+    pub fn apply(&self, old: &Snapshot) -> Option<Snapshot> {
+        (self.from == old.generation).then(|| Snapshot {
+            generation: self.to,
+            clusters: replay(&old.clusters, &self.clusters),
+            routes: replay(&old.routes, &self.routes),
+        })
+    }
+}
+
+fn changes<K: Ord + Clone, V: PartialEq + Clone>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+) -> BTreeMap<K, Option<V>> {
+    let gone = old
+        .keys()
+        .filter(|key| !new.contains_key(key))
+        .map(|key| (key.clone(), None));
+    let came = new
+        .iter()
+        .filter(|(key, value)| old.get(key) != Some(value))
+        .map(|(key, value)| (key.clone(), Some(value.clone())));
+    gone.chain(came).collect()
+}
+
+fn replay<K: Ord + Clone, V: Clone>(
+    old: &BTreeMap<K, V>,
+    changes: &BTreeMap<K, Option<V>>,
+) -> BTreeMap<K, V> {
+    let mut new = old.clone();
+    for (key, value) in changes {
+        match value {
+            Some(value) => new.insert(key.clone(), value.clone()),
+            None => new.remove(key),
+        };
+    }
+    new
+}
+
+/// JSON has no maps with structured keys, so routes travel as a list of pairs.
+mod routes_as_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::RouteKey;
+
+    pub(super) fn serialize<S: Serializer, V: Serialize>(
+        routes: &BTreeMap<RouteKey, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(routes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<RouteKey, V>, D::Error> {
+        Ok(Vec::<(RouteKey, V)>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
+    }
+}

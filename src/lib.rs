@@ -1,0 +1,4 @@
+//! Hiveway (the architecture document is written here).
+
+pub mod core;
+pub mod journal;
