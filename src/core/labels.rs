@@ -1,1 +1,202 @@
-//! labels
+//! Labels: what services say to Hiveway, and all that they can say.
+//!
+//! This page is the reference of every label. [`parse`] turns the labels of one service into a [`ServiceSpec`] and a list
+//! of [`Diagnostic`]s; it never fails.
+//!
+//! ```yaml
+//! deploy:
+//!   labels:
+//!     hiveway.routing.port_80: "shop.example.com; shop.example.com/api"
+//!     hiveway.probe.url: "http://container:80/health"
+//! ```
+//!
+//! # Where labels stand
+//!
+//! Labels stand on the service, which is `deploy.labels` in a stack file. Those of the container (`labels` beside
+//! `deploy`) are read as well, with a notice.
+//!
+//! Every key below exists under two prefixes: `hiveway.` and, for compose files of Alibaba Cloud's Swarm clusters,
+//! `aliyun.`. Where a key is given more than once, the first in this order that can be read decides, and the others get a
+//! notice:
+//!
+//! 1. `hiveway.` on the service
+//! 2. `aliyun.` on the service
+//! 3. `hiveway.` on the container
+//! 4. `aliyun.` on the container
+//!
+//! # Routes: `routing.port_N`
+//!
+//! N is a port that the container listens on, from 1 to 65535, without leading zeros. It need not be published. A service
+//! may carry this label for several ports. The value is a list of items, separated by semicolons; blanks around an item
+//! and empty items do not count. An item is `[scheme://]host[/path]`.
+//!
+//! | scheme, in any case | what it means |
+//! |---|---|
+//! | none | plain HTTP, and HTTPS where there is a certificate for the host |
+//! | `http`, `ws` | plain HTTP only |
+//! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308) |
+//! | `grpc` | as without a scheme, but the task is spoken to in HTTP/2 |
+//!
+//! WebSockets work on every route, whatever its scheme. `tcp` is known but not served.
+//!
+//! | host | what it matches |
+//! |---|---|
+//! | `shop.example.com` | this name, in any case |
+//! | `restserver.local` | this name, for clients inside the cluster only, as with every name under `.local` |
+//! | `*.example.com` | all names under `example.com`, at any depth, but not that name itself |
+//! | `shop` | `shop.` and the value of `--domain-suffix`; an error where there is none |
+//!
+//! An internationalised name is written in its `xn--` form. The path is a prefix that ends at a segment's border: `/api`
+//! matches `/api` and `/api/x` but not `/apix`, and so does `/api/`. Without a path all paths match.
+//!
+//! An exact host wins over a wildcard and a longer wildcard over a shorter; then the longest path wins. Services that
+//! claim the same host and path share it by weight. Where one service claims it for several ports, the lowest serves it.
+//! On one port, `http://` and `https://` for the same host and path together mean both.
+//!
+//! # Steering: `routing.*`
+//!
+//! | key | values | default | meaning |
+//! |---|---|---|---|
+//! | `routing.session_sticky` | boolean | `true` | Clients stay with their container by the cookie `CONTAINERID`, as long as it is in rotation. |
+//! | `routing.balance` | see below | `round_robin` | Which endpoint a client without a valid cookie gets. |
+//! | `routing.weight` | 0 to 100 | `100` | The share of this service where several claim one host and path. At 0 it gets no requests. |
+//! | `routing.network` | name | the first that both sides share | The network on which tasks are reached. |
+//! | `routing.strip_prefix` | boolean | `false` | Whether the route's path is cut off before the request reaches the task. |
+//! | `routing.retries` | 0 to 5 | `2` | How many further endpoints are tried when a request can safely be sent again. |
+//! | `routing.connect_timeout_seconds` | seconds > 0 | `1` | Time to connect to a task. |
+//! | `routing.response_timeout_seconds` | seconds > 0 | `60` | Time to the first byte of the answer. |
+//! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes, on WebSockets as well. |
+//! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once; others get the next endpoint, or a 503. |
+//! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation before it gets a 503. |
+//!
+//! `routing.balance` is one of `round_robin` (each in turn), `least_request` (the less loaded of two), `peak_ewma` (the
+//! one that answers sooner, given its load), `random`, `hash:source` (by the client's address), `hash:header:NAME` and
+//! `hash:cookie:NAME` (by a header or cookie of the request).
+//!
+//! # Health: `probe.*`
+//!
+//! | key | values | default | meaning |
+//! |---|---|---|---|
+//! | `probe.url` | see below | TCP connect to the lowest routed port | What every task is asked. |
+//! | `probe.cmd` | shell command | none | A command in the container; status 0 passes. Not together with `probe.url`, which wins. |
+//! | `probe.initial_delay_seconds` | seconds | `0` | Time from the start of a task to its first probe. |
+//! | `probe.timeout_seconds` | seconds > 0 | `2` | A probe without an answer after this time has failed. |
+//! | `probe.interval_seconds` | seconds from 0.1 | `2` | Time between two probes of a task. |
+//! | `probe.rise` | 1 to 10 | `1` | So many passes in a row bring a task into rotation. |
+//! | `probe.fall` | 1 to 10 | `2` | So many failures in a row take it out. |
+//!
+//! `probe.url` is `http://container[:PORT][/path]` (a GET that is answered 2xx or 3xx passes; port 80 unless written; a
+//! query is allowed), `tcp://container:PORT` (a connection passes), or `none` (every running task is in rotation). The
+//! word `container` stands for the address of each task; no other host can be probed.
+//!
+//! # Replicas: `scale`
+//!
+//! | key | values | default | meaning |
+//! |---|---|---|---|
+//! | `scale` | 0 to 10000 | as deployed | The number of replicas that Hiveway keeps, also against `docker service scale`. Only on a replicated service. |
+//!
+//! # Values
+//!
+//! A boolean is `true` or `false` in any case. Numbers are plain digits; seconds may have a decimal point, and a day is the
+//! most. Blanks around a value do not count. YAML wants all of them in quotes.
+//!
+//! # What is not built yet
+//!
+//! Some of these are read and checked, but change nothing so far; each use says so in a warning. The list is
+//! `PENDING` in `labels/pending.rs`.
+//!
+//! # Mistakes
+//!
+//! A value that cannot be read is dropped with a diagnostic, and so is a single item of a list: everything else stands,
+//! of this service and all others. An unknown key under either prefix is an error that suggests the nearest known one.
+//! Keys that only the old product knew get a notice of what Swarm has in their place.
+//!
+//! # Design notes
+//!
+//! A label that cannot be read does not hide one of lower precedence. Otherwise a mistake in one label would undo
+//! another that is right, and no label may harm another.
+
+use std::sync::Arc;
+
+use self::key::Key;
+use self::pending::Feature;
+use self::report::{Fault, Report};
+use self::setting::Setting;
+use super::model::Service;
+use super::route::{Diagnostic, ServiceSpec};
+
+mod balance;
+mod boolean;
+mod host;
+mod key;
+mod label;
+mod number;
+mod path;
+mod pending;
+mod probe_url;
+#[cfg(test)]
+mod properties;
+mod quotes;
+mod report;
+mod retired;
+mod route_item;
+mod routes;
+mod seconds;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+/// What the parser must know besides the labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelOptions {
+    /// What completes a host of one label: `--domain-suffix`, in lower case and without a leading dot.
+    pub domain_suffix: Option<Arc<str>>,
+}
+
+/// Reads the labels of a service. Never fails, and the same labels always give the same.
+///
+/// The diagnostics are sorted, and none is there twice.
+#[must_use]
+pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Diagnostic>) {
+    let mut report = Report::on(&service.name);
+    let mut spec = ServiceSpec::default();
+    let mut items = Vec::new();
+    let mut steering = Vec::new();
+    for (key, labels) in label::by_key(service, &mut report) {
+        match key {
+            Key::Port(port) => {
+                label::decide(&labels, &mut report, |label, report| {
+                    let read = routes::read(label, port, service.mode, options, report);
+                    let accepted = !read.is_empty();
+                    items.extend(read);
+                    accepted
+                });
+            }
+            Key::Setting(setting) => {
+                let decisive = label::decide(&labels, &mut report, |label, report| {
+                    let applied = setting.apply(label.value, service.mode, &mut spec);
+                    let accepted = applied.is_ok();
+                    let pending = Feature::of_setting(setting, &spec).and_then(Feature::missing);
+                    if let Some(fault) = applied.err().or(pending) {
+                        report.add(label.key, label.value, fault);
+                    }
+                    accepted
+                });
+                if setting != Setting::Scale {
+                    steering.extend(decisive);
+                }
+            }
+        }
+    }
+    spec.routes = routes::settle(items, &mut report);
+    if spec.routes.is_empty() {
+        for label in steering {
+            let notice = Fault::notice(
+                "has no effect, since the service has no route",
+                "declare one by hiveway.routing.port_N, or remove the label",
+            );
+            report.add(label.key, label.value, notice);
+        }
+    }
+    (spec, report.into_diagnostics())
+}

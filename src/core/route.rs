@@ -37,6 +37,24 @@ pub struct RouteSpec {
     pub port: u16,
 }
 
+impl fmt::Display for RouteSpec {
+    /// Writes the item as a label would; its port is the key's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            path,
+            scheme,
+            port: _,
+        } = self;
+        match scheme {
+            Scheme::Any => write!(f, "{host}{path}"),
+            Scheme::Http => write!(f, "http://{host}{path}"),
+            Scheme::Https => write!(f, "https://{host}{path}"),
+            Scheme::Grpc => write!(f, "grpc://{host}{path}"),
+        }
+    }
+}
+
 /// By which protocol clients reach a route.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -1,0 +1,175 @@
+//! One item of a `routing.port_N` label: `[scheme://]host[/path]`.
+
+use super::report::{Fault, shown};
+use super::{host, path, quotes};
+use crate::core::route::{RouteSpec, Scheme};
+
+/// Reads an item that has no blanks around it. A suggestion in the fault is a whole item that would be accepted.
+pub(super) fn parse(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, Fault> {
+    let accepts = |item: &str| read(item, port, suffix).is_ok();
+    read(item, port, suffix)
+        .map_err(|fault| quotes::blame(fault.suggesting_only(accepts), item, accepts))
+}
+
+fn read(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, Fault> {
+    let (scheme, rest) = match item.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, check_colon(item)?),
+    };
+    let border = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at(border);
+    let scheme_written = &item[..item.len() - rest.len()];
+    Ok(RouteSpec {
+        scheme: scheme.map_or(Ok(Scheme::Any), |scheme| {
+            parse_scheme(scheme)
+                .map_err(|fault| fault.embedding(|scheme| format!("{scheme}://{rest}")))
+        })?,
+        host: host::parse(host, suffix)
+            .map_err(|fault| fault.embedding(|host| format!("{scheme_written}{host}{path}")))?,
+        path: path::parse(path)
+            .map_err(|fault| fault.embedding(|path| format!("{scheme_written}{host}{path}")))?,
+        port,
+    })
+}
+
+/// Refuses `http:/host`, which would otherwise read as a host with a port.
+fn check_colon(item: &str) -> Result<&str, Fault> {
+    match item.split_once(":/") {
+        Some((scheme, rest)) if parse_scheme(scheme).is_ok() => Err(Fault::error(
+            "has a scheme with a single slash",
+            "write two slashes between scheme and host",
+        )
+        .suggesting(format!("{scheme}://{rest}"))),
+        _ => Ok(item),
+    }
+}
+
+fn parse_scheme(written: &str) -> Result<Scheme, Fault> {
+    const REMEDY: &str = "write http, https, ws, wss or grpc before the ://, or no scheme at all";
+    host::check_separators(written)?;
+    let scheme = written.to_ascii_lowercase();
+    match scheme.as_str() {
+        "http" | "ws" => Ok(Scheme::Http),
+        "https" | "wss" => Ok(Scheme::Https),
+        "grpc" => Ok(Scheme::Grpc),
+        "tcp" => Err(Fault::notice(
+            "is a TCP route, which is not served yet",
+            "publish the port by `ports:` meanwhile; the item has no effect",
+        )),
+        "" => Err(Fault::error("has nothing before its ://", REMEDY)),
+        _ => {
+            let fault = Fault::error(
+                format!("has the unknown scheme \"{}\"", shown(written)),
+                REMEDY,
+            );
+            // Two slips of the pen at most, in words this short.
+            let near = ["http", "https", "grpc", "wss"]
+                .into_iter()
+                .find(|known| scheme.len() <= 8 && strsim::osa_distance(&scheme, known) == 1);
+            Err(match near {
+                Some(near) => fault.suggesting(near),
+                None => fault,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::route::{HostPattern, Level, PathPrefix};
+
+    fn route(scheme: Scheme, host: &str, path: &str) -> RouteSpec {
+        RouteSpec {
+            host: HostPattern::Exact(host.into()),
+            path: PathPrefix(path.into()),
+            scheme,
+            port: 80,
+        }
+    }
+
+    #[test]
+    fn scheme_host_and_path_are_told_apart() {
+        for (item, expected) in [
+            ("shop", route(Scheme::Any, "shop.mesh", "/")),
+            ("a.b/", route(Scheme::Any, "a.b", "/")),
+            ("http://a.b", route(Scheme::Http, "a.b", "/")),
+            ("WS://a.b/x/", route(Scheme::Http, "a.b", "/x")),
+            ("Https://A.b", route(Scheme::Https, "a.b", "/")),
+            ("wss://a.b/chat", route(Scheme::Https, "a.b", "/chat")),
+            (
+                "grpc://a.b/pkg.Service",
+                route(Scheme::Grpc, "a.b", "/pkg.Service"),
+            ),
+            ("a.b/x:y", route(Scheme::Any, "a.b", "/x:y")),
+        ] {
+            assert_eq!(parse(item, 80, Some("mesh")), Ok(expected), "{item:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_item_says_why_and_suggests_a_whole_item() {
+        for (item, reason, suggestion) in [
+            (
+                "https://a.b:443/x",
+                "has a port, but a route serves its host on every port that is listened on",
+                Some("https://a.b/x"),
+            ),
+            (
+                "https://a.b/x?y",
+                "has a query, but routes are chosen by host and path alone",
+                Some("https://a.b/x"),
+            ),
+            (
+                "a.b?y",
+                "has a query, but routes are chosen by host and path alone",
+                Some("a.b"),
+            ),
+            (
+                "htps://a.b",
+                "has the unknown scheme \"htps\"",
+                Some("https://a.b"),
+            ),
+            ("ftp://a.b", "has the unknown scheme \"ftp\"", None),
+            // The scheme could be mended, but the item would still be refused.
+            ("htps://10.0.0.1", "has the unknown scheme \"htps\"", None),
+            ("://a.b", "has nothing before its ://", None),
+            ("http://", "names no host", None),
+            ("http:///x", "names no host", None),
+            ("/x", "names no host", None),
+            (
+                "http:/a.b",
+                "has a scheme with a single slash",
+                Some("http://a.b"),
+            ),
+            ("a.b http://c.d", "has a comma or a blank in its host", None),
+            (
+                "http://a.b, http://c.d",
+                "has a comma or a blank in its host",
+                None,
+            ),
+        ] {
+            let fault = parse(item, 80, None).unwrap_err();
+            assert_eq!(
+                (
+                    fault.level,
+                    fault.reason.as_str(),
+                    fault.suggestion.as_deref()
+                ),
+                (Level::Error, reason, suggestion),
+                "{item:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn tcp_is_known_and_refused_with_a_notice() {
+        assert_eq!(
+            parse("TCP://a.b", 80, None),
+            Err(Fault::notice(
+                "is a TCP route, which is not served yet",
+                "publish the port by `ports:` meanwhile; the item has no effect",
+            ))
+        );
+    }
+}
