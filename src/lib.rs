@@ -1,4 +1,9 @@
 //! Hiveway (the architecture document is written here).
 
+pub mod admin;
 pub mod core;
+pub mod healthcheck;
 pub mod journal;
+pub mod logging;
+pub mod metrics;
+pub mod readiness;

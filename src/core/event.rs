@@ -200,6 +200,19 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// The severity's name in metrics and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 impl Event {
     /// The event's name, in metrics and JSON.
     #[must_use]

@@ -1,0 +1,140 @@
+//! The admin listener: what an operator, Docker's HEALTHCHECK and Prometheus ask this process. Read-only.
+//!
+//! # Design notes
+//!
+//! Every answer is text or JSON, said to be so, and not to be stored. Nothing here reads a body, so a request that
+//! brings one of more than [`MAX_BODY_BYTES`], or of unknown length, is refused before it is looked at.
+
+mod connections;
+mod events;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use hyper::body::Body as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::snapshot::Snapshot;
+use crate::journal::Journal;
+use crate::metrics::{self, Metrics};
+use crate::readiness::Readiness;
+
+/// The largest request body that is not refused.
+const MAX_BODY_BYTES: u64 = 4096;
+
+const INDEX: &str = concat!(
+    "hiveway ",
+    env!("CARGO_PKG_VERSION"),
+    "
+/live           200 while the process runs
+/ready          200 when it should be given requests, else 503; the conditions as JSON
+/metrics        for Prometheus
+/snapshot       the routes and endpoints that requests are steered by, as JSON
+/events         the latest events as JSON, oldest first: ?limit=100&severity=warning&service=NAME
+/events/stream  the same, then each event as it happens (server-sent events)
+"
+);
+
+/// What the admin listener shows.
+#[derive(Clone, Debug)]
+pub struct AdminState {
+    /// The snapshot that requests are steered by; none before the first.
+    pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// The events.
+    pub journal: Journal,
+    /// The figures.
+    pub metrics: Metrics,
+    /// The conditions.
+    pub readiness: Readiness,
+}
+
+/// Answers on a bound listener until `stop`, then ends the streams and returns within a second.
+pub async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
+    connections::serve(listener, router(state, stop.clone()), stop).await;
+}
+
+fn router(state: AdminState, stop: CancellationToken) -> Router {
+    let events = Router::new()
+        .route("/events", get(events::recent_or_stream))
+        .route("/events/stream", get(events::stream))
+        .with_state(events::Source {
+            journal: state.journal.clone(),
+            stop,
+        });
+    Router::new()
+        .route("/", get(INDEX))
+        .route("/live", get("ok\n"))
+        .route("/ready", get(ready))
+        .route("/metrics", get(render_metrics))
+        .route("/snapshot", get(snapshot))
+        .with_state(state)
+        .merge(events)
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(guard))
+}
+
+async fn ready(State(state): State<AdminState>) -> impl IntoResponse {
+    let report = state.readiness.report();
+    let status = match report.ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(report))
+}
+
+async fn render_metrics(State(state): State<AdminState>) -> impl IntoResponse {
+    let snapshot = state.snapshots.borrow().clone();
+    let text = state.metrics.render(snapshot.as_deref());
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
+}
+
+async fn snapshot(State(state): State<AdminState>) -> Response {
+    let snapshot = state.snapshots.borrow().clone();
+    match snapshot {
+        Some(snapshot) => Json(snapshot).into_response(),
+        None => {
+            let why = format!("no snapshot yet: {}\n", state.readiness.report());
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
+    }
+}
+
+async fn unknown_path() -> impl IntoResponse {
+    let text = format!("there is nothing under this path; there is:\n\n{INDEX}");
+    (StatusCode::NOT_FOUND, text)
+}
+
+async fn wrong_method() -> impl IntoResponse {
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this listener is read-only: use GET or HEAD\n",
+    )
+}
+
+async fn guard(request: Request, next: Next) -> Response {
+    let length = request.body().size_hint().upper();
+    let mut response = match length.is_some_and(|length| length <= MAX_BODY_BYTES) {
+        true => next.run(request).await,
+        false => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            [(header::CONNECTION, "close")],
+            "requests to this listener have no body\n",
+        )
+            .into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}

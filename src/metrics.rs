@@ -1,0 +1,390 @@
+//! What this process counts, and the text in which Prometheus reads it.
+//!
+//! # Design notes
+//!
+//! Three kinds of figures, by who keeps them. What a request adds to is plain atomics behind a handle that is resolved
+//! when a snapshot is applied, never per request ([`ClusterMetrics`]). What happens rarely is a metric of the registry.
+//! What is a property of the snapshot is read from it when Prometheus asks, so that a vanished service takes its series
+//! with it.
+
+mod cluster;
+mod family;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::core::event::Event;
+use crate::core::snapshot::Snapshot;
+use crate::journal::Emitter;
+
+pub use cluster::ClusterMetrics;
+
+/// The media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// In seconds. A swarm of a thousand services is reconciled in milliseconds, a small one in far less.
+const RECONCILE_BUCKETS: [f64; 10] = [
+    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5,
+];
+
+/// All metrics of one process. Cheap to clone: all clones are the same metrics.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    clusters: Mutex<BTreeMap<Arc<str>, Arc<ClusterMetrics>>>,
+    unrouted: IntCounterVec,
+    connections: IntGaugeVec,
+    reconcile_duration: Histogram,
+    probes: IntCounterVec,
+    events: IntCounterVec,
+}
+
+impl Metrics {
+    /// Makes the metrics of a process whose events go through this emitter.
+    #[must_use]
+    pub fn new(emitter: &Emitter) -> Self {
+        let registry = Registry::new();
+        register(&registry, ProcessCollector::for_self());
+        register(&registry, emitter.drop_counter());
+        let build = gauges(
+            &registry,
+            "hiveway_build_info",
+            "Always 1; the version is in the label.",
+            &["version"],
+        );
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let reconcile_duration = Histogram::with_opts(
+            HistogramOpts::new(
+                "hiveway_reconcile_duration_seconds",
+                "Time to reconcile what is desired with what is observed.",
+            )
+            .buckets(RECONCILE_BUCKETS.to_vec()),
+        )
+        .expect("the name is a valid metric name and the buckets ascend");
+        register(&registry, reconcile_duration.clone());
+        Self(Arc::new(Inner {
+            clusters: Mutex::default(),
+            unrouted: counters(
+                &registry,
+                "hiveway_unrouted_requests_total",
+                "Requests that the gateway answered itself, by reason.",
+                &["reason"],
+            ),
+            connections: gauges(
+                &registry,
+                "hiveway_connections",
+                "Open connections from clients, by listener.",
+                &["listener"],
+            ),
+            probes: counters(
+                &registry,
+                "hiveway_probes_total",
+                "Probes of endpoints, by result.",
+                &["result"],
+            ),
+            events: counters(
+                &registry,
+                "hiveway_events_total",
+                "Events, by kind and severity.",
+                &["kind", "severity"],
+            ),
+            reconcile_duration,
+            registry,
+        }))
+    }
+
+    /// The figures of a service's requests. To be resolved when a snapshot is applied and kept beside the cluster.
+    #[must_use]
+    pub fn cluster(&self, service: &str) -> Arc<ClusterMetrics> {
+        let mut clusters = self.clusters();
+        if let Some(known) = clusters.get(service) {
+            return Arc::clone(known);
+        }
+        let new = Arc::<ClusterMetrics>::default();
+        clusters.insert(service.into(), Arc::clone(&new));
+        new
+    }
+
+    /// Forgets the requests of every service but these. What a request in flight adds to a forgotten one is lost.
+    pub fn retain(&self, services: &BTreeSet<Arc<str>>) {
+        self.clusters()
+            .retain(|service, _| services.contains(service));
+    }
+
+    /// Counts requests that the gateway answers itself for this reason. To be resolved once and kept.
+    #[must_use]
+    pub fn unrouted(&self, reason: &'static str) -> IntCounter {
+        self.0.unrouted.with_label_values(&[reason])
+    }
+
+    /// Counts a listener's open connections. To be resolved once and kept.
+    #[must_use]
+    pub fn connections(&self, listener: &'static str) -> IntGauge {
+        self.0.connections.with_label_values(&[listener])
+    }
+
+    /// Counts probes that ended like this. To be resolved once and kept.
+    #[must_use]
+    pub fn probes(&self, result: &'static str) -> IntCounter {
+        self.0.probes.with_label_values(&[result])
+    }
+
+    /// Counts one reconciliation.
+    pub fn reconciled(&self, took: Duration) {
+        self.0.reconcile_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts one event.
+    pub(crate) fn count(&self, event: &Event) {
+        self.0
+            .events
+            .with_label_values(&[event.kind(), event.severity().as_str()])
+            .inc();
+    }
+
+    /// Everything, in Prometheus' text format, sorted by name.
+    #[must_use]
+    pub fn render(&self, snapshot: Option<&Snapshot>) -> String {
+        let mut families = self.0.registry.gather();
+        families.extend(cluster::families(&self.clusters()));
+        families.extend(snapshot.into_iter().flat_map(snapshot::families));
+        families.retain(|family| !family.get_metric().is_empty());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        TextEncoder::new()
+            .encode_to_string(&families)
+            .expect("every family has a name and a metric, and a string takes any length")
+    }
+
+    fn clusters(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<ClusterMetrics>>> {
+        self.0
+            .clusters
+            .lock()
+            .expect("nothing panics while it holds the clusters")
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn register(registry: &Registry, collector: impl Collector + 'static) {
+    registry
+        .register(Box::new(collector))
+        .expect("each metric is registered once");
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(name, help), labels)
+        .expect("names of metrics and labels are valid");
+    register(registry, counters.clone());
+    counters
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)
+        .expect("names of metrics and labels are valid");
+    register(registry, gauges.clone());
+    gauges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::{ServiceId, TaskId};
+    use crate::core::route::RoutingPolicy;
+    use crate::core::snapshot::{Cluster, Endpoint, EndpointState, Generation};
+    use crate::journal::channel;
+
+    fn metrics() -> Metrics {
+        Metrics::new(&channel().0)
+    }
+
+    /// The samples whose names start like this.
+    fn samples(text: &str, prefix: &str) -> Vec<String> {
+        text.lines()
+            .filter(|line| line.starts_with(prefix))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn snapshot(services: &[(&str, &str, EndpointState)]) -> Snapshot {
+        let mut snapshot = Snapshot {
+            generation: Generation {
+                epoch: 1_700_000_000_500,
+                sequence: 7,
+            },
+            ..Snapshot::default()
+        };
+        for (id, name, state) in services {
+            let endpoint = Endpoint {
+                container: "c".into(),
+                node: "n".into(),
+                address: [10, 0, 1, 4].into(),
+                state: *state,
+            };
+            let cluster = Cluster {
+                service: (*name).into(),
+                policy: RoutingPolicy::default(),
+                probes_disbelieved: false,
+                endpoints: BTreeMap::from([(TaskId::from("t"), endpoint)]),
+            };
+            snapshot
+                .clusters
+                .insert(ServiceId::from(*id), cluster.into());
+        }
+        snapshot
+    }
+
+    #[test]
+    fn requests_are_counted_by_class_and_their_durations_add_up() {
+        let metrics = metrics();
+        let cluster = metrics.cluster("restserver");
+        cluster.observe(200, Duration::from_millis(3));
+        metrics
+            .cluster("restserver")
+            .observe(503, Duration::from_millis(700));
+        cluster.retried();
+        let text = metrics.render(None);
+        assert_eq!(
+            samples(&text, "hiveway_requests_total"),
+            [
+                r#"hiveway_requests_total{service="restserver",class="1xx"} 0"#,
+                r#"hiveway_requests_total{service="restserver",class="2xx"} 1"#,
+                r#"hiveway_requests_total{service="restserver",class="3xx"} 0"#,
+                r#"hiveway_requests_total{service="restserver",class="4xx"} 0"#,
+                r#"hiveway_requests_total{service="restserver",class="5xx"} 1"#,
+            ]
+        );
+        assert_eq!(
+            samples(&text, "hiveway_request_duration_seconds"),
+            [
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.001"} 0"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.005"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.01"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.025"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.05"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.1"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.25"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.5"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="1"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="2.5"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="10"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="60"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="+Inf"} 2"#,
+                r#"hiveway_request_duration_seconds_sum{service="restserver"} 0.703"#,
+                r#"hiveway_request_duration_seconds_count{service="restserver"} 2"#,
+            ]
+        );
+        assert_eq!(
+            samples(&text, "hiveway_retries_total"),
+            [r#"hiveway_retries_total{service="restserver"} 1"#]
+        );
+    }
+
+    #[test]
+    fn services_that_are_gone_are_forgotten_and_begin_anew() {
+        let metrics = metrics();
+        metrics.cluster("stays").retried();
+        metrics.cluster("goes").retried();
+        metrics.retain(&BTreeSet::from(["stays".into()]));
+        let text = metrics.render(None);
+        assert_eq!(
+            samples(&text, "hiveway_retries_total"),
+            [r#"hiveway_retries_total{service="stays"} 1"#]
+        );
+        assert!(!text.contains("goes"));
+        let _back = metrics.cluster("goes");
+        assert!(
+            samples(&metrics.render(None), "hiveway_retries_total")
+                .contains(&r#"hiveway_retries_total{service="goes"} 0"#.to_owned())
+        );
+    }
+
+    #[test]
+    fn endpoints_are_those_of_the_snapshot_that_is_shown() {
+        let metrics = metrics();
+        let both = snapshot(&[
+            ("1", "a", EndpointState::Ready),
+            ("2", "b", EndpointState::Failing),
+        ]);
+        let of_b = |text: &str| samples(text, r#"hiveway_endpoints{service="b""#);
+        assert_eq!(
+            of_b(&metrics.render(Some(&both))),
+            [
+                r#"hiveway_endpoints{service="b",state="starting"} 0"#,
+                r#"hiveway_endpoints{service="b",state="ready"} 0"#,
+                r#"hiveway_endpoints{service="b",state="failing"} 1"#,
+                r#"hiveway_endpoints{service="b",state="draining"} 0"#,
+            ]
+        );
+        let text = metrics.render(Some(&snapshot(&[("1", "a", EndpointState::Ready)])));
+        assert_eq!(of_b(&text), [""; 0]);
+        assert_eq!(
+            samples(&text, "hiveway_snapshot_generation"),
+            ["hiveway_snapshot_generation 7"]
+        );
+        assert_eq!(
+            samples(&text, "hiveway_snapshot_epoch"),
+            ["hiveway_snapshot_epoch_timestamp_seconds 1700000000.5"]
+        );
+        assert_eq!(samples(&metrics.render(None), "hiveway_snapshot"), [""; 0]);
+    }
+
+    #[test]
+    fn two_services_of_one_name_are_one_set_of_series() {
+        let twice = snapshot(&[
+            ("1", "a", EndpointState::Ready),
+            ("2", "a", EndpointState::Ready),
+        ]);
+        assert_eq!(
+            samples(
+                &metrics().render(Some(&twice)),
+                r#"hiveway_endpoints{service="a",state="ready"}"#
+            ),
+            [r#"hiveway_endpoints{service="a",state="ready"} 2"#]
+        );
+    }
+
+    #[test]
+    fn handles_of_one_name_are_one_series() {
+        let metrics = metrics();
+        metrics.unrouted("unknown_host").inc();
+        metrics.unrouted("unknown_host").inc();
+        metrics.connections("public").inc();
+        metrics.probes("passed").inc();
+        metrics.reconciled(Duration::from_millis(2));
+        let text = metrics.render(None);
+        for sample in [
+            r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
+            r#"hiveway_connections{listener="public"} 1"#,
+            r#"hiveway_probes_total{result="passed"} 1"#,
+            "hiveway_reconcile_duration_seconds_count 1",
+            "hiveway_events_dropped_total 0",
+            concat!(
+                "hiveway_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
+        ] {
+            assert!(
+                text.lines().any(|line| line == sample),
+                "no {sample} in\n{text}"
+            );
+        }
+        assert!(text.contains("process_resident_memory_bytes"));
+    }
+}

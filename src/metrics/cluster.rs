@@ -1,0 +1,140 @@
+//! What the requests of one service add up to.
+//!
+//! # Design notes
+//!
+//! The registry's own histogram keeps two shards that it swaps at each scrape, so that count and sum agree to the last
+//! request, and pays for it with four atomic operations, one of them a loop over a float. Here a request is three
+//! additions to integers: its class, its bucket and its time. The count is the sum of the buckets, so that the two
+//! agree; the time may be that of a request more or less, which no query can tell.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus::proto::{MetricFamily, MetricType};
+
+use super::family::{counter, family, histogram};
+
+/// Upper bounds of the histogram's buckets, in microseconds: 1 ms to 60 s.
+const BOUNDS: [u64; 12] = [
+    1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    10_000_000, 60_000_000,
+];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The figures of one service's requests. Written by the gateway for each request, read when Prometheus asks.
+#[derive(Debug, Default)]
+pub struct ClusterMetrics {
+    classes: [AtomicU64; CLASSES.len()],
+    buckets: [AtomicU64; BOUNDS.len()],
+    slower: AtomicU64,
+    microseconds: AtomicU64,
+    retries: AtomicU64,
+}
+
+impl ClusterMetrics {
+    /// Counts a request that was answered with this status after this time. A status outside 100-599 is an error of
+    /// the service and counts as 5xx. No look-up, no allocation, no lock.
+    pub fn observe(&self, status: u16, duration: Duration) {
+        let class = match status {
+            100..600 => usize::from(status / 100) - 1,
+            _ => CLASSES.len() - 1,
+        };
+        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.iter().position(|bound| microseconds <= *bound);
+        self.classes[class].fetch_add(1, Ordering::Relaxed);
+        bucket
+            .map_or(&self.slower, |bucket| &self.buckets[bucket])
+            .fetch_add(1, Ordering::Relaxed);
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    /// Counts one more endpoint that was tried for a request.
+    pub fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The families of all services' requests. Every class is there from the start, so that rates see the first error.
+pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [MetricFamily; 3] {
+    let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    let requests = clusters.iter().flat_map(|(service, cluster)| {
+        CLASSES
+            .iter()
+            .zip(&cluster.classes)
+            .map(move |(class, value)| {
+                counter(&[("service", service), ("class", class)], read(value))
+            })
+    });
+    let durations = clusters.iter().map(|(service, cluster)| {
+        let buckets = BOUNDS.iter().zip(&cluster.buckets);
+        histogram(
+            &[("service", service)],
+            buckets.map(|(bound, within)| (seconds(*bound), read(within))),
+            read(&cluster.slower),
+            seconds(read(&cluster.microseconds)),
+        )
+    });
+    let retries = clusters
+        .iter()
+        .map(|(service, cluster)| counter(&[("service", service)], read(&cluster.retries)));
+    [
+        family(
+            "hiveway_requests_total",
+            "Requests answered by a service's endpoints, by class of status.",
+            MetricType::COUNTER,
+            requests,
+        ),
+        family(
+            "hiveway_request_duration_seconds",
+            "Time from a request's header to the end of its answer.",
+            MetricType::HISTOGRAM,
+            durations,
+        ),
+        family(
+            "hiveway_retries_total",
+            "Further endpoints tried for a request.",
+            MetricType::COUNTER,
+            retries,
+        ),
+    ]
+}
+
+fn seconds(microseconds: u64) -> f64 {
+    microseconds as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_falls_into_a_class_and_every_duration_into_a_bucket() {
+        let cluster = ClusterMetrics::default();
+        let cases = [
+            (101, Duration::from_micros(1_000)),
+            (200, Duration::from_micros(1_001)),
+            (204, Duration::ZERO),
+            (404, Duration::from_secs(60)),
+            (599, Duration::from_secs(61)),
+            (0, Duration::from_millis(3)),
+            (600, Duration::from_millis(3)),
+            (65_535, Duration::from_millis(3)),
+        ];
+        for (status, duration) in cases {
+            cluster.observe(status, duration);
+        }
+        let read = |values: &[AtomicU64]| -> Vec<u64> {
+            values.iter().map(|it| it.load(Ordering::Relaxed)).collect()
+        };
+        assert_eq!(read(&cluster.classes), [1, 2, 0, 1, 4]);
+        assert_eq!(read(&cluster.buckets), [2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(read(&[cluster.slower]), [1]);
+        assert_eq!(
+            read(&[cluster.microseconds]),
+            [121_000_000 + 1_000 + 1_001 + 9_000]
+        );
+    }
+}
