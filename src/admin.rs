@@ -3,7 +3,10 @@
 //! # Design notes
 //!
 //! Every answer is text or JSON, said to be so, and not to be stored. Nothing here reads a body, so a request that
-//! brings one of more than [`MAX_BODY_BYTES`], or of unknown length, is refused before it is looked at.
+//! brings one of more than 4 KiB, or of unknown length, is refused before it is looked at.
+//!
+//! The figures and the snapshot of a large swarm take milliseconds to write down (10 ms and 1.4 MB for the figures of a
+//! thousand services), which is done on a thread beside the runtime, since requests are proxied on its own.
 
 mod connections;
 mod events;
@@ -91,19 +94,31 @@ async fn ready(State(state): State<AdminState>) -> impl IntoResponse {
 }
 
 async fn render_metrics(State(state): State<AdminState>) -> impl IntoResponse {
-    let snapshot = state.snapshots.borrow().clone();
-    let text = state.metrics.render(snapshot.as_deref());
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
+    aside(move || {
+        let snapshot = state.snapshots.borrow().clone();
+        let text = state.metrics.render(snapshot.as_deref());
+        ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
+    })
+    .await
 }
 
 async fn snapshot(State(state): State<AdminState>) -> Response {
     let snapshot = state.snapshots.borrow().clone();
     match snapshot {
-        Some(snapshot) => Json(snapshot).into_response(),
+        Some(snapshot) => aside(|| Json(snapshot).into_response()).await,
         None => {
             let why = format!("no snapshot yet: {}\n", state.readiness.report());
             (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
         }
+    }
+}
+
+/// Does work of some milliseconds away from the threads that requests are proxied on.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // Nothing cancels it before the runtime itself ends.
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 

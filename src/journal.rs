@@ -10,10 +10,9 @@
 //! repetition between what it is given first and what comes live.
 
 mod line;
+mod place;
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,6 +23,8 @@ use tokio::sync::{broadcast, mpsc};
 use crate::core::event::{Event, Severity};
 use crate::core::model::Timestamp;
 use crate::metrics::Metrics;
+
+pub use place::{ParsePlaceError, Place};
 
 /// How many events may wait for the journal. A look that changes a thousand endpoints at once fits.
 const CAPACITY: usize = 4096;
@@ -102,14 +103,6 @@ pub struct Recorded {
     pub event: Event,
     /// The same as a sentence.
     pub message: String,
-}
-
-/// Names a place in the journal of one process, as `EPOCH-SEQUENCE`: what a follower has seen. The epoch, the time at
-/// which the journal began, tells a follower's place in this journal from one before a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    epoch: Timestamp,
-    sequence: u64,
 }
 
 /// What a new follower is given.
@@ -203,29 +196,6 @@ impl Journal {
             .memory
             .lock()
             .expect("nothing panics while it holds the journal's memory")
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.epoch.0, self.sequence)
-    }
-}
-
-/// The text is no place in any journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a place in the journal is written EPOCH-SEQUENCE, two numbers")]
-pub struct ParsePlaceError;
-
-impl FromStr for Place {
-    type Err = ParsePlaceError;
-
-    fn from_str(text: &str) -> Result<Self, ParsePlaceError> {
-        let (epoch, sequence) = text.split_once('-').ok_or(ParsePlaceError)?;
-        Ok(Self {
-            epoch: Timestamp(epoch.parse().map_err(|_| ParsePlaceError)?),
-            sequence: sequence.parse().map_err(|_| ParsePlaceError)?,
-        })
     }
 }
 
@@ -328,23 +298,5 @@ mod tests {
             ..place
         };
         assert_eq!(sequences(&journal.follow(Some(ahead)).replay), [0_u64; 0]);
-    }
-
-    #[test]
-    fn places_survive_text_and_anything_else_is_refused() {
-        let place: Place = "1700000000000-42".parse().expect("a place");
-        assert_eq!(place.to_string(), "1700000000000-42");
-        for text in [
-            "",
-            "-",
-            "1",
-            "a-1",
-            "1-b",
-            "1-2-3",
-            "1--2",
-            "99999999999999999999-1",
-        ] {
-            assert_eq!(text.parse::<Place>(), Err(ParsePlaceError), "{text}");
-        }
     }
 }

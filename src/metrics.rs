@@ -158,7 +158,8 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, snapshot: Option<&Snapshot>) -> String {
         let mut families = self.0.registry.gather();
-        families.extend(cluster::families(&self.clusters()));
+        let clusters = self.clusters().clone();
+        families.extend(cluster::families(&clusters));
         families.extend(snapshot.into_iter().flat_map(snapshot::families));
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));
@@ -204,159 +205,18 @@ fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ServiceId, TaskId};
-    use crate::core::route::RoutingPolicy;
-    use crate::core::snapshot::{Cluster, Endpoint, EndpointState, Generation};
     use crate::journal::channel;
 
-    fn metrics() -> Metrics {
+    pub(super) fn metrics() -> Metrics {
         Metrics::new(&channel().0)
     }
 
     /// The samples whose names start like this.
-    fn samples(text: &str, prefix: &str) -> Vec<String> {
+    pub(super) fn samples(text: &str, prefix: &str) -> Vec<String> {
         text.lines()
             .filter(|line| line.starts_with(prefix))
             .map(str::to_owned)
             .collect()
-    }
-
-    fn snapshot(services: &[(&str, &str, EndpointState)]) -> Snapshot {
-        let mut snapshot = Snapshot {
-            generation: Generation {
-                epoch: 1_700_000_000_500,
-                sequence: 7,
-            },
-            ..Snapshot::default()
-        };
-        for (id, name, state) in services {
-            let endpoint = Endpoint {
-                container: "c".into(),
-                node: "n".into(),
-                address: [10, 0, 1, 4].into(),
-                state: *state,
-            };
-            let cluster = Cluster {
-                service: (*name).into(),
-                policy: RoutingPolicy::default(),
-                probes_disbelieved: false,
-                endpoints: BTreeMap::from([(TaskId::from("t"), endpoint)]),
-            };
-            snapshot
-                .clusters
-                .insert(ServiceId::from(*id), cluster.into());
-        }
-        snapshot
-    }
-
-    #[test]
-    fn requests_are_counted_by_class_and_their_durations_add_up() {
-        let metrics = metrics();
-        let cluster = metrics.cluster("restserver");
-        cluster.observe(200, Duration::from_millis(3));
-        metrics
-            .cluster("restserver")
-            .observe(503, Duration::from_millis(700));
-        cluster.retried();
-        let text = metrics.render(None);
-        assert_eq!(
-            samples(&text, "hiveway_requests_total"),
-            [
-                r#"hiveway_requests_total{service="restserver",class="1xx"} 0"#,
-                r#"hiveway_requests_total{service="restserver",class="2xx"} 1"#,
-                r#"hiveway_requests_total{service="restserver",class="3xx"} 0"#,
-                r#"hiveway_requests_total{service="restserver",class="4xx"} 0"#,
-                r#"hiveway_requests_total{service="restserver",class="5xx"} 1"#,
-            ]
-        );
-        assert_eq!(
-            samples(&text, "hiveway_request_duration_seconds"),
-            [
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.001"} 0"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.005"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.01"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.025"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.05"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.1"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.25"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.5"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="1"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="2.5"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="10"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="60"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="+Inf"} 2"#,
-                r#"hiveway_request_duration_seconds_sum{service="restserver"} 0.703"#,
-                r#"hiveway_request_duration_seconds_count{service="restserver"} 2"#,
-            ]
-        );
-        assert_eq!(
-            samples(&text, "hiveway_retries_total"),
-            [r#"hiveway_retries_total{service="restserver"} 1"#]
-        );
-    }
-
-    #[test]
-    fn services_that_are_gone_are_forgotten_and_begin_anew() {
-        let metrics = metrics();
-        metrics.cluster("stays").retried();
-        metrics.cluster("goes").retried();
-        metrics.retain(&BTreeSet::from(["stays".into()]));
-        let text = metrics.render(None);
-        assert_eq!(
-            samples(&text, "hiveway_retries_total"),
-            [r#"hiveway_retries_total{service="stays"} 1"#]
-        );
-        assert!(!text.contains("goes"));
-        let _back = metrics.cluster("goes");
-        assert!(
-            samples(&metrics.render(None), "hiveway_retries_total")
-                .contains(&r#"hiveway_retries_total{service="goes"} 0"#.to_owned())
-        );
-    }
-
-    #[test]
-    fn endpoints_are_those_of_the_snapshot_that_is_shown() {
-        let metrics = metrics();
-        let both = snapshot(&[
-            ("1", "a", EndpointState::Ready),
-            ("2", "b", EndpointState::Failing),
-        ]);
-        let of_b = |text: &str| samples(text, r#"hiveway_endpoints{service="b""#);
-        assert_eq!(
-            of_b(&metrics.render(Some(&both))),
-            [
-                r#"hiveway_endpoints{service="b",state="starting"} 0"#,
-                r#"hiveway_endpoints{service="b",state="ready"} 0"#,
-                r#"hiveway_endpoints{service="b",state="failing"} 1"#,
-                r#"hiveway_endpoints{service="b",state="draining"} 0"#,
-            ]
-        );
-        let text = metrics.render(Some(&snapshot(&[("1", "a", EndpointState::Ready)])));
-        assert_eq!(of_b(&text), [""; 0]);
-        assert_eq!(
-            samples(&text, "hiveway_snapshot_generation"),
-            ["hiveway_snapshot_generation 7"]
-        );
-        assert_eq!(
-            samples(&text, "hiveway_snapshot_epoch"),
-            ["hiveway_snapshot_epoch_timestamp_seconds 1700000000.5"]
-        );
-        assert_eq!(samples(&metrics.render(None), "hiveway_snapshot"), [""; 0]);
-    }
-
-    #[test]
-    fn two_services_of_one_name_are_one_set_of_series() {
-        let twice = snapshot(&[
-            ("1", "a", EndpointState::Ready),
-            ("2", "a", EndpointState::Ready),
-        ]);
-        assert_eq!(
-            samples(
-                &metrics().render(Some(&twice)),
-                r#"hiveway_endpoints{service="a",state="ready"}"#
-            ),
-            [r#"hiveway_endpoints{service="a",state="ready"} 2"#]
-        );
     }
 
     #[test]

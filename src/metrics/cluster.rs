@@ -108,7 +108,10 @@ fn seconds(microseconds: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::metrics::tests::{metrics, samples};
 
     #[test]
     fn every_status_falls_into_a_class_and_every_duration_into_a_bucket() {
@@ -135,6 +138,71 @@ mod tests {
         assert_eq!(
             read(&[cluster.microseconds]),
             [121_000_000 + 1_000 + 1_001 + 9_000]
+        );
+    }
+
+    #[test]
+    fn requests_are_counted_by_class_and_their_durations_add_up() {
+        let metrics = metrics();
+        let cluster = metrics.cluster("restserver");
+        cluster.observe(200, Duration::from_millis(3));
+        metrics
+            .cluster("restserver")
+            .observe(503, Duration::from_millis(700));
+        cluster.retried();
+        let text = metrics.render(None);
+        assert_eq!(
+            samples(&text, "hiveway_requests_total"),
+            [
+                r#"hiveway_requests_total{service="restserver",class="1xx"} 0"#,
+                r#"hiveway_requests_total{service="restserver",class="2xx"} 1"#,
+                r#"hiveway_requests_total{service="restserver",class="3xx"} 0"#,
+                r#"hiveway_requests_total{service="restserver",class="4xx"} 0"#,
+                r#"hiveway_requests_total{service="restserver",class="5xx"} 1"#,
+            ]
+        );
+        assert_eq!(
+            samples(&text, "hiveway_request_duration_seconds"),
+            [
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.001"} 0"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.005"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.01"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.025"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.05"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.1"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.25"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.5"} 1"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="1"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="2.5"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="10"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="60"} 2"#,
+                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="+Inf"} 2"#,
+                r#"hiveway_request_duration_seconds_sum{service="restserver"} 0.703"#,
+                r#"hiveway_request_duration_seconds_count{service="restserver"} 2"#,
+            ]
+        );
+        assert_eq!(
+            samples(&text, "hiveway_retries_total"),
+            [r#"hiveway_retries_total{service="restserver"} 1"#]
+        );
+    }
+
+    #[test]
+    fn services_that_are_gone_are_forgotten_and_begin_anew() {
+        let metrics = metrics();
+        metrics.cluster("stays").retried();
+        metrics.cluster("goes").retried();
+        metrics.retain(&BTreeSet::from(["stays".into()]));
+        let text = metrics.render(None);
+        assert_eq!(
+            samples(&text, "hiveway_retries_total"),
+            [r#"hiveway_retries_total{service="stays"} 1"#]
+        );
+        assert!(!text.contains("goes"));
+        let _back = metrics.cluster("goes");
+        assert!(
+            samples(&metrics.render(None), "hiveway_retries_total")
+                .contains(&r#"hiveway_retries_total{service="goes"} 0"#.to_owned())
         );
     }
 }

@@ -54,3 +54,85 @@ pub(super) fn families(snapshot: &Snapshot) -> [MetricFamily; 4] {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::{ServiceId, TaskId};
+    use crate::core::route::RoutingPolicy;
+    use crate::core::snapshot::{Cluster, Endpoint, Generation};
+    use crate::metrics::tests::{metrics, samples};
+
+    fn snapshot(services: &[(&str, &str, EndpointState)]) -> Snapshot {
+        let mut snapshot = Snapshot {
+            generation: Generation {
+                epoch: 1_700_000_000_500,
+                sequence: 7,
+            },
+            ..Snapshot::default()
+        };
+        for (id, name, state) in services {
+            let endpoint = Endpoint {
+                container: "c".into(),
+                node: "n".into(),
+                address: [10, 0, 1, 4].into(),
+                state: *state,
+            };
+            let cluster = Cluster {
+                service: (*name).into(),
+                policy: RoutingPolicy::default(),
+                probes_disbelieved: false,
+                endpoints: BTreeMap::from([(TaskId::from("t"), endpoint)]),
+            };
+            snapshot
+                .clusters
+                .insert(ServiceId::from(*id), cluster.into());
+        }
+        snapshot
+    }
+
+    #[test]
+    fn endpoints_are_those_of_the_snapshot_that_is_shown() {
+        let metrics = metrics();
+        let both = snapshot(&[
+            ("1", "a", EndpointState::Ready),
+            ("2", "b", EndpointState::Failing),
+        ]);
+        let of_b = |text: &str| samples(text, r#"hiveway_endpoints{service="b""#);
+        assert_eq!(
+            of_b(&metrics.render(Some(&both))),
+            [
+                r#"hiveway_endpoints{service="b",state="starting"} 0"#,
+                r#"hiveway_endpoints{service="b",state="ready"} 0"#,
+                r#"hiveway_endpoints{service="b",state="failing"} 1"#,
+                r#"hiveway_endpoints{service="b",state="draining"} 0"#,
+            ]
+        );
+        let text = metrics.render(Some(&snapshot(&[("1", "a", EndpointState::Ready)])));
+        assert_eq!(of_b(&text), [""; 0]);
+        assert_eq!(
+            samples(&text, "hiveway_snapshot_generation"),
+            ["hiveway_snapshot_generation 7"]
+        );
+        assert_eq!(
+            samples(&text, "hiveway_snapshot_epoch"),
+            ["hiveway_snapshot_epoch_timestamp_seconds 1700000000.5"]
+        );
+        assert_eq!(samples(&metrics.render(None), "hiveway_snapshot"), [""; 0]);
+    }
+
+    #[test]
+    fn two_services_of_one_name_are_one_set_of_series() {
+        let twice = snapshot(&[
+            ("1", "a", EndpointState::Ready),
+            ("2", "a", EndpointState::Ready),
+        ]);
+        assert_eq!(
+            samples(
+                &metrics().render(Some(&twice)),
+                r#"hiveway_endpoints{service="a",state="ready"}"#
+            ),
+            [r#"hiveway_endpoints{service="a",state="ready"} 2"#]
+        );
+    }
+}

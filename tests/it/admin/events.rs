@@ -4,7 +4,7 @@ use hiveway::core::event::Event;
 use hiveway::journal::KEPT;
 use serde_json::json;
 
-use super::fixture::Admin;
+use super::fixture::{Admin, bounded};
 
 #[tokio::test]
 async fn a_stream_shows_what_was_and_then_what_comes() {
@@ -106,7 +106,10 @@ async fn a_slow_reader_is_told_what_it_missed_and_no_event_is_lost_silently() {
     }
     assert_eq!(admin.emitter.dropped(), 0);
     // The stream itself is not read meanwhile.
-    while admin.get("/events?limit=1").await.json()["events"][0]["sequence"] != EVENTS {}
+    bounded(async {
+        while admin.get("/events?limit=1").await.json()["events"][0]["sequence"] != EVENTS {}
+    })
+    .await;
 
     let (mut latest, mut missed, mut lagged) = (0, 0, false);
     while latest < EVENTS {
