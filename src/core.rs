@@ -15,4 +15,5 @@ pub mod model;
 pub mod observed;
 pub mod reconcile;
 pub mod route;
+pub mod scale;
 pub mod snapshot;

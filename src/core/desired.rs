@@ -1,1 +1,419 @@
-//! desired
+//! What the swarm should look like to clients: the inventory, read through the labels. Never fails: what cannot be read
+//! is a diagnostic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::labels::{self, LabelOptions};
+use super::model::{
+    ContainerId, DesiredState, Inventory, Mode, NodeId, Service, ServiceId, Task, TaskId,
+    TaskState, Timestamp,
+};
+use super::route::{Check, Diagnostic, Level, ProbeSpec, ServiceSpec};
+use super::scale::ScaleWish;
+
+/// The routed services with the tasks that can be reached, and what to say about the labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Desired {
+    /// The services that claim at least one route.
+    pub services: BTreeMap<ServiceId, DesiredService>,
+    /// Every complaint and notice about labels.
+    pub diagnostics: BTreeSet<Diagnostic>,
+    /// What `scale` labels ask for, whether or not the service is routed.
+    pub scale: BTreeMap<ServiceId, ScaleWish>,
+    /// Why tasks that are no longer reachable are not, for the events that tell of their end.
+    pub departures: BTreeMap<TaskId, Arc<str>>,
+}
+
+/// A routed service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredService {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What its labels declare.
+    pub spec: ServiceSpec,
+    /// Its running tasks that have an address on the network that was chosen.
+    pub tasks: BTreeMap<TaskId, DesiredTask>,
+}
+
+/// A running task of a routed service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredTask {
+    /// The full id of its container.
+    pub container: ContainerId,
+    /// Its node.
+    pub node: NodeId,
+    /// Its address on the network that was chosen.
+    pub address: IpAddr,
+    /// When it started, if its node said so.
+    pub since: Option<Timestamp>,
+    /// Why it is about to stop; none while it is meant to serve.
+    pub stopping: Option<Arc<str>>,
+}
+
+/// What the labels are read with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What the label parser must know.
+    pub labels: LabelOptions,
+    /// The networks that gateways are attached to, the preferred first (`--network`).
+    pub networks: Vec<Arc<str>>,
+}
+
+/// What to probe: one target a task that is meant to serve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeTarget {
+    /// The task's address.
+    pub address: IpAddr,
+    /// When the task started, if its node said so.
+    pub since: Option<Timestamp>,
+    /// How it is probed; [`Check::Connect`] is already resolved to a port.
+    pub spec: ProbeSpec,
+}
+
+impl Desired {
+    /// Reads an inventory.
+    #[must_use]
+    pub fn read(inventory: &Inventory, options: &Options) -> Self {
+        let mut desired = Self::default();
+        let mut tasks: BTreeMap<&ServiceId, Vec<&Task>> = BTreeMap::new();
+        for task in &inventory.tasks {
+            tasks.entry(&task.service).or_default().push(task);
+        }
+        let ready: BTreeMap<&NodeId, bool> = inventory
+            .nodes
+            .iter()
+            .map(|node| (&node.id, node.ready))
+            .collect();
+        for service in &inventory.services {
+            let (spec, diagnostics) = labels::parse(service, &options.labels);
+            desired.diagnostics.extend(diagnostics);
+            if let (Some(wanted), Mode::Replicated { replicas }) = (spec.scale, service.mode) {
+                let wish = ScaleWish {
+                    service: service.name.clone(),
+                    current: replicas,
+                    wanted,
+                };
+                desired.scale.insert(service.id.clone(), wish);
+            }
+            if spec.routes.is_empty() {
+                continue;
+            }
+            if service.mode == Mode::Job {
+                desired.diagnostics.insert(job_is_not_routed(service));
+                continue;
+            }
+            let tasks = tasks.get(&service.id).map_or(&[][..], Vec::as_slice);
+            desired.add(service, spec, tasks, &ready, options);
+        }
+        desired
+    }
+
+    fn add(
+        &mut self,
+        service: &Service,
+        spec: ServiceSpec,
+        tasks: &[&Task],
+        ready: &BTreeMap<&NodeId, bool>,
+        options: &Options,
+    ) {
+        let mut reachable = BTreeMap::new();
+        for task in tasks {
+            if task.state != TaskState::Running {
+                if task.state == TaskState::Ended {
+                    self.departures.insert(task.id.clone(), why_ended(task));
+                }
+                continue;
+            }
+            let (Some(container), Some(node)) = (&task.container, &task.node) else {
+                continue;
+            };
+            let Some(address) = address(task, spec.network.as_ref(), &options.networks) else {
+                self.diagnostics
+                    .insert(unreachable(service, &spec, &options.networks));
+                continue;
+            };
+            let stopping = if task.desired == DesiredState::Stopped {
+                Some("Swarm is stopping its task".into())
+            } else if ready.get(node) == Some(&false) {
+                Some("its node is down".into())
+            } else {
+                None
+            };
+            reachable.insert(
+                task.id.clone(),
+                DesiredTask {
+                    container: container.clone(),
+                    node: node.clone(),
+                    address,
+                    since: task.since,
+                    stopping,
+                },
+            );
+        }
+        let name = service.name.clone();
+        self.services.insert(
+            service.id.clone(),
+            DesiredService {
+                name,
+                spec,
+                tasks: reachable,
+            },
+        );
+    }
+
+    /// What has to be probed for this state to be judged.
+    #[must_use]
+    pub fn probe_targets(&self) -> BTreeMap<TaskId, ProbeTarget> {
+        let mut targets = BTreeMap::new();
+        for service in self.services.values() {
+            let Some(spec) = service.probe() else {
+                continue;
+            };
+            for (id, task) in service
+                .tasks
+                .iter()
+                .filter(|(_, task)| task.stopping.is_none())
+            {
+                let (address, since) = (task.address, task.since);
+                targets.insert(
+                    id.clone(),
+                    ProbeTarget {
+                        address,
+                        since,
+                        spec: spec.clone(),
+                    },
+                );
+            }
+        }
+        targets
+    }
+}
+
+impl DesiredService {
+    /// How its tasks are probed, with the default check resolved to the lowest routed port; none when probing is off.
+    #[must_use]
+    pub fn probe(&self) -> Option<ProbeSpec> {
+        let check = match &self.spec.probe.check {
+            Check::None => return None,
+            Check::Connect => Check::Tcp {
+                port: self.spec.routes.iter().map(|route| route.port).min()?,
+            },
+            check => check.clone(),
+        };
+        Some(ProbeSpec {
+            check,
+            ..self.spec.probe.clone()
+        })
+    }
+}
+
+/// The task's address on the network that the label names, or else on the first that both sides share. Never an arbitrary
+/// one: an address on another network could lead to another service.
+fn address(task: &Task, named: Option<&Arc<str>>, shared: &[Arc<str>]) -> Option<IpAddr> {
+    let on = |network: &Arc<str>| {
+        task.addresses
+            .iter()
+            .find(|at| at.network == *network)
+            .map(|at| at.address)
+    };
+    match named {
+        Some(network) => on(network),
+        None => shared.iter().find_map(on),
+    }
+}
+
+fn why_ended(task: &Task) -> Arc<str> {
+    match &task.error {
+        Some(error) => format!("its task ended: {error}").into(),
+        None => "its task ended".into(),
+    }
+}
+
+fn unreachable(service: &Service, spec: &ServiceSpec, networks: &[Arc<str>]) -> Diagnostic {
+    let wanted = match &spec.network {
+        Some(network) => network.to_string(),
+        None => networks.join(" or "),
+    };
+    Diagnostic {
+        level: Level::Error,
+        service: service.name.clone(),
+        key: "routing.network".into(),
+        value: wanted.clone().into(),
+        reason: format!("its tasks have no address on network {wanted}, so they cannot be reached"),
+        remedy: format!("attach the service with `networks: [{wanted}]` in its stack file"),
+        suggestion: None,
+    }
+}
+
+fn job_is_not_routed(service: &Service) -> Diagnostic {
+    Diagnostic {
+        level: Level::Error,
+        service: service.name.clone(),
+        key: "deploy.mode".into(),
+        value: "job".into(),
+        reason: "a job's tasks run to their end, so its routes are not served".into(),
+        remedy: "use mode replicated or global".into(),
+        suggestion: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::{Node, TaskAddress};
+
+    fn inventory(labels: &[(&str, &str)], tasks: Vec<Task>) -> Inventory {
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let service = Service {
+            id: ServiceId::from("s1"),
+            name: "web".into(),
+            mode: Mode::Replicated { replicas: 2 },
+            labels: labels.collect(),
+            container_labels: BTreeMap::new(),
+            updating: false,
+        };
+        let node = |id: &str, ready| Node {
+            id: NodeId::from(id),
+            hostname: id.into(),
+            ready,
+            leader: false,
+        };
+        let nodes = vec![node("up", true), node("down", false)];
+        Inventory {
+            own_node: None,
+            services: vec![service],
+            tasks,
+            nodes,
+        }
+        .sorted()
+    }
+
+    fn task(id: &str, node: &str) -> Task {
+        Task {
+            id: TaskId::from(id),
+            service: ServiceId::from("s1"),
+            node: Some(NodeId::from(node)),
+            slot: Some(1),
+            container: Some(ContainerId::from(format!("c-{id}").as_str())),
+            desired: DesiredState::Running,
+            state: TaskState::Running,
+            since: None,
+            error: None,
+            addresses: vec![
+                TaskAddress {
+                    network: "other".into(),
+                    address: [10, 9, 0, 1].into(),
+                },
+                TaskAddress {
+                    network: "mesh".into(),
+                    address: [10, 0, 1, 1].into(),
+                },
+            ],
+        }
+    }
+
+    fn read(inventory: &Inventory) -> Desired {
+        let networks = vec!["edge".into(), "mesh".into()];
+        Desired::read(
+            inventory,
+            &Options {
+                networks,
+                ..Options::default()
+            },
+        )
+    }
+
+    const ROUTED: &[(&str, &str)] = &[("hiveway.routing.port_80", "web.local")];
+
+    #[test]
+    fn only_running_tasks_of_ready_nodes_are_meant_to_serve() {
+        let stopping = Task {
+            desired: DesiredState::Stopped,
+            ..task("stopping", "up")
+        };
+        let pending = Task {
+            state: TaskState::Pending,
+            ..task("pending", "up")
+        };
+        let error = Some("non-zero exit (1)".into());
+        let ended = Task {
+            state: TaskState::Ended,
+            error,
+            ..task("ended", "up")
+        };
+        let tasks = vec![
+            task("serving", "up"),
+            task("lost", "down"),
+            stopping,
+            pending,
+            ended,
+        ];
+        let desired = read(&inventory(ROUTED, tasks));
+        let tasks = &desired.services[&ServiceId::from("s1")].tasks;
+        let told: Vec<_> = tasks
+            .iter()
+            .map(|(id, task)| (id.as_str(), task.stopping.as_deref()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("lost", Some("its node is down")),
+                ("serving", None),
+                ("stopping", Some("Swarm is stopping its task")),
+            ]
+        );
+        let reason = "its task ended: non-zero exit (1)".into();
+        assert_eq!(
+            desired.departures,
+            BTreeMap::from([(TaskId::from("ended"), reason)])
+        );
+        let probed: Vec<_> = desired.probe_targets().into_keys().collect();
+        assert_eq!(probed, [TaskId::from("serving")]);
+    }
+
+    #[test]
+    fn the_address_is_that_of_a_shared_or_named_network_and_never_another() {
+        let address = |labels: &[(&str, &str)], task| {
+            let desired = read(&inventory(labels, vec![task]));
+            let tasks = &desired.services[&ServiceId::from("s1")].tasks;
+            (
+                tasks.values().next().map(|task| task.address),
+                desired.diagnostics.len(),
+            )
+        };
+        let named = |network| [ROUTED[0], ("hiveway.routing.network", network)];
+        let elsewhere = Task {
+            addresses: task("t", "up").addresses[..1].to_vec(),
+            ..task("t", "up")
+        };
+        assert_eq!(
+            address(ROUTED, task("t", "up")),
+            (Some([10, 0, 1, 1].into()), 0)
+        );
+        assert_eq!(
+            address(&named("other"), task("t", "up")),
+            (Some([10, 9, 0, 1].into()), 0)
+        );
+        assert_eq!(address(&named("none"), task("t", "up")), (None, 1));
+        assert_eq!(address(ROUTED, elsewhere), (None, 1));
+    }
+
+    #[test]
+    fn a_scale_label_is_a_wish_also_without_a_route() {
+        let desired = read(&inventory(&[("hiveway.scale", "3")], vec![]));
+        let wish = ScaleWish {
+            service: "web".into(),
+            current: 2,
+            wanted: 3,
+        };
+        assert_eq!(
+            desired.scale,
+            BTreeMap::from([(ServiceId::from("s1"), wish)])
+        );
+        assert_eq!(desired.services, BTreeMap::new());
+    }
+}

@@ -1,1 +1,341 @@
-//! reconcile
+//! The reconciliation: what is desired and what was observed, against what is published.
+//!
+//! [`reconcile`] is a plain function. It makes the snapshot anew from the latest state each time, publishes it only when
+//! it differs from the current one, and tells the difference in events: since those come from comparing two whole
+//! values, nothing is told twice, however often it is called, and nothing is missed, whatever was lost on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::desired::{Desired, DesiredService, DesiredTask};
+use super::event::{EndpointRef, Event};
+use super::model::{ServiceId, TaskId};
+use super::observed::{Observed, Standing};
+use super::route::Diagnostic;
+use super::snapshot::{Claim, Cluster, Delta, Endpoint, EndpointState, RouteKey, Snapshot};
+
+/// What a reconciliation decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// The snapshot to publish; none when the current one still holds.
+    pub snapshot: Option<Snapshot>,
+    /// What to tell about the difference.
+    pub events: Vec<Event>,
+}
+
+/// Brings what is published in line with what is desired and observed.
+#[must_use]
+pub fn reconcile(desired: &Desired, observed: &Observed, current: &Snapshot) -> Outcome {
+    let next = Snapshot {
+        generation: current.generation.next(),
+        clusters: clusters(desired, observed, current),
+        routes: routes(desired),
+    };
+    let delta = Delta::between(current, &next);
+    if delta.is_empty() {
+        return Outcome::default();
+    }
+    let events = tell(current, &next, &delta, desired, observed);
+    Outcome {
+        snapshot: Some(next),
+        events,
+    }
+}
+
+/// Tells which complaints about labels are new, and which are settled.
+#[must_use]
+pub fn tell_diagnostics(old: &BTreeSet<Diagnostic>, new: &BTreeSet<Diagnostic>) -> Vec<Event> {
+    let mended = old.difference(new).map(|diagnostic| Event::LabelsMended {
+        service: diagnostic.service.clone(),
+        key: diagnostic.key.clone(),
+        value: diagnostic.value.clone(),
+    });
+    let rejected = new.difference(old).cloned().map(Event::LabelsRejected);
+    mended.chain(rejected).collect()
+}
+
+/// How many tasks have to be judged by their probes and have not been yet.
+#[must_use]
+pub fn undecided(desired: &Desired, observed: &Observed) -> usize {
+    desired
+        .probe_targets()
+        .keys()
+        .filter(|task| {
+            observed
+                .health(task)
+                .is_none_or(|health| health.standing == Standing::Undecided)
+        })
+        .count()
+}
+
+fn clusters(
+    desired: &Desired,
+    observed: &Observed,
+    current: &Snapshot,
+) -> BTreeMap<ServiceId, Arc<Cluster>> {
+    let clusters = desired.services.iter().map(|(id, service)| {
+        let cluster = cluster(service, observed);
+        // What is unchanged is shared with the current snapshot, so that comparing and keeping it costs nothing.
+        let cluster = match current.clusters.get(id) {
+            Some(old) if **old == cluster => old.clone(),
+            _ => Arc::new(cluster),
+        };
+        (id.clone(), cluster)
+    });
+    clusters.collect()
+}
+
+fn cluster(service: &DesiredService, observed: &Observed) -> Cluster {
+    let probed = service.probe().is_some();
+    let endpoints: BTreeMap<TaskId, Endpoint> = service
+        .tasks
+        .iter()
+        .map(|(id, task)| {
+            let endpoint = Endpoint {
+                container: task.container.clone(),
+                node: task.node.clone(),
+                address: task.address,
+                state: state(id, task, probed, observed),
+            };
+            (id.clone(), endpoint)
+        })
+        .collect();
+    let count = |state| {
+        endpoints
+            .values()
+            .filter(|endpoint| endpoint.state == state)
+            .count()
+    };
+    let (ready, failing) = (count(EndpointState::Ready), count(EndpointState::Failing));
+    Cluster {
+        service: service.name.clone(),
+        policy: service.spec.policy.clone(),
+        probes_disbelieved: failing > ready,
+        endpoints,
+    }
+}
+
+fn state(id: &TaskId, task: &DesiredTask, probed: bool, observed: &Observed) -> EndpointState {
+    if task.stopping.is_some() {
+        return EndpointState::Draining;
+    }
+    if !probed {
+        return EndpointState::Ready;
+    }
+    match observed.health(id) {
+        None => EndpointState::Starting,
+        Some(health) => match (health.standing, health.proven) {
+            (Standing::Undecided, _) => EndpointState::Starting,
+            (Standing::Passing, _) => EndpointState::Ready,
+            (Standing::Failing, true) => EndpointState::Failing,
+            (Standing::Failing, false) => EndpointState::Unproven,
+        },
+    }
+}
+
+fn routes(desired: &Desired) -> BTreeMap<RouteKey, Arc<[Claim]>> {
+    let mut routes: BTreeMap<RouteKey, Vec<Claim>> = BTreeMap::new();
+    for (id, service) in &desired.services {
+        for route in &service.spec.routes {
+            let key = RouteKey {
+                host: route.host.clone(),
+                path: route.path.clone(),
+            };
+            let claim = Claim {
+                service: id.clone(),
+                port: route.port,
+                scheme: route.scheme,
+            };
+            routes.entry(key).or_default().push(claim);
+        }
+    }
+    routes
+        .into_iter()
+        .map(|(key, mut claims)| {
+            claims.sort();
+            (key, claims.into())
+        })
+        .collect()
+}
+
+/// Says in events what leads from one snapshot to the next: what goes first, then what changes, then what comes.
+fn tell(
+    old: &Snapshot,
+    new: &Snapshot,
+    delta: &Delta,
+    desired: &Desired,
+    observed: &Observed,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (key, claims) in &delta.routes {
+        if let Some(event) = tell_route(key, claims.as_deref(), old, new) {
+            events.push(event);
+        }
+    }
+    for id in delta.clusters.keys() {
+        let (before, after) = (old.clusters.get(id), new.clusters.get(id));
+        tell_endpoints(id, before, after, desired, observed, &mut events);
+        tell_belief(before, after, &mut events);
+    }
+    events.push(Event::SnapshotPublished {
+        generation: new.generation,
+        clusters: delta.clusters.len(),
+        routes: delta.routes.len(),
+    });
+    events
+}
+
+fn tell_route(
+    key: &RouteKey,
+    claims: Option<&[Claim]>,
+    old: &Snapshot,
+    new: &Snapshot,
+) -> Option<Event> {
+    let route = key.clone();
+    let Some(claims) = claims else {
+        return Some(Event::RouteRemoved { route });
+    };
+    let names = |claims: &[Claim], snapshot: &Snapshot| -> Vec<Arc<str>> {
+        let clusters = claims
+            .iter()
+            .filter_map(|claim| snapshot.clusters.get(&claim.service));
+        clusters.map(|cluster| cluster.service.clone()).collect()
+    };
+    let services = names(claims, new);
+    match old.routes.get(key) {
+        None => Some(Event::RouteAdded { route, services }),
+        Some(before) if names(before, old) == services => None,
+        Some(_) => Some(Event::RouteChanged { route, services }),
+    }
+}
+
+fn tell_endpoints(
+    id: &ServiceId,
+    before: Option<&Arc<Cluster>>,
+    after: Option<&Arc<Cluster>>,
+    desired: &Desired,
+    observed: &Observed,
+    events: &mut Vec<Event>,
+) {
+    let endpoints = |cluster: Option<&Arc<Cluster>>| {
+        cluster
+            .map(|cluster| cluster.endpoints.clone())
+            .unwrap_or_default()
+    };
+    let (old, new) = (endpoints(before), endpoints(after));
+    let Some(name) = after.or(before).map(|cluster| cluster.service.clone()) else {
+        return;
+    };
+    let reference = |task: &TaskId, endpoint: &Endpoint| EndpointRef {
+        service: name.clone(),
+        task: task.clone(),
+        container: endpoint.container.clone(),
+        node: endpoint.node.clone(),
+        address: endpoint.address,
+    };
+    for (task, endpoint) in old.iter().filter(|(task, _)| !new.contains_key(task)) {
+        let reason = match (after, desired.departures.get(task)) {
+            (Some(_), Some(reason)) => reason.clone(),
+            (Some(_), None) => "its task is no longer listed".into(),
+            (None, _) => "its service is gone, or asks for no route any more".into(),
+        };
+        events.push(Event::EndpointRemoved {
+            endpoint: reference(task, endpoint),
+            reason,
+        });
+    }
+    for (task, endpoint) in &new {
+        let from = old.get(task).map(|endpoint| endpoint.state);
+        if from == Some(endpoint.state) {
+            continue;
+        }
+        let stopping = desired
+            .services
+            .get(id)
+            .and_then(|service| service.tasks.get(task))
+            .and_then(|task| task.stopping.clone());
+        let failure = observed
+            .health(task)
+            .and_then(|health| health.failure.clone());
+        let endpoint_ref = reference(task, endpoint);
+        events.extend(tell_state(
+            endpoint_ref,
+            from,
+            endpoint.state,
+            stopping,
+            failure,
+        ));
+    }
+}
+
+fn tell_state(
+    endpoint: EndpointRef,
+    from: Option<EndpointState>,
+    to: EndpointState,
+    stopping: Option<Arc<str>>,
+    failure: Option<Arc<str>>,
+) -> Option<Event> {
+    use EndpointState::{Draining, Failing, Ready, Starting, Unproven};
+    let event = match (from, to) {
+        // A task that was already stopping when it was first seen has no story here.
+        (None, Draining) => return None,
+        (_, Starting) => Event::EndpointDiscovered(endpoint),
+        (Some(Failing), Ready) => Event::EndpointAdmitted {
+            endpoint,
+            reason: "it passes its probe again".into(),
+        },
+        (Some(Draining), Ready) => Event::EndpointAdmitted {
+            endpoint,
+            reason: "it is no longer about to stop".into(),
+        },
+        (_, Ready) => Event::EndpointAdmitted {
+            endpoint,
+            reason: "it passes its probe".into(),
+        },
+        (_, Failing | Unproven) => Event::EndpointFailed {
+            endpoint,
+            reason: failure.unwrap_or_else(|| "no answer".into()),
+        },
+        (_, Draining) => Event::EndpointDrained {
+            endpoint,
+            reason: stopping.unwrap_or_else(|| "it is about to stop".into()),
+        },
+    };
+    Some(event)
+}
+
+fn tell_belief(
+    before: Option<&Arc<Cluster>>,
+    after: Option<&Arc<Cluster>>,
+    events: &mut Vec<Event>,
+) {
+    let disbelieved =
+        |cluster: Option<&Arc<Cluster>>| cluster.is_some_and(|it| it.probes_disbelieved);
+    let Some(cluster) = after else { return };
+    match (disbelieved(before), cluster.probes_disbelieved) {
+        (false, true) => {
+            let count = |state| {
+                cluster
+                    .endpoints
+                    .values()
+                    .filter(|endpoint| endpoint.state == state)
+                    .count()
+            };
+            let failing = count(EndpointState::Failing);
+            events.push(Event::ProbesDisbelieved {
+                service: cluster.service.clone(),
+                failing,
+                running: failing + count(EndpointState::Ready),
+            });
+        }
+        (true, false) => {
+            events.push(Event::ProbesBelieved {
+                service: cluster.service.clone(),
+            });
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

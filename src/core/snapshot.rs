@@ -71,7 +71,7 @@ impl Cluster {
         match endpoint.state {
             EndpointState::Ready => true,
             EndpointState::Failing => self.probes_disbelieved,
-            EndpointState::Starting | EndpointState::Draining => false,
+            EndpointState::Starting | EndpointState::Unproven | EndpointState::Draining => false,
         }
     }
 }
@@ -93,8 +93,10 @@ pub struct Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointState {
-    /// It runs and has not passed its probes yet.
+    /// It runs and has not been judged yet.
     Starting,
+    /// It has failed its probes since it started.
+    Unproven,
     /// It passes its probes.
     Ready,
     /// It passed its probes before and fails them now.
@@ -105,13 +107,20 @@ pub enum EndpointState {
 
 impl EndpointState {
     /// Every state, for those who count.
-    pub const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::Failing, Self::Draining];
+    pub const ALL: [Self; 5] = [
+        Self::Starting,
+        Self::Unproven,
+        Self::Ready,
+        Self::Failing,
+        Self::Draining,
+    ];
 
     /// The state's name in metrics and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Unproven => "unproven",
             Self::Ready => "ready",
             Self::Failing => "failing",
             Self::Draining => "draining",
