@@ -1,6 +1,7 @@
 //! Hiveway (the architecture document is written here).
 
 pub mod admin;
+pub mod controller;
 pub mod core;
 pub mod healthcheck;
 pub mod journal;

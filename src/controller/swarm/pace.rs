@@ -1,0 +1,180 @@
+//! How often the swarm is looked at.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::core::model::{
+    DesiredState, Inventory, Mode, NodeId, Service, ServiceId, Task, TaskState,
+};
+
+/// The least pause between two looks, however many hints arrive.
+pub(super) const BURST: Duration = Duration::from_millis(100);
+/// The pause while the swarm converges. A stopping task serves for two seconds after the first sign, so it is seen in
+/// time even where the next look is slow.
+const CONVERGING: Duration = Duration::from_millis(300);
+/// The pause when the swarm should converge and has not moved for [`STUCK_AFTER`]: no node fits, an image is missing.
+const STUCK: Duration = Duration::from_secs(2);
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// The pause at rest, with the engine's hints to interrupt it.
+const REST: Duration = Duration::from_secs(10);
+/// The pause at rest when there are no hints.
+const REST_UNHINTED: Duration = Duration::from_secs(2);
+/// How long a hint or a change keeps a swarm that looks settled from being at rest: Swarm announces an update some
+/// moments before it shows in services and tasks.
+const LINGERING: Duration = Duration::from_secs(3);
+
+/// What decides about the time of the next look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances {
+    /// Whether everything is as Swarm wants it.
+    pub(super) settled: bool,
+    /// Since the last change or hint.
+    pub(super) quiet: Duration,
+    /// Whether the engine gives hints.
+    pub(super) hinted: bool,
+    /// How long the last look took.
+    pub(super) cost: Duration,
+}
+
+/// The pause before the next look, when no hint comes first. Looks never take more than a fifth of the time.
+pub(super) fn pause(now: Circumstances) -> Duration {
+    let pause = match (now.settled, now.quiet) {
+        (true, quiet) if quiet >= LINGERING && now.hinted => REST,
+        (true, quiet) if quiet >= LINGERING => REST_UNHINTED,
+        (false, quiet) if quiet >= STUCK_AFTER => STUCK,
+        _ => CONVERGING,
+    };
+    pause.max(now.cost * 4)
+}
+
+/// Whether everything is as Swarm wants it: nothing is being replaced, started or stopped, and no replica is missing.
+pub(super) fn is_settled(inventory: &Inventory) -> bool {
+    let is_ready = |id: &NodeId| {
+        inventory
+            .nodes
+            .iter()
+            .any(|node| node.ready && node.id == *id)
+    };
+    let task_is_settled = |task: &Task| match (task.desired, task.state) {
+        (DesiredState::Running, state) => state == TaskState::Running,
+        (DesiredState::Ready, _) => false,
+        (DesiredState::Stopped, TaskState::Ended) => true,
+        // Nobody hears from it, perhaps for a day: Swarm then forgets it.
+        (DesiredState::Stopped, _) => !task.node.as_ref().is_some_and(is_ready),
+    };
+    let mut running: HashMap<&ServiceId, u64> = HashMap::new();
+    for task in &inventory.tasks {
+        if (task.desired, task.state) == (DesiredState::Running, TaskState::Running) {
+            *running.entry(&task.service).or_default() += 1;
+        }
+    }
+    let service_is_settled = |service: &Service| match service.mode {
+        _ if service.updating => false,
+        Mode::Replicated { replicas } => {
+            running.get(&service.id).copied().unwrap_or_default() == replicas
+        }
+        Mode::Global | Mode::Job => true,
+    };
+    inventory.tasks.iter().all(task_is_settled) && inventory.services.iter().all(service_is_settled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::core::model::Node;
+
+    fn swarm(replicas: u64, tasks: &[(DesiredState, TaskState)]) -> Inventory {
+        let task = |(number, &(desired, state)): (usize, &(DesiredState, TaskState))| Task {
+            id: format!("task{number}").as_str().into(),
+            service: "web".into(),
+            node: Some("node".into()),
+            slot: Some(1),
+            container: None,
+            desired,
+            state,
+            since: None,
+            error: None,
+            addresses: Vec::new(),
+        };
+        Inventory {
+            own_node: None,
+            services: vec![Service {
+                id: "web".into(),
+                name: "web".into(),
+                mode: Mode::Replicated { replicas },
+                labels: BTreeMap::new(),
+                container_labels: BTreeMap::new(),
+                updating: false,
+            }],
+            tasks: tasks.iter().enumerate().map(task).collect(),
+            nodes: vec![Node {
+                id: "node".into(),
+                hostname: "node".into(),
+                ready: true,
+                leader: true,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_swarm_is_settled_when_nothing_is_on_its_way() {
+        use DesiredState as Want;
+        use TaskState as Is;
+        let up = (Want::Running, Is::Running);
+        for (replicas, tasks, settled) in [
+            (0, vec![], true),
+            (1, vec![], false),
+            (1, vec![up], true),
+            (1, vec![up, up], false),
+            (1, vec![(Want::Running, Is::Pending)], false),
+            (1, vec![(Want::Running, Is::Ended)], false),
+            (1, vec![up, (Want::Ready, Is::Pending)], false),
+            (1, vec![up, (Want::Stopped, Is::Running)], false),
+            (1, vec![up, (Want::Stopped, Is::Ended)], true),
+        ] {
+            assert_eq!(
+                is_settled(&swarm(replicas, &tasks)),
+                settled,
+                "{replicas} {tasks:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_update_and_a_lost_node_decide_too() {
+        let up = (DesiredState::Running, TaskState::Running);
+        let mut updating = swarm(1, &[up]);
+        updating.services[0].updating = true;
+        assert!(!is_settled(&updating));
+
+        let mut lost = swarm(0, &[(DesiredState::Stopped, TaskState::Running)]);
+        lost.nodes[0].ready = false;
+        assert!(is_settled(&lost));
+    }
+
+    #[test]
+    fn looks_are_frequent_while_something_moves_and_rare_at_rest() {
+        let second = Duration::from_secs(1);
+        let millis = Duration::from_millis;
+        for (settled, quiet, hinted, cost, expected) in [
+            (true, 3 * second, true, millis(5), REST),
+            (true, 3 * second, false, millis(5), REST_UNHINTED),
+            (true, 2 * second, true, millis(5), CONVERGING),
+            (false, 59 * second, true, millis(5), CONVERGING),
+            (false, 60 * second, true, millis(5), STUCK),
+            (false, 60 * second, false, millis(5), STUCK),
+            (false, second, true, millis(500), 2 * second),
+            (true, 3 * second, true, 3 * second, 12 * second),
+        ] {
+            let now = Circumstances {
+                settled,
+                quiet,
+                hinted,
+                cost,
+            };
+            assert_eq!(pause(now), expected, "{now:?}");
+        }
+    }
+}
