@@ -1,0 +1,205 @@
+//! One plain HTTP request over a connection of its own: no cookie jar, no redirects, no second try.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use bytes::Bytes;
+use futures_util::future::join;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Where a request goes and what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where to connect: `host:port`.
+    connect: String,
+    /// The Host header.
+    host: String,
+    path: String,
+}
+
+impl Target {
+    /// The same request, sent to this address whatever the URL's host resolves to.
+    #[must_use]
+    pub fn through(mut self, address: SocketAddr) -> Self {
+        self.connect = address.to_string();
+        self
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.host, self.path)
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    /// Reads a URL; `http://` may be left out.
+    fn from_str(url: &str) -> Result<Self, String> {
+        let refuse = |why: &str| format!("{url:?} {why}; give one like http://restserver.local/");
+        let full = if url.contains("://") {
+            url.to_owned()
+        } else {
+            format!("http://{url}")
+        };
+        let uri: Uri = full.parse().map_err(|_| refuse("is no URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(refuse("is not a plain http URL"));
+        }
+        let authority = uri.authority().filter(|a| !a.host().is_empty());
+        let authority = authority.ok_or_else(|| refuse("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(refuse("carries a user name"));
+        }
+        Ok(Self {
+            connect: format!(
+                "{}:{}",
+                authority.host(),
+                authority.port_u16().unwrap_or(80)
+            ),
+            host: authority.to_string(),
+            path: uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
+        })
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header's value as text, or nothing.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The container that answered, as the demo server names it.
+    #[must_use]
+    pub fn served_by(&self) -> Option<&str> {
+        self.header("x-served-by")
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The name does not resolve, or nothing listens there.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// `host:port`.
+        address: String,
+        /// What the resolver or the kernel said.
+        source: io::Error,
+    },
+    /// The connection broke, or the answer was no HTTP.
+    #[error("no whole answer: {0}")]
+    Exchange(#[source] hyper::Error),
+    /// It took too long.
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+}
+
+/// Sends one request and reads the whole answer, all within `bound`.
+///
+/// # Errors
+///
+/// There is no answer, or none in time. A status such as 503 is an answer.
+pub async fn ask(target: &Target, method: Method, bound: Duration) -> Result<Answer, Failure> {
+    timeout(bound, exchange(target, method))
+        .await
+        .unwrap_or(Err(Failure::TimedOut(bound)))
+}
+
+async fn exchange(target: &Target, method: Method) -> Result<Answer, Failure> {
+    let connect = TcpStream::connect(&target.connect).await;
+    let stream = connect.map_err(|source| Failure::Connect {
+        address: target.connect.clone(),
+        source,
+    })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(Failure::Exchange)?;
+    let request = Request::builder()
+        .method(method)
+        .uri(&target.path)
+        .header("host", &target.host)
+        .header("connection", "close")
+        .body(Empty::<Bytes>::new())
+        .expect("a Target's parts were read from a valid URL");
+    let answer = async move {
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await?.to_bytes(),
+        })
+    };
+    // The connection does the reading and writing; what it fails with reaches the answer, too.
+    let (answer, _) = join(answer, connection).await;
+    answer.map_err(Failure::Exchange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_where_to_connect_and_what_to_ask_for() {
+        let target = |connect: &str, host: &str, path: &str| {
+            Ok(Target {
+                connect: connect.into(),
+                host: host.into(),
+                path: path.into(),
+            })
+        };
+        let cases = [
+            (
+                "http://restserver.local/",
+                target("restserver.local:80", "restserver.local", "/"),
+            ),
+            (
+                "restserver.local",
+                target("restserver.local:80", "restserver.local", "/"),
+            ),
+            ("HTTP://a:8080/b?c=d", target("a:8080", "a:8080", "/b?c=d")),
+            ("http://[::1]:81", target("[::1]:81", "[::1]:81", "/")),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(url.parse::<Target>(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_http_url_is_refused_with_the_reason() {
+        let cases = [
+            ("https://a/", "is not a plain http URL"),
+            ("http://u:p@a/", "carries a user name"),
+            ("http://", "is no URL"),
+            ("http:// a", "is no URL"),
+        ];
+        for (url, why) in cases {
+            let error = url.parse::<Target>().unwrap_err();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+}
