@@ -1,0 +1,65 @@
+# `make` alone lists the targets. PROFILE=dev uses unoptimised binaries, which build several times faster.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PROFILE ?= release
+
+# .cargo/config.toml names an explicit target, so cargo puts the binaries into a directory of that name.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+HOST := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
+KIND := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+BUILT := $(TARGET)/$(HOST)/$(KIND)
+BINARIES := $(TARGET)/$(KIND)
+
+.PHONY: help deps fmt lint test build image demo demo-down deploy bench docs audit clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## see it work: the example on a swarm of one node, or on loopback where there is no Docker engine
+	@deploy/demo/up.sh $(BINARIES)
+
+demo-down: ## remove everything that `make demo` made
+	@deploy/demo/down.sh
+
+test: deps ## format check, clippy, unit, property and integration tests, and those on a real swarm
+	@deploy/build/test.sh
+
+build: deps ## build target/release/hiveway (PROFILE=dev: target/debug/hiveway), a static binary
+	cargo build --locked --profile $(PROFILE) --bins
+	@mkdir -p $(BINARIES)
+	@ln -f $(BUILT)/hiveway $(BUILT)/hiveway-demo $(BINARIES)/
+	@echo "built $(BINARIES)/hiveway and $(BINARIES)/hiveway-demo"
+
+image: build ## put hiveway:dev and hiveway-demo:dev into the local engine
+	@deploy/build/image.sh $(BINARIES)
+
+deploy: ## deploy deploy/stack.yml into the engine's swarm (HIVEWAY_IMAGE=… for an image of a registry)
+	docker stack deploy $(if $(HIVEWAY_IMAGE),--with-registry-auth,--resolve-image never) -c deploy/stack.yml hiveway
+
+bench: deps ## measure Hiveway beside other proxies, into tests/bench/RESULTS.md
+	@tests/bench/run.sh
+
+deps: ## install what the build needs beyond Rust, or say how
+	@deploy/build/deps.sh
+
+fmt: ## format the sources
+	cargo fmt
+
+lint: deps ## format check, clippy, and the shell scripts
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	@for script in .ci/run $$(git ls-files '*.sh'); do bash -n "$$script" || exit 1; done
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $$(git ls-files '*.sh'); \
+	else echo "skipped: shellcheck is not installed (apt-get install shellcheck)"; fi
+
+docs: deps ## the source's documentation, private items included; begin with the crate's page
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --lib
+	@echo "open $(TARGET)/$(HOST)/doc/hiveway/index.html"
+
+audit: ## known vulnerabilities, licences and sources of the dependencies (.deny.toml)
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
+	cargo deny --locked check
+
+clean: ## remove what was built
+	@if [ -e $(TARGET)/demo/made ]; then echo "the demo is up, and its notes are in $(TARGET)/demo: make demo-down first"; exit 1; fi
+	cargo clean
