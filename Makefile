@@ -37,7 +37,8 @@ deploy: ## deploy deploy/stack.yml into the engine's swarm (HIVEWAY_IMAGE=… fo
 	docker stack deploy $(if $(HIVEWAY_IMAGE),--with-registry-auth,--resolve-image never) -c deploy/stack.yml hiveway
 
 bench: deps ## measure Hiveway beside other proxies, into tests/bench/RESULTS.md
-	@tests/bench/run.sh
+	tests/bench/peers.sh $(TARGET)/bench-peers
+	cargo bench --locked --bench proxies
 
 deps: ## install what the build needs beyond Rust, or say how
 	@deploy/build/deps.sh
