@@ -83,6 +83,16 @@ pub enum Error {
         /// What was seen last.
         seen: String,
     },
+    /// A request failed, and none should.
+    #[error(
+        "{step}: not yet, and a request failed: {seen}; the lines that begin with \"hiveway |\" tell more"
+    )]
+    Request {
+        /// What was waited for.
+        step: &'static str,
+        /// The request's line.
+        seen: String,
+    },
     /// The user ended the story.
     #[error("interrupted; what was started has been ended and removed")]
     Interrupted,

@@ -56,16 +56,13 @@ async fn tell(stage: &mut Stage) -> Result<(), Error> {
          restserver, which asks for the host restserver.local by its labels. hiveway run listens on {}:\n",
         stage.internal
     ))?;
-    wait_until_ready(stage).await?;
+    wait_for_rotation(stage, "both containers pass their probes", &[first, second]).await?;
 
     say(format_args!(
         "\nRequests to {target}, without cookies, find both in turn:\n"
     ))?;
-    follow(stage, &target, "both containers answer in turn", |seen| {
-        seen.windows(2).all(|pair| pair[0] != pair[1])
-            && seen.iter().all(|name| names.contains(name))
-    })
-    .await?;
+    let in_turn = |seen: &[String]| seen.windows(2).all(|pair| pair[0] != pair[1]);
+    follow(stage, &target, "both containers answer in turn", in_turn).await?;
 
     say(format_args!(
         "\nThe server of {second} is killed. Not one request fails, and after two failed probes it is out:\n"
@@ -90,18 +87,11 @@ async fn tell(stage: &mut Stage) -> Result<(), Error> {
         stage,
         &target,
         "both containers answer in turn again",
-        |seen| seen.windows(2).all(|pair| pair[0] != pair[1]),
+        in_turn,
     )
     .await?;
 
     say("\nThat is the whole story. Now hiveway is told to end:\n")
-}
-
-async fn wait_until_ready(stage: &mut Stage) -> Result<(), Error> {
-    wait(stage, "hiveway run becomes ready", "/ready", |answer| {
-        answer.status == 200
-    })
-    .await
 }
 
 /// Waits until exactly these containers are in rotation, by the process's own account.
@@ -110,48 +100,26 @@ async fn wait_for_rotation(
     step: &'static str,
     names: &[&String],
 ) -> Result<(), Error> {
-    wait(stage, step, "/snapshot", |answer| {
-        let Ok(snapshot) = serde_json::from_slice::<Snapshot>(&answer.body) else {
-            return false;
-        };
-        let mut rotation: Vec<_> = snapshot
-            .clusters
-            .values()
-            .flat_map(|cluster| cluster.in_rotation())
-            .map(|(_, endpoint)| endpoint.container.short().to_owned())
-            .collect();
-        rotation.sort();
-        rotation.iter().eq(names.iter().copied())
-    })
-    .await
-}
-
-/// Asks the admin listener until the answer is as wanted.
-async fn wait(
-    stage: &mut Stage,
-    step: &'static str,
-    path: &str,
-    wanted: impl Fn(&Answer) -> bool,
-) -> Result<(), Error> {
-    let target: Target = format!("http://{}{path}", stage.admin)
+    let target: Target = format!("http://{}/snapshot", stage.admin)
         .parse()
         .expect("an address and a path are a URL");
     let deadline = Instant::now() + BOUND;
     loop {
-        let outcome = ask(&target, Method::GET, REQUEST_BOUND).await;
-        if outcome.as_ref().is_ok_and(&wanted) {
-            return Ok(());
-        }
+        let seen = match ask(&target, Method::GET, REQUEST_BOUND).await {
+            Ok(answer) => match serde_json::from_slice(&answer.body) {
+                Ok(snapshot) => {
+                    let rotation = rotation(&snapshot);
+                    if rotation.iter().eq(names.iter().copied()) {
+                        return Ok(());
+                    }
+                    format!("in rotation: [{}]", rotation.join(", "))
+                }
+                Err(_) => String::from_utf8_lossy(&answer.body).trim().to_owned(),
+            },
+            Err(failure) => failure.to_string(),
+        };
         stage.instance.check()?;
         if Instant::now() >= deadline {
-            let seen = match outcome {
-                Ok(answer) => format!(
-                    "{} {}",
-                    answer.status,
-                    String::from_utf8_lossy(&answer.body).trim()
-                ),
-                Err(failure) => failure.to_string(),
-            };
             return Err(Error::Step {
                 step,
                 bound: BOUND,
@@ -160,6 +128,18 @@ async fn wait(
         }
         sleep(PACE).await;
     }
+}
+
+/// The containers that get requests, sorted.
+fn rotation(snapshot: &Snapshot) -> Vec<String> {
+    let mut names: Vec<_> = snapshot
+        .clusters
+        .values()
+        .flat_map(|cluster| cluster.in_rotation())
+        .map(|(_, endpoint)| endpoint.container.short().to_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Makes requests, and prints them, until the names of the last answers in a row are as wanted. No request may fail.
@@ -178,13 +158,7 @@ async fn follow(
         stage.instance.check()?;
         match served_by(&outcome) {
             Some(name) => seen.push(name),
-            None => {
-                return Err(Error::Step {
-                    step,
-                    bound: BOUND,
-                    seen: line,
-                });
-            }
+            None => return Err(Error::Request { step, seen: line }),
         }
         if wanted(&seen[seen.len().saturating_sub(IN_A_ROW)..]) && seen.len() >= IN_A_ROW {
             return Ok(());
