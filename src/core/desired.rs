@@ -48,8 +48,19 @@ pub struct DesiredTask {
     pub address: IpAddr,
     /// When it started, if its node said so.
     pub since: Option<Timestamp>,
-    /// Why it is about to stop; none while it is meant to serve.
-    pub stopping: Option<Arc<str>>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a task that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is meant to serve.
+    Serves,
+    /// Swarm is stopping it.
+    Stops,
+    /// Its node is down; Swarm goes on calling it running for ever.
+    Lost,
 }
 
 /// What the labels are read with.
@@ -134,12 +145,10 @@ impl Desired {
                     .insert(unreachable(service, &spec, &options.networks));
                 continue;
             };
-            let stopping = if task.desired == DesiredState::Stopped {
-                Some("Swarm is stopping its task".into())
-            } else if ready.get(node) == Some(&false) {
-                Some("its node is down".into())
-            } else {
-                None
+            let fate = match task.desired {
+                _ if ready.get(node) == Some(&false) => Fate::Lost,
+                DesiredState::Stopped => Fate::Stops,
+                DesiredState::Running | DesiredState::Ready => Fate::Serves,
             };
             reachable.insert(
                 task.id.clone(),
@@ -148,7 +157,7 @@ impl Desired {
                     node: node.clone(),
                     address,
                     since: task.since,
-                    stopping,
+                    fate,
                 },
             );
         }
@@ -174,7 +183,7 @@ impl Desired {
             for (id, task) in service
                 .tasks
                 .iter()
-                .filter(|(_, task)| task.stopping.is_none())
+                .filter(|(_, task)| task.fate == Fate::Serves)
             {
                 let (address, since) = (task.address, task.since);
                 targets.insert(
@@ -356,14 +365,14 @@ mod tests {
         let tasks = &desired.services[&ServiceId::from("s1")].tasks;
         let told: Vec<_> = tasks
             .iter()
-            .map(|(id, task)| (id.as_str(), task.stopping.as_deref()))
+            .map(|(id, task)| (id.as_str(), task.fate))
             .collect();
         assert_eq!(
             told,
             [
-                ("lost", Some("its node is down")),
-                ("serving", None),
-                ("stopping", Some("Swarm is stopping its task")),
+                ("lost", Fate::Lost),
+                ("serving", Fate::Serves),
+                ("stopping", Fate::Stops),
             ]
         );
         let reason = "its task ended: non-zero exit (1)".into();

@@ -360,12 +360,12 @@ impl fmt::Display for Event {
                 )
             }
             Self::EngineReached { engine, version } => {
-                write!(f, "engine {engine} answers: {version}")
+                write!(f, "{engine} answers: {version}")
             }
             Self::EngineLost { engine, reason } => {
                 write!(
                     f,
-                    "engine {engine} cannot be read, the last state stands: {reason}"
+                    "{engine} cannot be read, the last state stands: {reason}"
                 )
             }
             Self::LeadershipGained => {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::desired::{Desired, DesiredService, DesiredTask};
+use super::desired::{Desired, DesiredService, DesiredTask, Fate};
 use super::event::{EndpointRef, Event};
 use super::model::{ServiceId, TaskId};
 use super::observed::{Observed, Standing};
@@ -116,8 +116,10 @@ fn cluster(service: &DesiredService, observed: &Observed) -> Cluster {
 }
 
 fn state(id: &TaskId, task: &DesiredTask, probed: bool, observed: &Observed) -> EndpointState {
-    if task.stopping.is_some() {
-        return EndpointState::Draining;
+    match task.fate {
+        Fate::Serves => {}
+        Fate::Stops => return EndpointState::Draining,
+        Fate::Lost => return EndpointState::Lost,
     }
     if !probed {
         return EndpointState::Ready;
@@ -174,7 +176,7 @@ fn tell(
     }
     for id in delta.clusters.keys() {
         let (before, after) = (old.clusters.get(id), new.clusters.get(id));
-        tell_endpoints(id, before, after, desired, observed, &mut events);
+        tell_endpoints(before, after, desired, observed, &mut events);
         tell_belief(before, after, &mut events);
     }
     events.push(Event::SnapshotPublished {
@@ -210,7 +212,6 @@ fn tell_route(
 }
 
 fn tell_endpoints(
-    id: &ServiceId,
     before: Option<&Arc<Cluster>>,
     after: Option<&Arc<Cluster>>,
     desired: &Desired,
@@ -249,22 +250,11 @@ fn tell_endpoints(
         if from == Some(endpoint.state) {
             continue;
         }
-        let stopping = desired
-            .services
-            .get(id)
-            .and_then(|service| service.tasks.get(task))
-            .and_then(|task| task.stopping.clone());
         let failure = observed
             .health(task)
             .and_then(|health| health.failure.clone());
         let endpoint_ref = reference(task, endpoint);
-        events.extend(tell_state(
-            endpoint_ref,
-            from,
-            endpoint.state,
-            stopping,
-            failure,
-        ));
+        events.extend(tell_state(endpoint_ref, from, endpoint.state, failure));
     }
 }
 
@@ -272,21 +262,20 @@ fn tell_state(
     endpoint: EndpointRef,
     from: Option<EndpointState>,
     to: EndpointState,
-    stopping: Option<Arc<str>>,
     failure: Option<Arc<str>>,
 ) -> Option<Event> {
-    use EndpointState::{Draining, Failing, Ready, Starting, Unproven};
+    use EndpointState::{Draining, Failing, Lost, Ready, Starting, Unproven};
     let event = match (from, to) {
         // A task that was already stopping when it was first seen has no story here.
-        (None, Draining) => return None,
+        (None, Draining | Lost) => return None,
         (_, Starting) => Event::EndpointDiscovered(endpoint),
         (Some(Failing), Ready) => Event::EndpointAdmitted {
             endpoint,
             reason: "it passes its probe again".into(),
         },
-        (Some(Draining), Ready) => Event::EndpointAdmitted {
+        (Some(Lost), Ready) => Event::EndpointAdmitted {
             endpoint,
-            reason: "it is no longer about to stop".into(),
+            reason: "its node is back".into(),
         },
         (_, Ready) => Event::EndpointAdmitted {
             endpoint,
@@ -298,7 +287,11 @@ fn tell_state(
         },
         (_, Draining) => Event::EndpointDrained {
             endpoint,
-            reason: stopping.unwrap_or_else(|| "it is about to stop".into()),
+            reason: "Swarm is stopping its task".into(),
+        },
+        (_, Lost) => Event::EndpointDrained {
+            endpoint,
+            reason: "its node is down".into(),
         },
     };
     Some(event)

@@ -58,21 +58,33 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The endpoints that may be given new requests.
+    /// The endpoints that new requests are spread over: those in rotation or, where there are none, those that drain.
+    ///
+    /// A task keeps serving for two seconds after Swarm has decided to stop it. When it is the last one, because its
+    /// successor runs but is not proven yet, a request that it can still answer is worth more than a 503.
+    #[must_use]
+    pub fn serving(&self) -> Vec<(&TaskId, &Endpoint)> {
+        let chosen: Vec<_> = self.in_rotation().collect();
+        if chosen.is_empty() {
+            let draining =
+                |(_, endpoint): &(_, &Endpoint)| endpoint.state == EndpointState::Draining;
+            return self.endpoints.iter().filter(draining).collect();
+        }
+        chosen
+    }
+
+    /// The endpoints that are meant to serve and pass their probes, or fail them beyond belief.
     pub fn in_rotation(&self) -> impl Iterator<Item = (&TaskId, &Endpoint)> {
         self.endpoints
             .iter()
-            .filter(|(_, endpoint)| self.is_in_rotation(endpoint))
-    }
-
-    /// Whether an endpoint of this cluster may be given new requests.
-    #[must_use]
-    pub fn is_in_rotation(&self, endpoint: &Endpoint) -> bool {
-        match endpoint.state {
-            EndpointState::Ready => true,
-            EndpointState::Failing => self.probes_disbelieved,
-            EndpointState::Starting | EndpointState::Unproven | EndpointState::Draining => false,
-        }
+            .filter(|(_, endpoint)| match endpoint.state {
+                EndpointState::Ready => true,
+                EndpointState::Failing => self.probes_disbelieved,
+                EndpointState::Starting
+                | EndpointState::Unproven
+                | EndpointState::Draining
+                | EndpointState::Lost => false,
+            })
     }
 }
 
@@ -101,18 +113,21 @@ pub enum EndpointState {
     Ready,
     /// It passed its probes before and fails them now.
     Failing,
-    /// It is about to stop: requests in flight end in peace, none is added.
+    /// Swarm is stopping it: requests in flight end in peace, and none is added while any other endpoint can serve.
     Draining,
+    /// Its node is down.
+    Lost,
 }
 
 impl EndpointState {
     /// Every state, for those who count.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Starting,
         Self::Unproven,
         Self::Ready,
         Self::Failing,
         Self::Draining,
+        Self::Lost,
     ];
 
     /// The state's name in metrics and JSON.
@@ -124,6 +139,7 @@ impl EndpointState {
             Self::Ready => "ready",
             Self::Failing => "failing",
             Self::Draining => "draining",
+            Self::Lost => "lost",
         }
     }
 }

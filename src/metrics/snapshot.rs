@@ -103,9 +103,11 @@ mod tests {
             of_b(&metrics.render(Some(&both))),
             [
                 r#"hiveway_endpoints{service="b",state="starting"} 0"#,
+                r#"hiveway_endpoints{service="b",state="unproven"} 0"#,
                 r#"hiveway_endpoints{service="b",state="ready"} 0"#,
                 r#"hiveway_endpoints{service="b",state="failing"} 1"#,
                 r#"hiveway_endpoints{service="b",state="draining"} 0"#,
+                r#"hiveway_endpoints{service="b",state="lost"} 0"#,
             ]
         );
         let text = metrics.render(Some(&snapshot(&[("1", "a", EndpointState::Ready)])));

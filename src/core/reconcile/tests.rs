@@ -28,9 +28,9 @@ fn service(name: &str, tasks: &[&str]) -> (ServiceId, DesiredService) {
         port: 80,
     };
     let tasks = tasks.iter().map(|task| {
-        let (id, stopping) = match task.strip_prefix('!') {
-            Some(id) => (id, Some("Swarm is stopping its task".into())),
-            None => (*task, None),
+        let (id, fate) = match task.strip_prefix('!') {
+            Some(id) => (id, Fate::Stops),
+            None => (*task, Fate::Serves),
         };
         (
             TaskId::from(id),
@@ -39,7 +39,7 @@ fn service(name: &str, tasks: &[&str]) -> (ServiceId, DesiredService) {
                 node: NodeId::from("n1"),
                 address: address(id),
                 since: None,
-                stopping,
+                fate,
             },
         )
     });
@@ -216,6 +216,29 @@ fn probes_are_disbelieved_only_when_more_than_half_of_the_proven_fail() {
             .collect();
         assert_eq!(found, in_rotation, "{results:?}");
     }
+}
+
+#[test]
+fn the_last_endpoint_serves_while_it_drains() {
+    let mut observed = Observed::default();
+    probe(&mut observed, "a", "+");
+    let serving = |tasks: &[&str], observed: &Observed| {
+        let snapshot = next(reconcile(
+            &desired([service("web", tasks)]),
+            observed,
+            &start(),
+        ));
+        let cluster = &snapshot.clusters[&ServiceId::from("web")];
+        cluster
+            .serving()
+            .iter()
+            .map(|(task, _)| task.as_str())
+            .collect::<String>()
+    };
+    assert_eq!(serving(&["!a", "b"], &observed), "a");
+    probe(&mut observed, "b", "+");
+    assert_eq!(serving(&["!a", "b"], &observed), "b");
+    assert_eq!(serving(&["b"], &Observed::default()), "");
 }
 
 #[test]

@@ -1,0 +1,202 @@
+//! The data plane: listeners in front, one shared Pingora proxy, and the route table that every request reads.
+//!
+//! [`Gateway::bind`] takes the sockets, so that a taken port is known before anything runs; [`Gateway::run`] serves until it
+//! is told to stop, and then lets what is in flight end in peace.
+//!
+//! # Design notes
+//!
+//! Pingora runs inside our own runtime, not under its `Server`: that one forks, waits for five minutes on SIGTERM and ends
+//! the process itself. Here one [`HttpProxy`] is shared by all listeners, so that they share one pool of connections to
+//! the tasks, and each listener is one owned task.
+
+mod answer;
+mod connection;
+mod cookie;
+mod forwarded;
+mod framing;
+mod listener;
+mod proxy;
+mod table;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use pingora::apps::HttpServerApp;
+use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::server::configuration::ServerConf;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::core::snapshot::Snapshot;
+use crate::metrics::Metrics;
+
+use self::listener::{Listener, Side};
+use self::proxy::Proxy;
+use self::table::{RouteTable, TableBuilder};
+
+/// What a gateway needs to know; filled in by the command line.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where clients inside the cluster connect; none: no such listener.
+    pub internal: Option<SocketAddr>,
+    /// Where the outside connects; none: no such listener. `.local` hosts do not exist there.
+    pub public: Option<SocketAddr>,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long requests in flight may take to end once a stop was asked for.
+    pub grace: Duration,
+    /// How many threads the runtime has; it decides the size of the pool of idle connections.
+    pub threads: usize,
+}
+
+/// Why a gateway could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listener's address could not be taken.
+    #[error("cannot listen on {address} for the {side} side: {source}; {remedy}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Which listener.
+        side: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A listener stopped although nobody asked it to.
+    #[error("the listener on {0} ended")]
+    Ended(SocketAddr),
+}
+
+/// A gateway whose sockets are bound and that serves nothing yet.
+pub struct Gateway {
+    listeners: Vec<Listener>,
+    proxy: Arc<HttpProxy<Proxy>>,
+    table: Arc<ArcSwap<RouteTable>>,
+    builder: TableBuilder,
+    grace: Duration,
+}
+
+impl Gateway {
+    /// Binds the listeners.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] when an address is taken, not allowed or not this machine's.
+    pub fn bind(config: &Config, metrics: &Metrics) -> Result<Self, Error> {
+        let sides = [
+            (Side::Internal, config.internal),
+            (Side::Public, config.public),
+        ];
+        let listeners = sides
+            .into_iter()
+            .filter_map(|(side, address)| Some(Listener::bind(side, address?)))
+            .collect::<Result<_, _>>()?;
+        let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
+        let proxy = Proxy::new(
+            table.clone(),
+            config.trusted_proxies.clone(),
+            metrics.clone(),
+        );
+        let conf = ServerConf {
+            threads: config.threads,
+            // Tries are bounded by the retries label; this bound only has to lie above the greatest.
+            max_retries: 8,
+            ..ServerConf::default()
+        };
+        Ok(Self {
+            listeners,
+            proxy: Arc::new(http_proxy(&Arc::new(conf), proxy)),
+            table,
+            builder: TableBuilder::new(metrics.clone()),
+            grace: config.grace,
+        })
+    }
+
+    /// Where the internal listener is bound; tells the port when 0 was asked for.
+    #[must_use]
+    pub fn internal(&self) -> Option<SocketAddr> {
+        self.address(Side::Internal)
+    }
+
+    /// Where the public listener is bound.
+    #[must_use]
+    pub fn public(&self) -> Option<SocketAddr> {
+        self.address(Side::Public)
+    }
+
+    fn address(&self, side: Side) -> Option<SocketAddr> {
+        self.listeners
+            .iter()
+            .find(|listener| listener.side == side)
+            .map(|it| it.address)
+    }
+
+    /// Serves by the latest snapshot until `stop`; then refuses new connections, closes idle ones, and returns when the
+    /// last request has ended or the grace is over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`] when a listener ends by itself.
+    pub async fn run(
+        self,
+        mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
+        let Self {
+            listeners,
+            proxy,
+            table,
+            mut builder,
+            grace,
+        } = self;
+        let (close, closing) = watch::channel(false);
+        let connections = TaskTracker::new();
+        let mut serving = JoinSet::new();
+        for listener in listeners {
+            let gauge = metrics.connections(listener.side.name());
+            let service =
+                listener.serve(proxy.clone(), connections.clone(), gauge, closing.clone());
+            serving.spawn(service);
+        }
+        let ended = loop {
+            let snapshot = snapshots.borrow_and_update().clone();
+            if let Some(snapshot) = snapshot {
+                table.store(Arc::new(builder.build(&snapshot)));
+            }
+            tokio::select! {
+                () = stop.cancelled() => break None,
+                Some(ended) = serving.join_next() => break Some(ended),
+                changed = snapshots.changed() => if changed.is_err() {
+                    // The reconciler is gone, which ends the process elsewhere; what was published still serves.
+                    stop.cancelled().await;
+                    break None;
+                },
+            }
+        };
+        close.send_replace(true);
+        while serving.join_next().await.is_some() {}
+        proxy.http_cleanup().await;
+        connections.close();
+        let left = tokio::time::timeout(grace, connections.wait()).await;
+        if left.is_err() {
+            tracing::warn!(
+                connections = connections.len(),
+                "the grace of {grace:?} is over, requests that are still in flight are cut off; raise --grace, and \
+                 stop_grace_period above it, if they need longer"
+            );
+        }
+        match ended {
+            None => Ok(()),
+            Some(Ok(address)) => Err(Error::Ended(address)),
+            Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}

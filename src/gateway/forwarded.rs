@@ -1,0 +1,53 @@
+//! What a task is told of the client: `X-Forwarded-For`, `-Proto` and `-Host`, set from the connection.
+//!
+//! A client's own values are dropped, since anyone can write them; only those of a peer in `--trusted-proxies` are kept and
+//! added to.
+
+use http::header::{FORWARDED, HOST};
+use http::{HeaderName, HeaderValue};
+use pingora::Result;
+use pingora::http::RequestHeader;
+
+use super::connection::Connection;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Whether a trusted proxy says that its client came by TLS.
+pub(super) fn says_tls(request: &RequestHeader) -> bool {
+    let proto = request.headers.get(FORWARDED_PROTO);
+    proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+/// Writes the headers into the request that a task gets.
+pub(super) fn set(
+    request: &mut RequestHeader,
+    connection: &Connection,
+    trusted: bool,
+    secure: bool,
+) -> Result<()> {
+    let peer = &connection.forwarded_for;
+    let chain = if trusted && request.headers.contains_key(FORWARDED_FOR) {
+        let before = request.headers.get_all(FORWARDED_FOR).iter();
+        let chain: Vec<_> = before.chain([peer]).map(HeaderValue::as_bytes).collect();
+        HeaderValue::try_from(chain.join(&b", "[..]))
+            .expect("header values joined by commas make a header value")
+    } else {
+        peer.clone()
+    };
+    request.insert_header("X-Forwarded-For", chain)?;
+    let proto = HeaderValue::from_static(if secure { "https" } else { "http" });
+    request.insert_header("X-Forwarded-Proto", proto)?;
+    if !trusted {
+        request.remove_header(&FORWARDED);
+        request.remove_header(&REAL_IP);
+    }
+    if !(trusted && request.headers.contains_key(FORWARDED_HOST))
+        && let Some(host) = request.headers.get(HOST).cloned()
+    {
+        request.insert_header("X-Forwarded-Host", host)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Refuses request heads that two servers could read in two ways, which is what request smuggling lives on.
+//!
+//! Pingora's parser refuses much of it already (differing lengths, unknown codings, folded lines, blanks before a colon,
+//! two hosts). What it lets pass, and why that is refused here:
+//!
+//! * `Content-Length` beside `Transfer-Encoding`: it drops the length and goes on; RFC 9112 section 6.1 calls that an
+//!   attack and lets a server refuse it.
+//! * `Transfer-Encoding` twice: a task that reads only the first, or only the last, sees another body.
+//! * Lines that end in a bare line feed: RFC 9112 section 2.2 allows to accept them, and servers differ.
+//! * HTTP/1.1 without `Host`: section 3.2 demands 400.
+//! * A head larger than [`HEAD_LIMIT`]: Pingora's own limit is 1 MiB.
+
+use http::Version;
+use http::header::{HOST, TRANSFER_ENCODING};
+use pingora::http::RequestHeader;
+
+/// The largest head that is accepted, in bytes. Servers' own limits lie between 8 KiB and 64 KiB.
+pub(super) const HEAD_LIMIT: usize = 64 * 1024;
+
+/// Why a request's head is refused: the status, and the reason in words.
+pub(super) type Refusal = (u16, &'static str);
+
+/// Judges a head by its parsed form and by the bytes that it came in.
+pub(super) fn check(request: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
+    if raw.len() > HEAD_LIMIT {
+        return Err((431, "the request's header is larger than 64 KiB"));
+    }
+    if has_bare_line_feed(raw) {
+        return Err((
+            400,
+            "a line of the request's header ends in a bare line feed",
+        ));
+    }
+    if request.version == Version::HTTP_11
+        && request.headers.get(HOST).is_none_or(|host| host.is_empty())
+    {
+        return Err((400, "the request names no host"));
+    }
+    let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some() {
+        if codings.next().is_some() {
+            return Err((400, "the request has two Transfer-Encoding headers"));
+        }
+        if names_content_length(raw) {
+            return Err((
+                400,
+                "the request has both Content-Length and Transfer-Encoding",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn has_bare_line_feed(raw: &[u8]) -> bool {
+    let mut before = 0;
+    raw.iter().any(|byte| {
+        let bare = *byte == b'\n' && before != b'\r';
+        before = *byte;
+        bare
+    })
+}
+
+/// Looks at the bytes, because Pingora has removed the header from the parsed form by now.
+fn names_content_length(raw: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length";
+    raw.split(|byte| *byte == b'\n').skip(1).any(|line| {
+        line.get(..NAME.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+            && matches!(line.get(NAME.len()), Some(b':' | b' ' | b'\t'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(version: Version, headers: &[(&'static str, &'static str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+        request.set_version(version);
+        for (name, value) in headers {
+            request.append_header(*name, *value).expect("a header");
+        }
+        request
+    }
+
+    #[test]
+    fn ambiguous_heads_are_refused() {
+        let chunked = ("Transfer-Encoding", "chunked");
+        let host = ("Host", "a");
+        for (headers, raw, expected) in [
+            (vec![host], "GET / HTTP/1.1\r\nHost: a\r\n\r\n", None),
+            (
+                vec![host, chunked],
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                None,
+            ),
+            (vec![host], "GET / HTTP/1.1\nHost: a\r\n\r\n", Some(400)),
+            (vec![], "GET / HTTP/1.1\r\n\r\n", Some(400)),
+            (
+                vec![("Host", "")],
+                "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+                Some(400),
+            ),
+            (
+                vec![host, chunked, chunked],
+                "POST / HTTP/1.1\r\n\r\n",
+                Some(400),
+            ),
+            (
+                vec![host, chunked],
+                "POST / HTTP/1.1\r\nCONTENT-length: 3\r\n\r\n",
+                Some(400),
+            ),
+            (
+                vec![host, chunked],
+                "POST / HTTP/1.1\r\nContent-Length-Not: 3\r\n\r\n",
+                None,
+            ),
+        ] {
+            let verdict = check(&request(Version::HTTP_11, &headers), raw.as_bytes());
+            assert_eq!(verdict.err().map(|(status, _)| status), expected, "{raw:?}");
+        }
+        assert_eq!(
+            check(&request(Version::HTTP_10, &[]), b"GET / HTTP/1.0\r\n\r\n"),
+            Ok(())
+        );
+        let large = vec![b'a'; HEAD_LIMIT + 1];
+        assert_eq!(
+            check(&request(Version::HTTP_11, &[host]), &large).map_err(|it| it.0),
+            Err(431)
+        );
+    }
+}

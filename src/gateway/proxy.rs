@@ -1,0 +1,404 @@
+//! One request's way through the gateway: found by host and path, given an endpoint, retried where that is safe.
+//!
+//! # Design notes
+//!
+//! A request pins its route once and keeps it to its end, so that nothing it sees can change under it. Whether it may be
+//! tried again is decided in two places, by what the task can have seen: nothing when the connection failed
+//! ([`ProxyHttp::fail_to_connect`]), perhaps all of it afterwards ([`ProxyHttp::error_while_proxy`]).
+//!
+//! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
+//! `idle_timeout_seconds`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderValue, StatusCode};
+use ipnet::IpNet;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use tokio::time::Instant;
+
+use crate::core::lookup::normal_host;
+use crate::core::route::is_local;
+use crate::metrics::Metrics;
+
+use super::answer::Answer;
+use super::connection::Connection;
+use super::listener::Side;
+use super::table::{Pool, Route, RouteTable, Shares, Target};
+use super::{cookie, forwarded, framing};
+
+/// How long a client's connection may idle between requests, in seconds; what nginx and others use.
+const KEEP_ALIVE_SECONDS: u64 = 75;
+
+/// How long a client may take to accept more of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection to a task is kept for the next request. Shorter than the shortest keep-alive in common use
+/// (Node's 5 s), because a POST that meets a closing connection cannot be retried.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// The logic of the gateway, called by Pingora. Shared by all listeners.
+pub(super) struct Proxy {
+    table: Arc<ArcSwap<RouteTable>>,
+    trusted: Vec<IpNet>,
+    metrics: Metrics,
+}
+
+impl Proxy {
+    pub(super) fn new(
+        table: Arc<ArcSwap<RouteTable>>,
+        trusted: Vec<IpNet>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            table,
+            trusted,
+            metrics,
+        }
+    }
+
+    fn trusts(&self, connection: &Connection) -> bool {
+        self.trusted
+            .iter()
+            .any(|network| network.contains(&connection.peer))
+    }
+
+    /// Decides where a request goes, or what it is answered.
+    fn decide(&self, request: &RequestHeader, connection: &Connection) -> Result<Choice, Answer> {
+        let host = request
+            .headers
+            .get(HOST)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
+        let path = request.uri.path();
+        if connection.side == Side::Public && is_local(&host) {
+            return Err(Answer::no_route(&host, path));
+        }
+        let table = self.table.load();
+        if !table.warm {
+            return Err(Answer::warming_up());
+        }
+        let Some(route) = table.find(&host, path) else {
+            return Err(Answer::no_route(&host, path));
+        };
+        let secure = self.trusts(connection) && forwarded::says_tls(request);
+        let shares = if secure { &route.secure } else { &route.plain };
+        if shares.is_empty() {
+            let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
+            return Err(match secure {
+                false => Answer::use_tls(&host, path_and_query),
+                true => Answer::no_route(&host, path),
+            });
+        }
+        let (pool, target, stuck) = match shares.stuck(cookie::containers(request)) {
+            Some((pool, target)) => (pool, target, true),
+            None => {
+                let chosen = shares
+                    .choose()
+                    .and_then(|pool| Some((pool, shares.pool(pool).next(&[])?)));
+                let Some((pool, target)) = chosen else {
+                    return Err(Answer::no_endpoint(
+                        shares.first().map_or("", |pool| &pool.service),
+                    ));
+                };
+                (pool, target, false)
+            }
+        };
+        Ok(Choice {
+            route: route.clone(),
+            secure,
+            pool,
+            target,
+            stuck,
+            tried: Vec::new(),
+            attempts: 1,
+        })
+    }
+}
+
+/// What a request carries through its phases.
+pub(super) struct Context {
+    started: Instant,
+    choice: Option<Choice>,
+    /// Why the gateway answered itself.
+    reason: Option<&'static str>,
+}
+
+/// The endpoint that a request was given.
+struct Choice {
+    route: Arc<Route>,
+    secure: bool,
+    pool: usize,
+    target: usize,
+    /// The client came with a valid cookie.
+    stuck: bool,
+    /// The endpoints that failed it.
+    tried: Vec<usize>,
+    attempts: u8,
+}
+
+impl Choice {
+    fn shares(&self) -> &Shares {
+        if self.secure {
+            &self.route.secure
+        } else {
+            &self.route.plain
+        }
+    }
+
+    fn pool(&self) -> &Pool {
+        self.shares().pool(self.pool)
+    }
+
+    fn target(&self) -> &Target {
+        self.pool().target(self.target)
+    }
+
+    /// Moves on to an endpoint that has not failed this request. Without another, the same may be tried again if only a
+    /// pooled connection to it had gone stale.
+    fn move_on(&mut self, stale: bool) -> bool {
+        if self.attempts > self.pool().policy.retries {
+            return false;
+        }
+        self.tried.push(self.target);
+        match self.pool().next(&self.tried) {
+            Some(next) => {
+                self.target = next;
+                self.stuck = false;
+            }
+            None if stale => {}
+            None => return false,
+        }
+        self.attempts += 1;
+        self.pool().runtime.metrics.retried();
+        true
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context {
+            started: Instant::now(),
+            choice: None,
+            reason: None,
+        }
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(KEEP_ALIVE_SECONDS));
+        }
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+        let decision = match Connection::of(session.stream()) {
+            Some(connection) => {
+                connection.begin_request();
+                match framing::check(session.req_header(), &raw_head(session)) {
+                    Ok(()) => self.decide(session.req_header(), connection),
+                    Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
+                }
+            }
+            None => Err(Answer::new(
+                500,
+                "internal",
+                "the request came by no listener of the gateway",
+            )),
+        };
+        match decision {
+            Ok(choice) => {
+                if session.is_upgrade_req() {
+                    session.set_read_timeout(Some(choice.pool().policy.idle_timeout));
+                }
+                context.choice = Some(choice);
+                Ok(false)
+            }
+            Err(answer) => {
+                context.reason = Some(answer.reason);
+                answer.send(session).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        let Some(choice) = &context.choice else {
+            return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
+        };
+        let (target, policy) = (choice.target(), &choice.pool().policy);
+        let mut peer = HttpPeer::new(target.address, false, String::new());
+        peer.group_key = target.group_key;
+        peer.options.connection_timeout = Some(policy.connect_timeout);
+        peer.options.idle_timeout = Some(POOL_IDLE);
+        peer.options.write_timeout = Some(WRITE_TIMEOUT);
+        peer.options.read_timeout = Some(if session.is_upgrade_req() {
+            policy.idle_timeout
+        } else {
+            policy.response_timeout
+        });
+        Ok(Box::new(peer))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        cookie::strip(request);
+        let Some(connection) = Connection::of(session.stream()) else {
+            return Ok(());
+        };
+        let secure = context.choice.as_ref().is_some_and(|choice| choice.secure);
+        forwarded::set(request, connection, self.trusts(connection), secure)
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let interim = response.status.is_informational()
+            && response.status != StatusCode::SWITCHING_PROTOCOLS;
+        if let Some(choice) = &context.choice
+            && choice.pool().policy.sticky
+            && !choice.stuck
+            && !interim
+        {
+            response.append_header("Set-Cookie", choice.target().cookie.clone())?;
+        }
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent, so any request may go elsewhere.
+        error.set_retry(
+            context
+                .choice
+                .as_mut()
+                .is_some_and(|choice| choice.move_on(false)),
+        );
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let repeatable = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated()
+            && session.response_written().is_none()
+            && *error.esource() == ErrorSource::Upstream
+            // A task that is slow to answer is not helped by being asked again.
+            && *error.etype() != ErrorType::ReadTimedout;
+        let retry = repeatable
+            && context
+                .choice
+                .as_mut()
+                .is_some_and(|choice| choice.move_on(client_reused));
+        error.set_retry(retry);
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let service = context
+            .choice
+            .as_ref()
+            .map_or("", |choice| &choice.pool().service);
+        let answer = Answer::to_failure(error, service);
+        let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
+            return FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: false,
+            };
+        };
+        tracing::debug!(status = answer.status, %error, "a request failed");
+        context.reason = Some(answer.reason);
+        session.set_keepalive(None);
+        // A client that is gone by now needs no answer.
+        let _ = answer.send(session).await;
+        FailToProxy {
+            error_code: answer.status,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
+        if let Some(connection) = Connection::of(session.stream()) {
+            connection.end_request();
+        }
+        match &context.choice {
+            Some(choice) => {
+                // 499 is nginx's word for a client that left before its answer.
+                let status = session
+                    .response_written()
+                    .map_or(499, |response| response.status.as_u16());
+                choice
+                    .pool()
+                    .runtime
+                    .metrics
+                    .observe(status, context.started.elapsed());
+            }
+            None => self
+                .metrics
+                .unrouted(context.reason.unwrap_or("aborted"))
+                .inc(),
+        }
+    }
+
+    // Failures are counted and answered with a reason; a log line for each would let any client fill the disk.
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _context: &Context,
+        _error: &Error,
+        _kind: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+/// The bytes that the request's head came in; empty for HTTP/2, which has no text to be read in two ways.
+fn raw_head(session: &ServerSession) -> Bytes {
+    session
+        .as_http1()
+        .map(|session| session.get_headers_raw_bytes())
+        .unwrap_or_default()
+}

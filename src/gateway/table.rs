@@ -1,0 +1,241 @@
+//! The route table: a snapshot, made ready for requests. Everything that a request needs is worked out here, once a
+//! snapshot, so that nothing has to be made or looked up per request but the route itself.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::HeaderValue;
+
+use crate::core::balance;
+use crate::core::lookup::RouteIndex;
+use crate::core::model::{ServiceId, TaskId};
+use crate::core::route::{RoutingPolicy, Scheme};
+use crate::core::snapshot::{Claim, Cluster, RouteKey, Snapshot};
+use crate::metrics::{ClusterMetrics, Metrics};
+
+use super::cookie;
+
+/// What requests are steered by. A request pins the route that it found; a newer table cannot change it under the request.
+#[derive(Debug, Default)]
+pub(super) struct RouteTable {
+    /// Whether a snapshot was ever seen. Until then nothing is known to be missing.
+    pub(super) warm: bool,
+    index: RouteIndex<Arc<Route>>,
+}
+
+/// A route with the services that share it.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// What serves plain requests.
+    pub(super) plain: Shares,
+    /// What serves requests that came by TLS, to us or to a proxy in front.
+    pub(super) secure: Shares,
+}
+
+/// The services that share a route, for one kind of client.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    pools: Vec<Pool>,
+    /// The pools' weights; 0 for one without endpoints, whose part the others take over.
+    weights: Vec<u32>,
+}
+
+/// One service's endpoints that may be given requests, at one port.
+#[derive(Debug)]
+pub(super) struct Pool {
+    /// The service's name.
+    pub(super) service: Arc<str>,
+    /// How its traffic is steered.
+    pub(super) policy: RoutingPolicy,
+    /// What outlives a snapshot.
+    pub(super) runtime: Arc<ClusterRuntime>,
+    targets: Vec<Target>,
+    by_container: HashMap<Box<str>, usize>,
+}
+
+/// An endpoint, ready to be connected to.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    /// Keeps pooled connections of one task from being used for another that was given the same address.
+    pub(super) group_key: u64,
+    /// The `Set-Cookie` that binds a client to it.
+    pub(super) cookie: HeaderValue,
+}
+
+/// What of a cluster outlives its snapshots.
+#[derive(Debug)]
+pub(super) struct ClusterRuntime {
+    /// Whose turn it is.
+    turn: AtomicUsize,
+    /// Which of several services is next.
+    draw: AtomicUsize,
+    /// Its counters.
+    pub(super) metrics: Arc<ClusterMetrics>,
+}
+
+impl RouteTable {
+    /// The route for a normalised host and a path.
+    pub(super) fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
+        self.index.find(host, path)
+    }
+}
+
+impl Shares {
+    /// Whether any service claims the route for this kind of client.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pools.is_empty()
+    }
+
+    pub(super) fn pool(&self, index: usize) -> &Pool {
+        &self.pools[index]
+    }
+
+    /// The first service, which answers for the route where none can serve.
+    pub(super) fn first(&self) -> Option<&Pool> {
+        self.pools.first()
+    }
+
+    /// The endpoint that one of the named containers is: a client's cookie is valid.
+    pub(super) fn stuck<'a>(
+        &self,
+        mut containers: impl Iterator<Item = &'a str>,
+    ) -> Option<(usize, usize)> {
+        containers.find_map(|container| {
+            self.pools.iter().enumerate().find_map(|(index, pool)| {
+                let sticky = pool.policy.sticky && pool.policy.weight > 0;
+                let target = *pool.by_container.get(container).filter(|_| sticky)?;
+                Some((index, target))
+            })
+        })
+    }
+
+    /// The service for a client without a valid cookie, by weight; none when none has an endpoint.
+    pub(super) fn choose(&self) -> Option<usize> {
+        match &*self.pools {
+            [] => None,
+            [only] => (self.weights[0] > 0 && !only.targets.is_empty()).then_some(0),
+            [first, ..] => {
+                let ticket = first.runtime.draw.fetch_add(1, Ordering::Relaxed);
+                balance::by_weight(ticket, &self.weights)
+            }
+        }
+    }
+}
+
+impl Pool {
+    pub(super) fn target(&self, index: usize) -> &Target {
+        &self.targets[index]
+    }
+
+    /// The endpoint whose turn it is, none of those that were tried.
+    pub(super) fn next(&self, tried: &[usize]) -> Option<usize> {
+        let ticket = self.runtime.turn.fetch_add(1, Ordering::Relaxed);
+        balance::round_robin(ticket, self.targets.len(), |index| !tried.contains(&index))
+    }
+}
+
+/// Makes tables, and keeps what outlives them. Owned by the gateway's loop.
+pub(super) struct TableBuilder {
+    metrics: Metrics,
+    runtimes: BTreeMap<ServiceId, Arc<ClusterRuntime>>,
+}
+
+impl TableBuilder {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            runtimes: BTreeMap::new(),
+        }
+    }
+
+    /// The table for a snapshot.
+    pub(super) fn build(&mut self, snapshot: &Snapshot) -> RouteTable {
+        self.runtimes
+            .retain(|service, _| snapshot.clusters.contains_key(service));
+        let names: BTreeSet<Arc<str>> = snapshot
+            .clusters
+            .values()
+            .map(|cluster| cluster.service.clone())
+            .collect();
+        self.metrics.retain(&names);
+        let routes = snapshot
+            .routes
+            .iter()
+            .map(|(key, claims)| (key.clone(), self.route(key, claims, snapshot)));
+        let index = routes.collect::<Vec<_>>().into_iter().collect();
+        RouteTable { warm: true, index }
+    }
+
+    fn route(&mut self, key: &RouteKey, claims: &[Claim], snapshot: &Snapshot) -> Arc<Route> {
+        let mut shares = |serves: fn(Scheme) -> bool| {
+            let pools: Vec<Pool> = claims
+                .iter()
+                .filter(|claim| serves(claim.scheme))
+                .filter_map(|claim| {
+                    Some(self.pool(key, claim, snapshot.clusters.get(&claim.service)?))
+                })
+                .collect();
+            let weight = |pool: &Pool| {
+                if pool.targets.is_empty() {
+                    0
+                } else {
+                    pool.policy.weight.into()
+                }
+            };
+            let weights = pools.iter().map(weight).collect();
+            Shares { pools, weights }
+        };
+        let plain = shares(|scheme| scheme != Scheme::Https);
+        let secure = shares(|scheme| scheme != Scheme::Http);
+        Arc::new(Route { plain, secure })
+    }
+
+    fn pool(&mut self, key: &RouteKey, claim: &Claim, cluster: &Cluster) -> Pool {
+        let runtime = self
+            .runtimes
+            .entry(claim.service.clone())
+            .or_insert_with(|| {
+                Arc::new(ClusterRuntime {
+                    turn: AtomicUsize::new(0),
+                    draw: AtomicUsize::new(0),
+                    metrics: self.metrics.cluster(&cluster.service),
+                })
+            });
+        let endpoints = cluster.serving();
+        let targets = endpoints.iter().map(|(task, endpoint)| Target {
+            address: SocketAddr::new(endpoint.address, claim.port),
+            group_key: group_key(task),
+            cookie: set_cookie(endpoint.container.as_str(), &key.path.0),
+        });
+        let containers = endpoints.iter().enumerate();
+        Pool {
+            service: cluster.service.clone(),
+            policy: cluster.policy.clone(),
+            runtime: runtime.clone(),
+            targets: targets.collect(),
+            by_container: containers
+                .map(|(index, (_, it))| (it.container.as_str().into(), index))
+                .collect(),
+        }
+    }
+}
+
+/// The cookie stands for the route's path, so that two services that share a host keep apart.
+fn set_cookie(container: &str, path: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("{}={container}; path={path}", cookie::NAME))
+        // A container id that cannot stand in a header comes from a hand-written inventory only; it binds nobody.
+        .unwrap_or_else(|_| HeaderValue::from_static("CONTAINERID=; path=/; max-age=0"))
+}
+
+/// FNV-1a: the key must be the same for the same task in every snapshot, which a seeded hasher does not promise.
+fn group_key(task: &TaskId) -> u64 {
+    task.as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+}
