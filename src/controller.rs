@@ -1,6 +1,10 @@
-//! The half that knows the swarm: it watches the engine of a manager and writes what little Hiveway writes.
+//! The half that knows the swarm: it watches the engine of a manager, probes, decides, and writes what little Hiveway
+//! writes.
 
 pub mod actuator;
 pub mod api;
 mod backoff;
+pub mod inventory_file;
+pub mod probe;
+pub mod reconciler;
 pub mod swarm;

@@ -1,0 +1,204 @@
+//! The loop: waits for a new inventory or for probe results, and reconciles from the latest state.
+//!
+//! It owns what was observed and what is published; nobody else writes either. It takes no input but the latest state, so
+//! a lost or repeated wake-up costs time, never truth.
+//!
+//! # Design notes
+//!
+//! Nothing is published before the first inventory is in and every endpoint has been judged by its probes, or
+//! [`WARM_UP`] has passed: a restarted controller must not empty the tables of those who follow it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::desired::{Desired, Options};
+use crate::core::event::Event;
+use crate::core::model::Inventory;
+use crate::core::observed::Observed;
+use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
+use crate::core::scale::ScaleWishes;
+use crate::core::snapshot::{Generation, Snapshot};
+use crate::journal::Emitter;
+use crate::metrics::Metrics;
+
+use super::probe::{ProbeReport, Targets};
+
+/// How long after the first inventory the first snapshot may wait for verdicts. Longer than the default probe needs to
+/// fail twice, short enough for a rolling update of Hiveway itself.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+/// What the reconciler reads.
+pub struct Inputs {
+    /// The swarm as it was last seen; none before the first look.
+    pub inventory: watch::Receiver<Option<Arc<Inventory>>>,
+    /// What probes found.
+    pub reports: mpsc::Receiver<ProbeReport>,
+}
+
+/// What the reconciler writes.
+pub struct Outputs {
+    /// What to probe.
+    pub targets: watch::Sender<Arc<Targets>>,
+    /// What to steer by; none before warm-up is over.
+    pub snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// What to scale.
+    pub wishes: watch::Sender<ScaleWishes>,
+    /// What happened.
+    pub emitter: Emitter,
+}
+
+/// Reconciles until `stop`, or until nobody is left to say anything new. `epoch` is the time of the start in
+/// milliseconds: snapshots of a later start are newer.
+pub async fn run(
+    options: Options,
+    epoch: u64,
+    mut inputs: Inputs,
+    outputs: Outputs,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let mut state = State::new(options, epoch, outputs);
+    loop {
+        let warm_up = state.deadline;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = inputs.inventory.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let inventory = inputs.inventory.borrow_and_update().clone();
+                if let Some(inventory) = inventory {
+                    state.take_inventory(&inventory);
+                }
+            }
+            Some(report) = inputs.reports.recv() => {
+                let mut due = state.take_report(report);
+                while let Ok(report) = inputs.reports.try_recv() {
+                    due |= state.take_report(report);
+                }
+                if !due {
+                    continue;
+                }
+            }
+            () = async { tokio::time::sleep_until(warm_up.unwrap_or_else(Instant::now)).await },
+                if warm_up.is_some() => {}
+        }
+        let started = Instant::now();
+        state.reconcile();
+        metrics.reconciled(started.elapsed());
+    }
+}
+
+struct State {
+    options: Options,
+    outputs: Outputs,
+    desired: Desired,
+    observed: Observed,
+    current: Arc<Snapshot>,
+    /// While warming up: when it ends at the latest. Set by the first inventory.
+    deadline: Option<Instant>,
+    warm: bool,
+}
+
+impl State {
+    fn new(options: Options, epoch: u64, outputs: Outputs) -> Self {
+        let generation = Generation { epoch, sequence: 0 };
+        Self {
+            options,
+            outputs,
+            desired: Desired::default(),
+            observed: Observed::default(),
+            current: Arc::new(Snapshot {
+                generation,
+                ..Snapshot::default()
+            }),
+            deadline: None,
+            warm: false,
+        }
+    }
+
+    fn take_inventory(&mut self, inventory: &Inventory) {
+        let desired = Desired::read(inventory, &self.options);
+        for event in tell_diagnostics(&self.desired.diagnostics, &desired.diagnostics) {
+            self.outputs.emitter.emit(event);
+        }
+        let wishes = ScaleWishes {
+            leading: inventory.leads(),
+            replicas: desired.scale.clone(),
+        };
+        self.outputs
+            .wishes
+            .send_if_modified(|old| replace(old, wishes));
+        let targets = desired.probe_targets();
+        let probed: BTreeSet<_> = targets.keys().cloned().collect();
+        self.observed.retain(&probed);
+        self.outputs
+            .targets
+            .send_if_modified(|old| replace(old, Arc::new(targets)));
+        self.desired = desired;
+        if !self.warm && self.deadline.is_none() {
+            self.deadline = Some(Instant::now() + WARM_UP);
+        }
+    }
+
+    /// True when the result changes what is believed of a task.
+    fn take_report(&mut self, report: ProbeReport) -> bool {
+        let targets = self.outputs.targets.borrow().clone();
+        // A result that was on its way when its target went is about nothing any more.
+        targets.get(&report.task).is_some_and(|target| {
+            self.observed
+                .record(&report.task, report.result, &target.spec)
+        })
+    }
+
+    fn reconcile(&mut self) {
+        if !self.warm && !self.warms_up() {
+            return;
+        }
+        let outcome = reconcile(&self.desired, &self.observed, &self.current);
+        for event in outcome.events {
+            self.outputs.emitter.emit(event);
+        }
+        match outcome.snapshot {
+            Some(snapshot) => self.current = Arc::new(snapshot),
+            // The first snapshot is published even if it is empty: an empty swarm is known, not unknown.
+            None if self.outputs.snapshots.borrow().is_none() => {}
+            None => return,
+        }
+        self.outputs
+            .snapshots
+            .send_replace(Some(self.current.clone()));
+    }
+
+    fn warms_up(&mut self) -> bool {
+        let Some(deadline) = self.deadline else {
+            return false;
+        };
+        let undecided = undecided(&self.desired, &self.observed);
+        if undecided > 0 && Instant::now() < deadline {
+            return false;
+        }
+        self.warm = true;
+        self.deadline = None;
+        let next = reconcile(&self.desired, &self.observed, &self.current).snapshot;
+        let ready = next.iter().flat_map(|snapshot| snapshot.clusters.values());
+        self.outputs.emitter.emit(Event::WarmedUp {
+            services: self.desired.services.len(),
+            ready: ready.map(|cluster| cluster.in_rotation().count()).sum(),
+            undecided,
+        });
+        true
+    }
+}
+
+/// Replaces a watched value, and wakes its readers only when it differs.
+fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
+    let differs = *old != new;
+    *old = new;
+    differs
+}
