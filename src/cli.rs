@@ -251,6 +251,7 @@ impl TypedRun {
                 public,
                 trusted_proxies,
                 grace,
+                limits: gateway::Limits::default(),
                 threads,
             },
             admin,

@@ -24,7 +24,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use pingora::apps::HttpServerApp;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use tokio::sync::watch;
@@ -35,7 +34,7 @@ use tokio_util::task::TaskTracker;
 use crate::core::snapshot::Snapshot;
 use crate::metrics::Metrics;
 
-use self::listener::{Listener, Side};
+use self::listener::{Acceptor, Listener, Side};
 use self::proxy::Proxy;
 use self::table::{RouteTable, TableBuilder};
 
@@ -50,8 +49,30 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// How long requests in flight may take to end once a stop was asked for.
     pub grace: Duration,
+    /// What clients are allowed.
+    pub limits: Limits,
     /// How many threads the runtime has; it decides the size of the pool of idle connections.
     pub threads: usize,
+}
+
+/// What clients are allowed, each per connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first bytes of a request's head to the last. A head is a few hundred bytes: who needs longer is stuck, or
+    /// holds connections open on purpose.
+    pub head: Duration,
+    /// Between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs memory; this is
+    /// what nginx has.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+        }
+    }
 }
 
 /// Why a gateway could not start, or ended.
@@ -80,6 +101,7 @@ pub struct Gateway {
     proxy: Arc<HttpProxy<Proxy>>,
     table: Arc<ArcSwap<RouteTable>>,
     builder: TableBuilder,
+    limits: Limits,
     grace: Duration,
 }
 
@@ -115,6 +137,7 @@ impl Gateway {
             proxy: Arc::new(http_proxy(&Arc::new(conf), proxy)),
             table,
             builder: TableBuilder::new(metrics.clone()),
+            limits: config.limits,
             grace: config.grace,
         })
     }
@@ -155,16 +178,24 @@ impl Gateway {
             proxy,
             table,
             mut builder,
+            limits,
             grace,
         } = self;
         let (close, closing) = watch::channel(false);
         let connections = TaskTracker::new();
         let mut serving = JoinSet::new();
+        // Told apart from `stop`, which ends the gateway's own loop: connections go on until the listeners are closed.
+        let idle = CancellationToken::new();
         for listener in listeners {
-            let gauge = metrics.connections(listener.side.name());
-            let service =
-                listener.serve(proxy.clone(), connections.clone(), gauge, closing.clone());
-            serving.spawn(service);
+            let acceptor = Acceptor {
+                side: listener.side,
+                limits,
+                proxy: proxy.clone(),
+                connections: connections.clone(),
+                gauge: metrics.connections(listener.side.name()),
+                stop: idle.clone(),
+            };
+            serving.spawn(listener.serve(acceptor, closing.clone()));
         }
         let ended = loop {
             let snapshot = snapshots.borrow_and_update().clone();
@@ -183,7 +214,7 @@ impl Gateway {
         };
         close.send_replace(true);
         while serving.join_next().await.is_some() {}
-        proxy.http_cleanup().await;
+        idle.cancel();
         connections.close();
         let left = tokio::time::timeout(grace, connections.wait()).await;
         if left.is_err() {

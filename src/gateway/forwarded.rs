@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
-use super::connection::Connection;
+use super::connection::Client;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -24,11 +24,11 @@ pub(super) fn says_tls(request: &RequestHeader) -> bool {
 /// Writes the headers into the request that a task gets.
 pub(super) fn set(
     request: &mut RequestHeader,
-    connection: &Connection,
+    client: &Client,
     trusted: bool,
     secure: bool,
 ) -> Result<()> {
-    let peer = &connection.forwarded_for;
+    let peer = &client.forwarded_for;
     let chain = if trusted && request.headers.contains_key(FORWARDED_FOR) {
         let before = request.headers.get_all(FORWARDED_FOR).iter();
         let chain: Vec<_> = before.chain([peer]).map(HeaderValue::as_bytes).collect();

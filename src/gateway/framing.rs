@@ -8,7 +8,6 @@
 //! * `Transfer-Encoding` twice: a task that reads only the first, or only the last, sees another body.
 //! * Lines that end in a bare line feed: RFC 9112 section 2.2 allows to accept them, and servers differ.
 //! * HTTP/1.1 without `Host`: section 3.2 demands 400.
-//! * A head larger than [`HEAD_LIMIT`]: Pingora's own limit is 1 MiB.
 
 use http::Version;
 use http::header::{HOST, TRANSFER_ENCODING};
@@ -17,14 +16,25 @@ use pingora::http::RequestHeader;
 /// The largest head that is accepted, in bytes. Servers' own limits lie between 8 KiB and 64 KiB.
 pub(super) const HEAD_LIMIT: usize = 64 * 1024;
 
+/// Whether a head has ended, of which the first `seen` bytes are known to hold no end. Bare line feeds end it too: what
+/// has them is refused, but not waited for.
+pub(super) fn head_is_complete(head: &[u8], seen: usize) -> bool {
+    // Without a body the end of the head is the end of what came, which is one comparison.
+    if head.ends_with(b"\r\n\r\n") {
+        return true;
+    }
+    let fresh = &head[seen.saturating_sub(2)..];
+    fresh.iter().enumerate().any(|(at, byte)| {
+        *byte == b'\n'
+            && (fresh[at + 1..].starts_with(b"\r\n") || fresh[at + 1..].starts_with(b"\n"))
+    })
+}
+
 /// Why a request's head is refused: the status, and the reason in words.
 pub(super) type Refusal = (u16, &'static str);
 
 /// Judges a head by its parsed form and by the bytes that it came in.
 pub(super) fn check(request: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
-    if raw.len() > HEAD_LIMIT {
-        return Err((431, "the request's header is larger than 64 KiB"));
-    }
     if has_bare_line_feed(raw) {
         return Err((
             400,
@@ -84,6 +94,25 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_head_is_found_wherever_it_was_cut() {
+        for (text, complete) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            ("POST / HTTP/1.1\r\nHost: a\r\n\r\nbody", true),
+            ("GET / HTTP/1.1\nHost: a\n\n", true),
+            ("GET / HTTP/1.1\nHost: a\n\r\nbody", true),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r", false),
+            ("", false),
+        ] {
+            let text = text.as_bytes();
+            assert_eq!(head_is_complete(text, 0), complete, "{text:?}");
+            let first = (0..=text.len()).find(|end| head_is_complete(&text[..*end], 0));
+            let one_by_one = (1..=text.len()).find(|end| head_is_complete(&text[..*end], end - 1));
+            assert_eq!(first.filter(|end| *end > 0), one_by_one, "{text:?}");
+        }
+    }
+
+    #[test]
     fn ambiguous_heads_are_refused() {
         let chunked = ("Transfer-Encoding", "chunked");
         let host = ("Host", "a");
@@ -123,11 +152,6 @@ mod tests {
         assert_eq!(
             check(&request(Version::HTTP_10, &[]), b"GET / HTTP/1.0\r\n\r\n"),
             Ok(())
-        );
-        let large = vec![b'a'; HEAD_LIMIT + 1];
-        assert_eq!(
-            check(&request(Version::HTTP_11, &[host]), &large).map_err(|it| it.0),
-            Err(431)
         );
     }
 }

@@ -20,11 +20,12 @@ use pingora::services::Service as _;
 use pingora::services::listening::Service;
 use prometheus::IntGauge;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Error;
-use super::connection::Connection;
+use super::connection;
 use super::proxy::Proxy;
+use super::{Error, Limits};
 
 /// Who a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +45,9 @@ impl Side {
     }
 }
 
-/// Bytes read at once from a client. Pingora's default of 64 KiB is what an idle connection costs; request heads are a few
-/// hundred bytes, and larger bodies are read past the buffer.
-const READ_BUFFER: usize = 8 * 1024;
+/// No read buffer: heads are read by the connection and bodies in large pieces, so that one would only cost a copy and, for
+/// each idle connection, its size.
+const READ_BUFFER: usize = 0;
 
 /// Bytes gathered before they are written to a client, Pingora's own default: one TCP segment.
 const WRITE_BUFFER: usize = 1460;
@@ -90,9 +91,7 @@ impl Listener {
     /// Accepts connections until `closing` turns true. Returns the address, for whoever asks which listener ended.
     pub(super) async fn serve(
         self,
-        proxy: Arc<HttpProxy<Proxy>>,
-        connections: TaskTracker,
-        gauge: IntGauge,
+        acceptor: Acceptor,
         closing: watch::Receiver<bool>,
     ) -> SocketAddr {
         let name = self.address.to_string();
@@ -101,54 +100,57 @@ impl Listener {
         let buffers = L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER);
         let mut listeners = Listeners::new();
         listeners.add_listener(ListenerConfig::tcp(name.clone()).l4_buffer(buffers));
-        let app = App {
-            side: self.side,
-            proxy,
-            connections,
-            gauge,
-        };
-        let mut service = Service::with_listeners(name, listeners, app);
+        let mut service = Service::with_listeners(name, listeners, acceptor);
         service.start_service(Some(fds), closing, 1).await;
         self.address
     }
 }
 
-/// What Pingora calls for every connection: marks it with its side, counts it, and passes it to the shared proxy.
-struct App {
-    side: Side,
-    proxy: Arc<HttpProxy<Proxy>>,
-    connections: TaskTracker,
-    gauge: IntGauge,
+/// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
+/// and ends here.
+pub(super) struct Acceptor {
+    pub(super) side: Side,
+    pub(super) limits: Limits,
+    pub(super) proxy: Arc<HttpProxy<Proxy>>,
+    /// Knows every connection's task, so that the end can wait for them.
+    pub(super) connections: TaskTracker,
+    /// How many are open, for the metrics.
+    pub(super) gauge: IntGauge,
+    /// Ends the wait for further requests.
+    pub(super) stop: CancellationToken,
 }
 
 #[async_trait]
-impl ServerApp for App {
+impl ServerApp for Acceptor {
     async fn process_new(
         self: &Arc<Self>,
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _open = self.connections.token();
-        let _counted = Counted::new(&self.gauge);
-        let connection: Stream = Box::new(Connection::new(stream, self.side));
-        self.proxy.process_new(connection, shutdown).await
+        let counted = Counted::new(self.gauge.clone());
+        // A token of its own: polling a shared one would contend for its lock.
+        let stop = self.stop.child_token();
+        let (side, limits, proxy, shutdown) =
+            (self.side, self.limits, self.proxy.clone(), shutdown.clone());
+        self.connections.spawn(async move {
+            let _counted = counted;
+            connection::serve(stream, side, limits, proxy, shutdown, stop).await;
+        });
+        None
     }
-
-    // The shared proxy is told of the stop once, by the gateway: it serves other listeners too.
-    async fn cleanup(&self) {}
 }
 
-/// Keeps a gauge one higher while it lives, also when the connection's task is cancelled.
-struct Counted<'a>(&'a IntGauge);
+/// Keeps a gauge one higher while it lives, also when the connection's task is cancelled or panics.
+struct Counted(IntGauge);
 
-impl<'a> Counted<'a> {
-    fn new(gauge: &'a IntGauge) -> Self {
+impl Counted {
+    fn new(gauge: IntGauge) -> Self {
         gauge.inc();
         Self(gauge)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

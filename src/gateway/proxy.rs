@@ -9,6 +9,7 @@
 //! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
 //! `idle_timeout_seconds`.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +31,10 @@ use crate::core::route::is_local;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
-use super::connection::Connection;
+use super::connection::Client;
 use super::listener::Side;
 use super::table::{Pool, Route, RouteTable, Shares, Target};
 use super::{cookie, forwarded, framing};
-
-/// How long a client's connection may idle between requests, in seconds; what nginx and others use.
-const KEEP_ALIVE_SECONDS: u64 = 75;
 
 /// How long a client may take to accept more of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -68,21 +66,21 @@ impl Proxy {
         }
     }
 
-    fn trusts(&self, connection: &Connection) -> bool {
+    fn trusts(&self, client: &Client) -> bool {
         self.trusted
             .iter()
-            .any(|network| network.contains(&connection.peer))
+            .any(|network| network.contains(&client.peer))
     }
 
     /// Decides where a request goes, or what it is answered.
-    fn decide(&self, request: &RequestHeader, connection: &Connection) -> Result<Choice, Answer> {
+    fn decide(&self, request: &RequestHeader, client: &Client) -> Result<Choice, Answer> {
         let host = request
             .headers
             .get(HOST)
             .map_or(&b""[..], HeaderValue::as_bytes);
         let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
         let path = request.uri.path();
-        if connection.side == Side::Public && is_local(&host) {
+        if client.side == Side::Public && is_local(&host) {
             return Err(Answer::no_route(&host, path));
         }
         let table = self.table.load();
@@ -92,7 +90,7 @@ impl Proxy {
         let Some(route) = table.find(&host, path) else {
             return Err(Answer::no_route(&host, path));
         };
-        let secure = self.trusts(connection) && forwarded::says_tls(request);
+        let secure = self.trusts(client) && forwarded::says_tls(request);
         let shares = if secure { &route.secure } else { &route.plain };
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -130,6 +128,7 @@ impl Proxy {
 /// What a request carries through its phases.
 pub(super) struct Context {
     started: Instant,
+    client: Option<Arc<Client>>,
     choice: Option<Choice>,
     /// Why the gateway answered itself.
     reason: Option<&'static str>,
@@ -193,29 +192,33 @@ impl ProxyHttp for Proxy {
     fn new_ctx(&self) -> Context {
         Context {
             started: Instant::now(),
+            client: None,
             choice: None,
             reason: None,
         }
     }
 
+    fn on_connection_reuse(
+        &self,
+        _session: &mut Session,
+        context: &mut Context,
+        client: Box<dyn Any + Send + Sync>,
+    ) {
+        context.client = client.downcast::<Arc<Client>>().ok().map(|client| *client);
+    }
+
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(KEEP_ALIVE_SECONDS));
-        }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
-        let decision = match Connection::of(session.stream()) {
-            Some(connection) => {
-                connection.begin_request();
-                match framing::check(session.req_header(), &raw_head(session)) {
-                    Ok(()) => self.decide(session.req_header(), connection),
-                    Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
-                }
-            }
+        let decision = match &context.client {
+            Some(client) => match framing::check(session.req_header(), &raw_head(session)) {
+                Ok(()) => self.decide(session.req_header(), client),
+                Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
+            },
             None => Err(Answer::new(
                 500,
                 "internal",
-                "the request came by no listener of the gateway",
+                "the request came by no listener of ours",
             )),
         };
         match decision {
@@ -258,16 +261,16 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
         cookie::strip(request);
-        let Some(connection) = Connection::of(session.stream()) else {
+        let Some(client) = &context.client else {
             return Ok(());
         };
         let secure = context.choice.as_ref().is_some_and(|choice| choice.secure);
-        forwarded::set(request, connection, self.trusts(connection), secure)
+        forwarded::set(request, client, self.trusts(client), secure)
     }
 
     async fn response_filter(
@@ -357,9 +360,6 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
-        if let Some(connection) = Connection::of(session.stream()) {
-            connection.end_request();
-        }
         match &context.choice {
             Some(choice) => {
                 // 499 is nginx's word for a client that left before its answer.
