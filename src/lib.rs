@@ -1,4 +1,73 @@
-//! Hiveway (the architecture document is written here).
+//! Hiveway steers HTTP traffic in a Docker Swarm: it reads what services ask for in their labels (**desired**), probes
+//! their tasks (**observed**), reconciles the two into one immutable **snapshot**, tells what changed in typed
+//! **events**, and a Pingora proxy steers by the snapshot. This page is its architecture.
+//!
+//! # The picture
+//!
+//! ```text
+//!               ┌──────────────────────── controller ───────────────────────┐
+//!  Docker API ─►│ swarm ──────────┐                                         │
+//!  (lists,      │ inventory_file ─┴─Inventory─► reconciler ──┬─ Snapshot ───┼──► gateway ──► tasks
+//!   hints)      │                                ▲   │       │              │       ▲
+//!               │                        results │   │ targets              │       │ requests
+//!               │                                probe       ├─ ScaleWishes ┼─► actuator ─► Docker API
+//!               │                                            └─ Event ──┐   │    clients
+//!               └───────────────────────────────────────────────────────┼───┘
+//!                                 journal (log, count, remember) ◄──────┘──► admin: /live /ready /metrics /snapshot /events
+//! ```
+//!
+//! # The way of a change
+//!
+//! 1. [`controller::swarm`] looks at the swarm when an event of the engine hints at a change, and by the clock: often while
+//!    anything converges, seldom at rest. What it saw is one [`Inventory`](core::model::Inventory), published only when it
+//!    differs. [`controller::inventory_file`] is the other source: a file.
+//! 2. [`controller::reconciler`] reads the inventory through the labels ([`core::labels`], [`core::desired`]) and names
+//!    what has to be probed. [`controller::probe`] probes and reports; [`core::observed`] makes health of it.
+//! 3. [`core::reconcile`] compares the two with what is published, and makes the next
+//!    [`Snapshot`](core::snapshot::Snapshot) and the [`Event`](core::event::Event)s that lead to it, or nothing.
+//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once. [`controller::actuator`] writes
+//!    the little that Hiveway writes. [`journal`] logs, counts and remembers the events, and [`admin`] shows all of it.
+//!
+//! [`supervisor`] owns every task, and `main.rs` wires them; [`cli`] turns flags into each component's configuration.
+//! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
+//!
+//! # Layers
+//!
+//! * [`core`] is pure and imports nothing but itself: decisions are plain functions from values to values.
+//! * [`controller`] and [`gateway`] import [`core`], never each other: a snapshot is all that passes between them. The
+//!   members of the controller know each other's types where one feeds the other.
+//! * One file knows one outside thing: the engine and bollard are known below [`controller::api`], Pingora below
+//!   [`gateway`], clap in [`cli`].
+//!
+//! `tests/it/layers.rs` holds these rules against the sources.
+//!
+//! # Invariants
+//!
+//! 1. **Level, not edge.** A hint of the engine only says "look again". The reconciler takes no input but the latest state,
+//!    so lost, repeated or reordered hints cost time, never truth.
+//! 2. **One immutable value.** A request pins one route; nothing that it sees changes under it. The same inputs always
+//!    give the same snapshot, byte for byte, and one is published only when it differs.
+//! 3. **Fail static.** A failed look keeps the last inventory. No path leads from a fault of the control plane to an
+//!    emptied table; a *successful* empty list is believed.
+//! 4. **Starts out, warms up.** An endpoint is out of rotation until it has passed its probe; its health is keyed by task
+//!    and survives snapshots. Nothing is published before the first inventory is in and every endpoint is judged, or a
+//!    deadline has passed.
+//! 5. **Drains first.** An endpoint leaves rotation the moment Swarm wants its task to stop, which is about two seconds
+//!    before SIGTERM, or its node is down. Requests in flight end in peace. Only where nothing else can serve does one that
+//!    drains go on.
+//! 6. **Nobody is detached.** The end or panic of any component ends the process with a non-zero code, and Swarm restarts
+//!    it. Queues are bounded, and what overflows is counted.
+//! 7. **Writes are few.** Only on the leading manager, only the replicas of services with a `scale` label, one field at a
+//!    time, by version.
+//! 8. **User mistakes are data.** A label that cannot be read is a diagnostic; it stops nothing and harms nobody else.
+//!
+//! # Lexicon
+//!
+//! *Manager, worker, node, service, task*: Swarm's. *Controller*: the part that watches, decides and writes. *Gateway*: the
+//! part that requests pass through. *Cluster*: a routed service's group of endpoints, never the swarm. *Endpoint*: a
+//! running task that requests can be sent to. *Claim*: one service's share in a route. *In rotation*: may be given new
+//! requests. *Draining*: gets none any more, and ends those that it has. *Reconcile* is the function, the *reconciler* the
+//! loop.
 
 pub mod admin;
 pub mod cli;

@@ -6,7 +6,7 @@
 //! # Design notes
 //!
 //! Nothing is published before the first inventory is in and every endpoint has been judged by its probes, or
-//! [`WARM_UP`] has passed: a restarted controller must not empty the tables of those who follow it.
+//! `WARM_UP` has passed: a restarted controller must not empty the tables of those who follow it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
