@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -203,9 +204,14 @@ async fn get(target: &ProbeTarget, port: u16, path: &str) -> ProbeResult {
         .header(CONNECTION, "close")
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|error| -> Arc<str> { format!("GET {path} cannot be asked: {error}").into() })?;
-    // The connection has to be driven while the answer is awaited, and may end in the same moment that it brings it.
-    let asked = async move { sender.send_request(request).await };
-    let (answer, _closed) = tokio::join!(asked, connection);
+    // The connection has to be driven while the answer is awaited. It may end in the same moment that it brings it, and it
+    // goes on for as long as there is a body, which nobody reads.
+    let mut asked = pin!(sender.send_request(request));
+    let answer = tokio::select! {
+        biased;
+        answer = &mut asked => answer,
+        _ended = connection => asked.await,
+    };
     let answer = answer.map_err(broken)?;
     let status = answer.status();
     if status.is_success() || status.is_redirection() {

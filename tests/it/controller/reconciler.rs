@@ -1,0 +1,244 @@
+//! The reconciler's loop on paused time: what it publishes, when, and what it tells.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hiveway::controller::probe::{ProbeReport, Targets};
+use hiveway::controller::reconciler::{self, Inputs, Outputs};
+use hiveway::core::desired::Options;
+use hiveway::core::event::Event;
+use hiveway::core::model::{
+    DesiredState, Inventory, Mode, Node, Service, Task, TaskAddress, TaskId, TaskState,
+};
+use hiveway::core::scale::ScaleWishes;
+use hiveway::core::snapshot::{EndpointState, Snapshot};
+use hiveway::journal;
+use hiveway::metrics::Metrics;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// The loop at work, with the other end of everything that it reads and writes.
+struct Loop {
+    inventory: watch::Sender<Option<Arc<Inventory>>>,
+    reports: mpsc::Sender<ProbeReport>,
+    targets: watch::Receiver<Arc<Targets>>,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    events: mpsc::Receiver<Event>,
+    _task: JoinSet<()>,
+}
+
+impl Loop {
+    fn start() -> Self {
+        let (inventory, seen) = watch::channel(None);
+        let (reports, reported) = mpsc::channel(16);
+        let (targets, probed) = watch::channel(Arc::new(Targets::new()));
+        let (published, snapshots) = watch::channel(None);
+        let (emitter, events) = journal::channel();
+        let metrics = Metrics::new(&emitter);
+        let wishes = watch::channel(ScaleWishes::default()).0;
+        let inputs = Inputs {
+            inventory: seen,
+            reports: reported,
+        };
+        let outputs = Outputs {
+            targets,
+            snapshots: published,
+            wishes,
+            emitter,
+        };
+        let options = Options {
+            networks: vec!["mesh".into()],
+            ..Options::default()
+        };
+        let mut task = JoinSet::new();
+        task.spawn(reconciler::run(
+            options,
+            7,
+            inputs,
+            outputs,
+            metrics,
+            CancellationToken::new(),
+        ));
+        Self {
+            inventory,
+            reports,
+            targets: probed,
+            snapshots,
+            events,
+            _task: task,
+        }
+    }
+
+    fn see(&self, inventory: Inventory) {
+        self.inventory.send_replace(Some(Arc::new(inventory)));
+    }
+
+    async fn report(&self, task: &str, result: Result<(), &str>) {
+        let result = result.map_err(Arc::from);
+        self.reports
+            .send(ProbeReport {
+                task: TaskId::from(task),
+                result,
+            })
+            .await
+            .unwrap();
+    }
+
+    /// The next snapshot, or none when nothing is published for an hour of paused time.
+    async fn published(&mut self) -> Option<Arc<Snapshot>> {
+        let hour = Duration::from_secs(3600);
+        timeout(hour, self.snapshots.changed()).await.ok()?.unwrap();
+        self.snapshots.borrow_and_update().clone()
+    }
+
+    fn story(&mut self) -> Vec<&'static str> {
+        let mut story = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            story.push(event.kind());
+        }
+        story
+    }
+}
+
+fn swarm(tasks: &[&str]) -> Inventory {
+    let label = ("hiveway.routing.port_80".to_owned(), "web.local".to_owned());
+    let task = |id: &&str| Task {
+        id: (*id).into(),
+        service: "s".into(),
+        node: Some("n".into()),
+        slot: Some(1),
+        container: Some((*id).into()),
+        desired: DesiredState::Running,
+        state: TaskState::Running,
+        since: None,
+        error: None,
+        addresses: vec![TaskAddress {
+            network: "mesh".into(),
+            address: [10, 0, 0, 1].into(),
+        }],
+    };
+    Inventory {
+        own_node: Some("n".into()),
+        services: vec![Service {
+            id: "s".into(),
+            name: "web".into(),
+            mode: Mode::Replicated { replicas: 2 },
+            labels: BTreeMap::from([label]),
+            container_labels: BTreeMap::new(),
+            updating: false,
+        }],
+        tasks: tasks.iter().map(task).collect(),
+        nodes: vec![Node {
+            id: "n".into(),
+            hostname: "n".into(),
+            ready: true,
+            leader: true,
+        }],
+    }
+}
+
+fn states(snapshot: &Snapshot) -> Vec<(&str, EndpointState)> {
+    let endpoints = snapshot
+        .clusters
+        .values()
+        .flat_map(|cluster| &cluster.endpoints);
+    endpoints
+        .map(|(task, endpoint)| (task.as_str(), endpoint.state))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_snapshot_waits_until_every_endpoint_is_judged() {
+    let mut reconciler = Loop::start();
+    reconciler.see(swarm(&["a", "b"]));
+    reconciler
+        .targets
+        .wait_for(|targets| targets.len() == 2)
+        .await
+        .unwrap();
+    let began = Instant::now();
+    reconciler.report("a", Ok(())).await;
+    reconciler.report("b", Err("refused")).await;
+    reconciler.report("b", Err("refused")).await;
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(
+        states(&snapshot),
+        [("a", EndpointState::Ready), ("b", EndpointState::Unproven)]
+    );
+    assert_eq!(
+        (snapshot.generation.epoch, snapshot.generation.sequence),
+        (7, 1)
+    );
+    let story = [
+        "warmed_up",
+        "route_added",
+        "endpoint_admitted",
+        "endpoint_failed",
+        "snapshot_published",
+    ];
+    assert_eq!(reconciler.story(), story);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_without_a_verdict_holds_the_first_snapshot_up_for_ten_seconds_only() {
+    let mut reconciler = Loop::start();
+    reconciler.see(swarm(&["a"]));
+    let began = Instant::now();
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 10);
+    assert_eq!(states(&snapshot), [("a", EndpointState::Starting)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_swarm_is_published_and_an_unseen_one_is_not() {
+    let mut reconciler = Loop::start();
+    assert_eq!(reconciler.published().await, None);
+    reconciler.see(Inventory::default());
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(snapshot.routes.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_difference_is_published_and_results_for_unknown_tasks_are_none() {
+    let mut reconciler = Loop::start();
+    reconciler.see(swarm(&["a"]));
+    reconciler
+        .targets
+        .wait_for(|targets| targets.len() == 1)
+        .await
+        .unwrap();
+    reconciler.report("a", Ok(())).await;
+    reconciler.published().await.unwrap();
+    reconciler.see(swarm(&["a"]));
+    reconciler.report("a", Ok(())).await;
+    reconciler.report("gone", Err("refused")).await;
+    assert_eq!(reconciler.published().await, None);
+    reconciler.report("a", Err("refused")).await;
+    reconciler.report("a", Err("refused")).await;
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(states(&snapshot), [("a", EndpointState::Failing)]);
+    assert_eq!(snapshot.generation.sequence, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_outlives_a_new_inventory() {
+    let mut reconciler = Loop::start();
+    reconciler.see(swarm(&["a"]));
+    reconciler
+        .targets
+        .wait_for(|targets| targets.len() == 1)
+        .await
+        .unwrap();
+    reconciler.report("a", Ok(())).await;
+    reconciler.published().await.unwrap();
+    reconciler.see(swarm(&["a", "b"]));
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(
+        states(&snapshot),
+        [("a", EndpointState::Ready), ("b", EndpointState::Starting)]
+    );
+}
