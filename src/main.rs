@@ -27,9 +27,10 @@ use hiveway::{demo, healthcheck, logging};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-/// An idle connection costs a third of what it does with the C library's allocator, and a request a tenth less.
+/// Measured on a proxied request: 15 % fewer instructions than with the C library's allocator, 4 % fewer than with
+/// jemalloc, which holds 10 000 idle connections in 49 MB where this takes 55.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long `hiveway healthcheck` waits for an answer; below the time-out of the image's HEALTHCHECK.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
