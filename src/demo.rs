@@ -1,6 +1,6 @@
 //! The demonstration: the server and the client of the example stack, and the same story told without a Docker engine.
 //!
-//! [`server`] and [`client`] are what the image `hiveway-demo` holds. [`story`] is `hiveway demo`: it runs a real
+//! [`server`], [`client`] and [`load`] are what the image `hiveway-demo` holds. [`story`] is `hiveway demo`: it runs a real
 //! `hiveway run` over two embedded servers on loopback, takes one of them away and gives it back.
 
 use std::fmt;
@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub mod client;
 pub mod command;
 mod instance;
+pub mod load;
 pub mod request;
 pub mod server;
 mod stage;

@@ -1,11 +1,13 @@
 //! The command line of `hiveway-demo`, small enough to be read by hand.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::http::Method;
 
-use super::{Error, client, server};
+use super::request::Target;
+use super::{Error, client, load, server};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -25,15 +27,31 @@ hiveway-demo client URL [--head] [--interval SECONDS] [--timeout SECONDS] [--cou
       --interval SECONDS  from one request to the next           [1]
       --timeout SECONDS   how long one request may take          [5]
       --count N           how many requests                      [no end]
+
+hiveway-demo load URL [--fresh] [--sticky] [--connections N] [--rate N] [--timeout SECONDS]
+                      [--requests N] [--seconds SECONDS] [--through ADDRESS]
+    Many clients that make GET requests at a constant pace. A line of JSON a second,
+    and one at the end, counts the requests, those that failed and how, and who
+    answered. Ends after the requests, the time, or SIGTERM.
+      --fresh             a connection for every request, instead of one a client
+      --sticky            send back the cookie that was last given
+      --connections N     how many clients                       [8]
+      --rate N            requests a second, all together        [100]
+      --timeout SECONDS   how long one request may take          [5]
+      --requests N        how many requests                      [no end]
+      --seconds SECONDS   for how long                           [no end]
+      --through ADDRESS   connect here, whatever the URL's host resolves to
 ";
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Run the server.
     Server(server::Config),
     /// Run the client.
     Client(client::Config),
+    /// Run the load generator.
+    Load(load::Config),
     /// Print [`HELP`].
     Help,
 }
@@ -49,9 +67,12 @@ impl Command {
         match arguments.next().as_deref() {
             Some("server") => parse_server(arguments),
             Some("client") => parse_client(arguments),
+            Some("load") => parse_load(arguments),
             Some("--help" | "-h" | "help") => Ok(Self::Help),
-            Some(other) => Err(format!("{other:?} is no command: use server or client")),
-            None => Err("a command is missing: use server or client".to_owned()),
+            Some(other) => Err(format!(
+                "{other:?} is no command: use server, client or load"
+            )),
+            None => Err("a command is missing: use server, client or load".to_owned()),
         }
     }
 
@@ -59,11 +80,12 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// Those of [`server::run`] and [`client::run`].
+    /// Those of [`server::run`], [`client::run`] and [`load::run`].
     pub async fn run(self) -> Result<(), Error> {
         match self {
             Self::Server(config) => server::run(config).await,
             Self::Client(config) => client::run(config).await,
+            Self::Load(config) => load::run(config).await,
             Self::Help => super::say(HELP.trim_end()),
         }
     }
@@ -112,6 +134,51 @@ fn parse_client(mut arguments: impl Iterator<Item = String>) -> Result<Command, 
         interval,
         timeout,
         count,
+    }))
+}
+
+fn parse_load(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let (mut target, mut through) = (None::<Target>, None);
+    let (mut connections, mut rate) = (8, 100.0);
+    let (mut keep_alive, mut sticky) = (true, false);
+    let (mut timeout, mut duration, mut requests) = (Duration::from_secs(5), None, None);
+    while let Some(argument) = arguments.next() {
+        let (flag, mut value) = split(&argument, &mut arguments);
+        match flag {
+            "--fresh" => keep_alive = false,
+            "--sticky" => sticky = true,
+            "--connections" => {
+                let number: NonZeroU32 = read(flag, &value()?, "a positive number")?;
+                connections = number.get();
+            }
+            "--rate" => {
+                let number: NonZeroU32 = read(flag, &value()?, "a positive number")?;
+                rate = f64::from(number.get());
+            }
+            "--timeout" => timeout = seconds(flag, &value()?)?,
+            "--requests" => requests = Some(read(flag, &value()?, "a number")?),
+            "--seconds" => duration = Some(seconds(flag, &value()?)?),
+            "--through" => through = Some(read(flag, &value()?, "an address like 127.0.0.1:80")?),
+            "--help" | "-h" => return Ok(Command::Help),
+            _ if !argument.starts_with('-') && target.is_none() => {
+                target = Some(argument.parse()?);
+            }
+            _ => return Err(format!("{argument:?} is no argument of load")),
+        }
+    }
+    let target = target.ok_or("load needs a URL, for example http://restserver.local/")?;
+    Ok(Command::Load(load::Config {
+        target: match through {
+            Some(address) => target.through(address),
+            None => target,
+        },
+        connections,
+        keep_alive,
+        sticky,
+        rate,
+        timeout,
+        requests,
+        duration,
     }))
 }
 
@@ -182,6 +249,19 @@ mod tests {
                 "client --head --interval=0.5 a --count 3 --timeout 1",
                 client(Method::HEAD, 500, 1_000, Some(3)),
             ),
+            (
+                "load a --fresh --sticky --rate 50 --connections=2 --seconds 3 --requests 9 --timeout 1",
+                Ok(Command::Load(load::Config {
+                    target: "http://a/".parse().unwrap(),
+                    connections: 2,
+                    keep_alive: false,
+                    sticky: true,
+                    rate: 50.0,
+                    timeout: Duration::from_secs(1),
+                    requests: Some(9),
+                    duration: Some(Duration::from_secs(3)),
+                })),
+            ),
             ("--help", Ok(Command::Help)),
             ("client -h", Ok(Command::Help)),
         ];
@@ -193,8 +273,11 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named() {
         let cases = [
-            ("", "a command is missing: use server or client"),
-            ("serve", "\"serve\" is no command: use server or client"),
+            ("", "a command is missing: use server, client or load"),
+            (
+                "serve",
+                "\"serve\" is no command: use server, client or load",
+            ),
             ("server --port 80", "\"--port\" is no argument of server"),
             (
                 "server --listen 80",
@@ -214,6 +297,11 @@ mod tests {
                 "client a --interval -1",
                 "--interval \"-1\" is not a positive number of seconds",
             ),
+            (
+                "load",
+                "load needs a URL, for example http://restserver.local/",
+            ),
+            ("load a --rate 0", "--rate \"0\" is not a positive number"),
             ("client a --count x", "--count \"x\" is not a number"),
         ];
         for (line, expected) in cases {

@@ -1,4 +1,5 @@
-//! One plain HTTP request over a connection of its own: no cookie jar, no redirects, no second try.
+//! Plain HTTP requests, each over a connection of its own or one after the other over the same: no cookie jar, no
+//! redirects, no second try.
 
 use std::fmt;
 use std::io;
@@ -6,13 +7,14 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use axum::http::header::{CONNECTION, HOST};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use bytes::Bytes;
-use futures_util::future::join;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Where a request goes and what it asks for.
@@ -131,32 +133,75 @@ pub async fn ask(target: &Target, method: Method, bound: Duration) -> Result<Ans
 }
 
 async fn exchange(target: &Target, method: Method) -> Result<Answer, Failure> {
-    let connect = TcpStream::connect(&target.connect).await;
-    let stream = connect.map_err(|source| Failure::Connect {
-        address: target.connect.clone(),
-        source,
-    })?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(Failure::Exchange)?;
-    let request = Request::builder()
-        .method(method)
-        .uri(&target.path)
-        .header("host", &target.host)
-        .header("connection", "close")
-        .body(Empty::<Bytes>::new())
-        .expect("a Target's parts were read from a valid URL");
-    let answer = async move {
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body: body.collect().await?.to_bytes(),
+    let mut connection = Connection::open(target).await?;
+    let headers = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]);
+    connection.ask(target, method, headers).await
+}
+
+/// A connection that takes one request after the other, for as long as the other side keeps it.
+#[derive(Debug)]
+pub struct Connection {
+    sender: http1::SendRequest<Empty<Bytes>>,
+    /// Reads and writes; what it fails with reaches the answer, too.
+    _driver: JoinSet<Result<(), hyper::Error>>,
+}
+
+impl Connection {
+    /// Connects to where the target's requests go.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Connect`]; [`Failure::Exchange`] never before the first request.
+    pub async fn open(target: &Target) -> Result<Self, Failure> {
+        let connect = TcpStream::connect(&target.connect).await;
+        let stream = connect.map_err(|source| Failure::Connect {
+            address: target.connect.clone(),
+            source,
+        })?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(Failure::Exchange)?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Ok(Self {
+            sender,
+            _driver: driver,
         })
-    };
-    // The connection does the reading and writing; what it fails with reaches the answer, too.
-    let (answer, _) = join(answer, connection).await;
-    answer.map_err(Failure::Exchange)
+    }
+
+    /// Whether another request may be sent; false once the other side has closed, or announced to.
+    pub async fn is_open(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// Sends one request with these headers besides Host, and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Exchange`] when the connection broke.
+    pub async fn ask(
+        &mut self,
+        target: &Target,
+        method: Method,
+        headers: HeaderMap,
+    ) -> Result<Answer, Failure> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&target.path)
+            .header(HOST, &target.host)
+            .body(Empty::<Bytes>::new())
+            .expect("a Target's parts were read from a valid URL");
+        request.headers_mut().extend(headers);
+        let answer = async {
+            let (head, body) = self.sender.send_request(request).await?.into_parts();
+            Ok(Answer {
+                status: head.status,
+                headers: head.headers,
+                body: body.collect().await?.to_bytes(),
+            })
+        };
+        answer.await.map_err(Failure::Exchange)
+    }
 }
 
 #[cfg(test)]

@@ -8,3 +8,4 @@
 mod admin;
 mod controller;
 mod fake_engine;
+mod swarm;

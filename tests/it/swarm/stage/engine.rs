@@ -1,0 +1,86 @@
+//! Whether there is an engine to test on, and the swarm that it is in.
+
+use std::io::Write as _;
+
+use crate::swarm::docker::{ask, docker, remove};
+
+/// An engine that the tests can run on.
+pub(super) struct Usable {
+    in_swarm: bool,
+}
+
+/// Looks whether the tests can run and are wanted. None where they are skipped.
+pub(super) async fn usable() -> Option<Usable> {
+    let wish = std::env::var("HIVEWAY_TEST_SWARM").unwrap_or_default();
+    let required = match wish.as_str() {
+        "off" => return skip("HIVEWAY_TEST_SWARM=off"),
+        "required" => true,
+        "" | "auto" => false,
+        other => panic!("HIVEWAY_TEST_SWARM={other:?} is none of required, auto and off"),
+    };
+    match look().await {
+        Ok(usable) => Some(usable),
+        Err(why) if required => panic!("HIVEWAY_TEST_SWARM=required, but {why}"),
+        Err(why) => skip(&why),
+    }
+}
+
+async fn look() -> Result<Usable, String> {
+    let format =
+        "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}} {{.OSType}}";
+    let answer = ask(["info", "--format", format]).await;
+    let answer = answer.map_err(|error| format!("no Docker engine can be reached: {error}"))?;
+    match answer.split(' ').collect::<Vec<_>>()[..] {
+        ["inactive", _, _, "linux"] => Ok(Usable { in_swarm: false }),
+        ["active", "true", "1", "linux"] => Ok(Usable { in_swarm: true }),
+        ["active", "true", nodes, "linux"] => Err(format!(
+            "the engine's swarm has {nodes} nodes, and the images built here are on one of them only"
+        )),
+        _ => Err(format!(
+            "the engine cannot take services: {format} is {answer}"
+        )),
+    }
+}
+
+/// Past the capture of test output: a skipped test looks like one that passed.
+fn skip<T>(why: &str) -> Option<T> {
+    let current = std::thread::current();
+    let test = current.name().unwrap_or("a test on a real swarm");
+    let _ = writeln!(std::io::stderr(), "skipped: {test}, because {why}");
+    None
+}
+
+/// The swarm that the engine is in while the tests run.
+pub(super) struct Swarm {
+    made: bool,
+    made_bridge: bool,
+}
+
+impl Swarm {
+    pub(super) async fn join_or_make(usable: Usable) -> Self {
+        let mut swarm = Self {
+            made: false,
+            made_bridge: false,
+        };
+        if !usable.in_swarm {
+            swarm.made_bridge = ask(["network", "inspect", "docker_gwbridge"])
+                .await
+                .is_err();
+            let loopback = "--advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 --data-path-addr 127.0.0.1";
+            docker(["swarm", "init"].into_iter().chain(loopback.split(' '))).await;
+            swarm.made = true;
+        }
+        swarm
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        if self.made {
+            remove(&["swarm", "leave", "--force"]);
+        }
+        if self.made_bridge {
+            remove(&["network", "rm", "docker_gwbridge"]);
+        }
+    }
+}

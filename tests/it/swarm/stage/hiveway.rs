@@ -1,0 +1,130 @@
+//! Hiveway as a service of the swarm, and what it shows of itself.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use hiveway::core::snapshot::{Cluster, EndpointState, Snapshot};
+use hiveway::demo::request::{Answer, Failure, Target, ask};
+use http::Method;
+
+use super::images::Images;
+use super::stack::Stack;
+use super::{HOST, eventually};
+use crate::swarm::docker;
+
+/// How long one request may take.
+const REQUEST_BOUND: Duration = Duration::from_secs(5);
+/// How long Hiveway may take to start and to be found healthy by its image's own check.
+const START_BOUND: Duration = Duration::from_secs(60);
+
+/// The running instance.
+pub(in crate::swarm) struct Hiveway {
+    stack: Stack,
+    /// The overlay network that it shares with services and clients.
+    pub(in crate::swarm) network: String,
+    /// Where the machine of the engine reaches the container, by the bridge that every container of a swarm is on.
+    address: IpAddr,
+}
+
+impl Hiveway {
+    /// Deploys `deploy/stack.yml`. Only the network's name differs from what users run, and that admin can be read here.
+    pub(super) async fn deploy(name: &str, images: &Images) -> Self {
+        let network = format!("{name}-mesh");
+        let variables = format!("HIVEWAY_NETWORK: {network}\n      HIVEWAY_ADMIN: 0.0.0.0:9900");
+        let replacements = [
+            ("HIVEWAY_NETWORK: mesh", &*variables),
+            ("name: mesh", &format!("name: {network}")),
+        ];
+        let variables = [("HIVEWAY_IMAGE", &*images.hiveway), ("HIVEWAY_ALIAS", HOST)];
+        let stack = Stack::deploy(name.into(), "stack.yml", &replacements, &variables).await;
+        let mut hiveway = Self {
+            stack,
+            network,
+            address: IpAddr::from([0, 0, 0, 0]),
+        };
+        let started = eventually("Hiveway runs and is healthy", START_BOUND, async || {
+            hiveway.locate().await
+        });
+        match started.await {
+            Ok(address) => hiveway.address = address,
+            Err(error) => panic!("{error}\n{}", hiveway.log().await.join("\n")),
+        }
+        hiveway
+    }
+
+    async fn locate(&self) -> Result<IpAddr, String> {
+        let service = format!(
+            "label=com.docker.swarm.service.name={}_hiveway",
+            self.stack.name
+        );
+        let list = [
+            "ps",
+            "--quiet",
+            "--no-trunc",
+            "--filter",
+            "health=healthy",
+            "--filter",
+        ];
+        let container = docker::ask(list.into_iter().chain([&*service])).await?;
+        if container.is_empty() {
+            return Err("no healthy container".into());
+        }
+        let format = format!("{{{{(index .Containers \"{container}\").IPv4Address}}}}");
+        let inspect = ["network", "inspect", "docker_gwbridge", "--format", &format];
+        let address = docker::ask(inspect).await?;
+        let (address, _) = address.split_once('/').ok_or(&*address)?;
+        address
+            .parse()
+            .map_err(|error| format!("{address}: {error}"))
+    }
+
+    /// The log that users see, a line each.
+    pub(in crate::swarm) async fn log(&self) -> Vec<String> {
+        let service = format!("{}_hiveway", self.stack.name);
+        let log = docker::logs(&["service", "logs", "--raw", &service]).await;
+        log.lines().map(str::to_owned).collect()
+    }
+
+    /// The lines of the log since then.
+    pub(in crate::swarm) async fn log_since(&self, since: SystemTime) -> Vec<String> {
+        let since = humantime::format_rfc3339_millis(since).to_string();
+        let mut log = self.log().await;
+        // Times of one format and one zone are in the order of their texts.
+        log.retain(|line| **line >= *since);
+        log
+    }
+
+    /// One request to the host that all services here claim, straight from this machine.
+    pub(in crate::swarm) async fn get(&self, path: &str) -> Result<Answer, Failure> {
+        let target: Target = format!("http://{HOST}{path}").parse().expect("a URL");
+        let target = target.through(SocketAddr::new(self.address, 80));
+        ask(&target, Method::GET, REQUEST_BOUND).await
+    }
+
+    /// What it steers by.
+    pub(in crate::swarm) async fn snapshot(&self) -> Result<Snapshot, String> {
+        let target: Target = format!("http://{}:9900/snapshot", self.address)
+            .parse()
+            .expect("a URL");
+        let answer = ask(&target, Method::GET, REQUEST_BOUND).await;
+        let answer = answer.map_err(|failure| failure.to_string())?;
+        serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
+    }
+
+    /// The endpoints of a service, as container and state, sorted; an error where it is not routed.
+    pub(in crate::swarm) async fn endpoints(
+        &self,
+        service: &str,
+    ) -> Result<Vec<(String, EndpointState)>, String> {
+        let snapshot = self.snapshot().await?;
+        let is_it = |cluster: &&std::sync::Arc<Cluster>| &*cluster.service == service;
+        let cluster = snapshot.clusters.values().find(is_it);
+        let cluster = cluster.ok_or_else(|| format!("{service} is not routed"))?;
+        let endpoints = cluster.endpoints.values();
+        let mut endpoints: Vec<_> = endpoints
+            .map(|endpoint| (endpoint.container.as_str().to_owned(), endpoint.state))
+            .collect();
+        endpoints.sort();
+        Ok(endpoints)
+    }
+}

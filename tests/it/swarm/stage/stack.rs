@@ -1,0 +1,73 @@
+//! A stack of services, deployed from a file of `deploy/` as users deploy it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt as _;
+
+use crate::swarm::docker::{ask_blocking, remove};
+
+/// A stack; removed with its containers and networks when dropped.
+pub(in crate::swarm) struct Stack {
+    pub(in crate::swarm) name: String,
+}
+
+impl Stack {
+    /// Deploys a file after some replacements, each of which has to find its text exactly once, with some variables.
+    pub(in crate::swarm) async fn deploy(
+        name: String,
+        file: &str,
+        replacements: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("deploy")
+            .join(file);
+        let mut text = fs::read_to_string(path).expect("a stack file");
+        for (from, to) in replacements {
+            assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}");
+            text = text.replace(from, to);
+        }
+        let stack = Self { name };
+        let mut deploying = tokio::process::Command::new("docker")
+            .args(["stack", "deploy", "--resolve-image", "never", "-c", "-"])
+            .arg(&stack.name)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the docker command");
+        let mut input = deploying.stdin.take().expect("a pipe");
+        input
+            .write_all(text.as_bytes())
+            .await
+            .expect("a file piped");
+        drop(input);
+        let output = deploying.wait_with_output().await.expect("an end");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "docker stack deploy {file}: {complaint}"
+        );
+        stack
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        remove(&["stack", "rm", &self.name]);
+        let label = format!("label=com.docker.stack.namespace={}", self.name);
+        let filter = ["--quiet", "--filter", &label];
+        // Each question takes the engine some time; removing takes it a few seconds, and rarely more than ten.
+        for _ in 0..1000 {
+            let left = [&["ps", "--all"][..], &["network", "ls"][..]];
+            let left = left.map(|list| ask_blocking(&[list, &filter[..]].concat()));
+            if left.iter().all(|left| left.as_deref() == Ok("")) {
+                return;
+            }
+        }
+        eprintln!("containers or networks of the stack {} are left", self.name);
+    }
+}
