@@ -13,6 +13,8 @@ mod example;
 mod health;
 mod labels;
 mod load;
+mod own_engine;
+mod restart;
 mod scale;
 mod service;
 mod stage;

@@ -3,36 +3,40 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hiveway::core::snapshot::EndpointState;
-
 use super::docker;
+use super::load::Load;
+use super::service::Service;
 use super::stage::{Stack, Stage, Turn};
 
-/// How long the example may take to be up: two tasks one after the other, each probed after two seconds.
+/// How long the client may take to make a few requests, one a second.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Deploys it, and waits until both containers are in rotation; gives their ids.
-async fn deploy(stage: &Stage) -> (Stack, Vec<String>) {
-    let network = format!("external: true\n    name: {}", stage.hiveway.network);
-    let replacements = [("external: true", &*network)];
-    let variables = [("HIVEWAY_DEMO_IMAGE", &*stage.images.demo)];
-    let name = stage.name("example");
-    let stack = Stack::deploy(name, "example.yml", &replacements, &variables).await;
-    let service = format!("{}_restserver", stack.name);
-    let look = async || {
-        let endpoints = stage.hiveway.endpoints(&service).await?;
-        match endpoints[..] {
-            [
-                (ref first, EndpointState::Ready),
-                (ref second, EndpointState::Ready),
-            ] => Ok(vec![first.clone(), second.clone()]),
-            _ => Err(format!("{endpoints:?}")),
-        }
-    };
-    let containers = stage
-        .eventually("both containers are in rotation", BOUND, look)
-        .await;
-    (stack, containers)
+/// The example; its service is removed before the rest of the stack.
+struct Example<'a> {
+    server: Service<'a>,
+    stack: Stack,
+}
+
+impl<'a> Example<'a> {
+    async fn deploy(stage: &'a Stage) -> Self {
+        let network = format!("external: true\n    name: {}", stage.hiveway.network);
+        let replacements = [("external: true", &*network)];
+        let variables = [("HIVEWAY_DEMO_IMAGE", &*stage.images.demo)];
+        let name = stage.name("example");
+        let stack = Stack::deploy(name, "example.yml", &replacements, &variables).await;
+        let server = Service::adopt(stage, format!("{}_restserver", stack.name));
+        Self { server, stack }
+    }
+
+    /// What the client has printed of its requests, without the times.
+    async fn answers(&self) -> Vec<String> {
+        let client = format!("{}_restclient", self.stack.name);
+        let log = docker::logs(&["service", "logs", "--raw", &client]).await;
+        let lines = log.lines().map(|line| line.split_once("Z  "));
+        lines
+            .map(|line| line.map_or_else(|| log.clone(), |(_, answer)| answer.to_owned()))
+            .collect()
+    }
 }
 
 #[tokio::test]
@@ -40,7 +44,8 @@ async fn the_client_of_the_example_alternates_between_two_containers_and_their_c
     let Some(stage) = Turn::take().await else {
         return;
     };
-    let (stack, containers) = deploy(&stage).await;
+    let example = Example::deploy(&stage).await;
+    let containers = example.server.settled(2).await;
     // What the client prints of a request that each container answered.
     let lines: BTreeMap<String, &str> = containers
         .iter()
@@ -50,27 +55,43 @@ async fn the_client_of_the_example_alternates_between_two_containers_and_their_c
             (line, short)
         })
         .collect();
-    let client = format!("{}_restclient", stack.name);
     let look = async || {
-        let log = docker::logs(&["service", "logs", "--raw", &client]).await;
-        let answers = log
-            .lines()
-            .filter_map(|line| Some(line.split_once("Z  ")?.1));
-        let last: Vec<_> = answers
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .take(6)
-            .collect();
-        let known: Option<Vec<_>> = last.iter().map(|line| lines.get(*line)).collect();
-        let known = known
-            .filter(|it| it.len() == 6)
-            .ok_or_else(|| log.clone())?;
-        match known.windows(2).all(|pair| pair[0] != pair[1]) {
-            true => Ok(()),
-            false => Err(log),
+        let answers = example.answers().await;
+        let last = answers.iter().rev().take(6);
+        let known: Option<Vec<_>> = last.map(|line| lines.get(line)).collect();
+        match known {
+            Some(it) if it.len() == 6 && it.windows(2).all(|pair| pair[0] != pair[1]) => Ok(()),
+            _ => Err(format!("{answers:#?}")),
         }
     };
     let what = "six answers in a row alternate between the containers, each with its cookie";
     stage.eventually(what, BOUND, look).await;
+}
+
+/// Its containers are probed for the first time two seconds after their start. Swarm does not wait for that: by then it is
+/// stopping the other, so that for a while none is in rotation.
+#[tokio::test]
+async fn the_example_is_updated_under_load_without_a_failed_request() {
+    let Some(stage) = Turn::take().await else {
+        return;
+    };
+    let example = Example::deploy(&stage).await;
+    let mut containers = example.server.settled(2).await;
+    let loads = Load::start_all(&stage).await;
+    let before = example.answers().await.len();
+    for _ in 0..2 {
+        example.server.update(&["--force"]).await;
+        example.server.updated().await;
+        let new = example.server.settled(2).await;
+        assert!(new.iter().all(|container| !containers.contains(container)));
+        containers = new;
+    }
+    Load::end_flawless(&stage, loads).await;
+    let answers = example.answers().await;
+    let meanwhile = &answers[before..];
+    assert!(!meanwhile.is_empty());
+    assert!(
+        meanwhile.iter().all(|it| it.starts_with("200 ")),
+        "{meanwhile:#?}"
+    );
 }

@@ -40,7 +40,7 @@ async fn a_service_with_bad_labels_is_named_in_the_log_and_harms_nobody() {
         let Some(line) = line else {
             stage.fail(&format!("no line with {words:?}")).await
         };
-        println!("{line}");
+        eprintln!("{line}");
     }
     let of_good = format!("service {}", good.name);
     assert!(

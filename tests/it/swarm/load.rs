@@ -66,6 +66,13 @@ impl<'a> Load<'a> {
         serde_json::from_str(&line).map_err(|error| format!("{error}: {line:?}"))
     }
 
+    /// How it stands now: what it tells once a second may be as old as that.
+    pub(super) async fn summary_now(&self) -> Summary {
+        let told = self.summary().await.map_or(0, |summary| summary.requests);
+        self.reaches(told + 1).await;
+        self.summary().await.expect("it was there before")
+    }
+
     /// Waits until it has made so many requests.
     pub(super) async fn reaches(&self, requests: u64) {
         let what = format!("{} has made {requests} requests", self.name);
@@ -105,7 +112,7 @@ impl<'a> Load<'a> {
             summaries.push((&load.name, load.end().await));
         }
         for (name, summary) in &summaries {
-            println!(
+            eprintln!(
                 "{name}: {}",
                 serde_json::to_string(summary).expect("plain data")
             );

@@ -50,6 +50,11 @@ impl<'a> Service<'a> {
         service
     }
 
+    /// One that is there already.
+    pub(super) fn adopt(stage: &'a Stage, name: String) -> Self {
+        Self { name, stage }
+    }
+
     /// Changes it by `docker service update`, without waiting.
     pub(super) async fn update(&self, flags: &[&str]) {
         let update = [
@@ -108,17 +113,22 @@ impl<'a> Service<'a> {
 
     /// Waits until Swarm says that the latest update is complete.
     pub(super) async fn updated(&self) {
-        let format = "{{with .UpdateStatus}}{{.State}}: {{.Message}}{{end}}";
-        let look = async || {
-            let state = ask(["service", "inspect", "--format", format, &self.name]).await?;
-            match state.starts_with("completed") {
-                true => Ok(()),
-                false => Err(state),
-            }
-        };
-        let what = format!("the update of {} is complete", self.name);
-        self.stage.eventually(&what, SETTLE_BOUND, look).await;
+        updated(self.stage, &self.name).await;
     }
+}
+
+/// Waits until Swarm says that the latest update of a service is complete.
+pub(super) async fn updated(stage: &Stage, service: &str) {
+    let format = "{{with .UpdateStatus}}{{.State}}: {{.Message}}{{end}}";
+    let look = async || {
+        let state = ask(["service", "inspect", "--format", format, service]).await?;
+        match state.starts_with("completed") {
+            true => Ok(()),
+            false => Err(state),
+        }
+    };
+    let what = format!("the update of {service} is complete");
+    stage.eventually(&what, SETTLE_BOUND, look).await;
 }
 
 impl Drop for Service<'_> {

@@ -3,7 +3,7 @@
 mod engine;
 mod hiveway;
 mod images;
-mod stack;
+pub(super) mod stack;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

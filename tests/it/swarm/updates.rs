@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use hiveway::demo::load::Summary;
 
+use super::docker::docker;
 use super::load::Load;
-use super::service::Service;
+use super::service::{self, Service};
 use super::stage::{HOST, Turn};
 
 /// What three replicas are routed and probed by in these tests.
@@ -97,28 +98,26 @@ async fn scaling_from_three_to_one_to_three_under_load_costs_no_request() {
 }
 
 #[tokio::test]
-async fn the_example_is_updated_under_load_without_a_pause_between_its_two_containers() {
+async fn hiveway_itself_is_updated_under_load_without_a_refused_connection() {
     let Some(stage) = Turn::take().await else {
         return;
     };
-    // The labels of the example to the letter: probed for the first time two seconds after its start, by which time Swarm,
-    // which does not wait for that, is stopping the other.
-    let labels = [
-        ("aliyun.routing.port_80", HOST),
-        ("aliyun.scale", "2"),
-        ("aliyun.probe.url", "http://container:80"),
-        ("aliyun.probe.initial_delay_seconds", "2"),
-        ("aliyun.probe.timeout_seconds", "2"),
+    let service = Service::create(&stage, "behind", 2, &LABELS, &[]).await;
+    service.settled(2).await;
+    let load = Load::start(&stage, "fresh", &["--fresh"]).await;
+    let update = [
+        "service",
+        "update",
+        "--detach",
+        "--no-resolve-image",
+        "--force",
     ];
-    let service = Service::create(&stage, "example", 2, &labels, &[]).await;
-    let mut containers = service.settled(2).await;
-    let loads = Load::start_all(&stage).await;
-    for _ in 0..3 {
-        service.update(&["--force"]).await;
-        service.updated().await;
-        let new = service.settled(2).await;
-        assert!(new.iter().all(|container| !containers.contains(container)));
-        containers = new;
+    let hiveway = stage.hiveway.service();
+    docker(update.into_iter().chain([&*hiveway])).await;
+    service::updated(&stage, &hiveway).await;
+    if let Err(error) = stage.hiveway.moved().await {
+        stage.fail(&error).await;
     }
-    Load::end_flawless(&stage, loads).await;
+    let summaries = Load::end_flawless(&stage, vec![load]).await;
+    assert_eq!(summaries[0].served_by.len(), 2);
 }

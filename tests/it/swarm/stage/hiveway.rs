@@ -1,6 +1,7 @@
 //! Hiveway as a service of the swarm, and what it shows of itself.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use hiveway::core::snapshot::{Cluster, EndpointState, Snapshot};
@@ -22,7 +23,14 @@ pub(in crate::swarm) struct Hiveway {
     stack: Stack,
     /// The overlay network that it shares with services and clients.
     pub(in crate::swarm) network: String,
-    /// Where the machine of the engine reaches the container, by the bridge that every container of a swarm is on.
+    container: Mutex<Container>,
+}
+
+/// Where it runs.
+#[derive(Clone, Debug)]
+struct Container {
+    id: String,
+    /// Where the machine of the engine reaches it, by the bridge that every container of a swarm is on.
     address: IpAddr,
 }
 
@@ -37,50 +45,75 @@ impl Hiveway {
         ];
         let variables = [("HIVEWAY_IMAGE", &*images.hiveway), ("HIVEWAY_ALIAS", HOST)];
         let stack = Stack::deploy(name.into(), "stack.yml", &replacements, &variables).await;
-        let mut hiveway = Self {
-            stack,
-            network,
+        let nowhere = Container {
+            id: String::new(),
             address: IpAddr::from([0, 0, 0, 0]),
         };
-        let started = eventually("Hiveway runs and is healthy", START_BOUND, async || {
-            hiveway.locate().await
-        });
-        match started.await {
-            Ok(address) => hiveway.address = address,
-            Err(error) => panic!("{error}\n{}", hiveway.log().await.join("\n")),
+        let hiveway = Self {
+            stack,
+            network,
+            container: Mutex::new(nowhere),
+        };
+        if let Err(error) = hiveway.moved().await {
+            panic!("{error}\n{}", hiveway.log().await.join("\n"));
         }
         hiveway
     }
 
-    async fn locate(&self) -> Result<IpAddr, String> {
-        let service = format!(
-            "label=com.docker.swarm.service.name={}_hiveway",
-            self.stack.name
-        );
+    /// The name of its service.
+    pub(in crate::swarm) fn service(&self) -> String {
+        format!("{}_hiveway", self.stack.name)
+    }
+
+    /// Waits until it runs in another container than before, and there only.
+    ///
+    /// # Errors
+    ///
+    /// What was seen last when the bound had passed.
+    pub(in crate::swarm) async fn moved(&self) -> Result<(), String> {
+        let old = self.container().id;
+        let look = async || match self.locate().await? {
+            container if container.id == old => Err("the old container".into()),
+            container => Ok(container),
+        };
+        let what = "Hiveway runs in one container, which is new and healthy";
+        let container = eventually(what, START_BOUND, look).await?;
+        *self.container.lock().unwrap() = container;
+        Ok(())
+    }
+
+    fn container(&self) -> Container {
+        self.container.lock().unwrap().clone()
+    }
+
+    async fn locate(&self) -> Result<Container, String> {
+        let service = format!("label=com.docker.swarm.service.name={}", self.service());
         let list = [
             "ps",
-            "--quiet",
             "--no-trunc",
+            "--format",
+            "{{.ID}} {{.Status}}",
             "--filter",
-            "health=healthy",
-            "--filter",
+            &service,
         ];
-        let container = docker::ask(list.into_iter().chain([&*service])).await?;
-        if container.is_empty() {
-            return Err("no healthy container".into());
-        }
-        let format = format!("{{{{(index .Containers \"{container}\").IPv4Address}}}}");
+        let containers = docker::ask(list).await?;
+        let id = match containers.lines().collect::<Vec<_>>()[..] {
+            [only] if only.ends_with("(healthy)") => only.split(' ').next().unwrap_or_default(),
+            _ => return Err(containers),
+        };
+        let format = format!("{{{{(index .Containers \"{id}\").IPv4Address}}}}");
         let inspect = ["network", "inspect", "docker_gwbridge", "--format", &format];
         let address = docker::ask(inspect).await?;
-        let (address, _) = address.split_once('/').ok_or(&*address)?;
-        address
-            .parse()
-            .map_err(|error| format!("{address}: {error}"))
+        let bare = address.split('/').next().unwrap_or_default();
+        Ok(Container {
+            id: id.into(),
+            address: bare.parse().map_err(|_| address)?,
+        })
     }
 
     /// The log that users see, a line each.
     pub(in crate::swarm) async fn log(&self) -> Vec<String> {
-        let service = format!("{}_hiveway", self.stack.name);
+        let service = self.service();
         let log = docker::logs(&["service", "logs", "--raw", &service]).await;
         log.lines().map(str::to_owned).collect()
     }
@@ -97,13 +130,13 @@ impl Hiveway {
     /// One request to the host that all services here claim, straight from this machine.
     pub(in crate::swarm) async fn get(&self, path: &str) -> Result<Answer, Failure> {
         let target: Target = format!("http://{HOST}{path}").parse().expect("a URL");
-        let target = target.through(SocketAddr::new(self.address, 80));
+        let target = target.through(SocketAddr::new(self.container().address, 80));
         ask(&target, Method::GET, REQUEST_BOUND).await
     }
 
     /// What it steers by.
     pub(in crate::swarm) async fn snapshot(&self) -> Result<Snapshot, String> {
-        let target: Target = format!("http://{}:9900/snapshot", self.address)
+        let target: Target = format!("http://{}:9900/snapshot", self.container().address)
             .parse()
             .expect("a URL");
         let answer = ask(&target, Method::GET, REQUEST_BOUND).await;

@@ -21,38 +21,55 @@ impl Stack {
         replacements: &[(&str, &str)],
         variables: &[(&str, &str)],
     ) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("deploy")
-            .join(file);
-        let mut text = fs::read_to_string(path).expect("a stack file");
-        for (from, to) in replacements {
-            assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}");
-            text = text.replace(from, to);
-        }
         let stack = Self { name };
-        let mut deploying = tokio::process::Command::new("docker")
-            .args(["stack", "deploy", "--resolve-image", "never", "-c", "-"])
-            .arg(&stack.name)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the docker command");
-        let mut input = deploying.stdin.take().expect("a pipe");
-        input
-            .write_all(text.as_bytes())
-            .await
-            .expect("a file piped");
-        drop(input);
-        let output = deploying.wait_with_output().await.expect("an end");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "docker stack deploy {file}: {complaint}"
-        );
+        deploy(&stack.name, file, replacements, variables).await;
         stack
     }
+}
+
+/// The same for an engine that ends with all that runs on it.
+pub(in crate::swarm) async fn deploy(
+    name: &str,
+    file: &str,
+    replacements: &[(&str, &str)],
+    variables: &[(&str, &str)],
+) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(file);
+    let mut text = fs::read_to_string(path).expect("a stack file");
+    for (from, to) in replacements {
+        assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}");
+        text = text.replace(from, to);
+    }
+    let mut deploying = tokio::process::Command::new("docker")
+        .args([
+            "stack",
+            "deploy",
+            "--resolve-image",
+            "never",
+            "-c",
+            "-",
+            name,
+        ])
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the docker command");
+    let mut input = deploying.stdin.take().expect("a pipe");
+    input
+        .write_all(text.as_bytes())
+        .await
+        .expect("a file piped");
+    drop(input);
+    let output = deploying.wait_with_output().await.expect("an end");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "docker stack deploy {file}: {complaint}"
+    );
 }
 
 impl Drop for Stack {
