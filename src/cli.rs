@@ -1,6 +1,7 @@
 //! The command line: what users type, turned into each component's own configuration. The only file that knows clap.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -82,27 +83,41 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
 }
 
 fn refuse(error: &clap::Error) -> Refused {
+    let text = error.render();
     if !error.use_stderr() {
+        let text = if std::io::stdout().is_terminal() {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
         return Refused {
-            text: error.render().ansi().to_string(),
+            text: text.trim_end().to_owned(),
             code: 0,
         };
     }
-    // clap writes a paragraph, then usage and hints; the first paragraph is what was wrong.
-    let text = error.render().to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let first = first
-        .trim_start_matches("error: ")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let first = if first.is_empty() || first.starts_with("A reconciler") {
-        "no command was given"
-    } else {
-        &first
+    // clap writes a paragraph, then hints and usage; the first paragraph is what was wrong.
+    let text = text.to_string();
+    let paragraphs = || {
+        text.split("\n\n")
+            .map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "))
     };
+    let wrong = paragraphs().next().unwrap_or_default();
+    let wrong = match wrong.trim_start_matches("error: ") {
+        "" => "no command was given",
+        // Without a command, clap writes its whole help.
+        help if help.starts_with("A reconciler") => "no command was given",
+        wrong => wrong,
+    };
+    let hint = paragraphs()
+        .find_map(|it| Some(format!("; {}", it.strip_prefix("tip: ")?)))
+        .unwrap_or_default();
+    let command = ["run", "healthcheck"]
+        .into_iter()
+        .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
+        .map(|command| format!(" {command}"))
+        .unwrap_or_default();
     Refused {
-        text: format!("hiveway: {first}; see hiveway --help"),
+        text: format!("hiveway: {wrong}{hint}; see hiveway{command} --help"),
         code: 64,
     }
 }
@@ -177,7 +192,8 @@ struct TypedRun {
         long,
         env = "HIVEWAY_ADMIN",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:9900"
+        default_value = "127.0.0.1:9900",
+        value_parser = address
     )]
     admin: SocketAddr,
 
@@ -213,7 +229,7 @@ struct TypedRun {
     log_format: TypedLogFormat,
 
     /// Threads that serve requests [default: the number of processors]
-    #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER")]
+    #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 }
 
@@ -304,6 +320,16 @@ impl FromStr for Listen {
             .map(|address| Self(Some(address)))
             .map_err(|_| "give ADDRESS:PORT, such as 0.0.0.0:80, or off".into())
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "give ADDRESS:PORT, such as 127.0.0.1:9900".into())
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "give a number of threads, at least 1".into())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

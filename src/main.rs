@@ -49,10 +49,22 @@ fn main() -> ExitCode {
     match execute(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("hiveway: {error:#}"));
+            say(format_args!("hiveway: {}", line(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes on one line. Most errors tell their cause themselves, before the remedy; it is not told twice.
+fn line(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |line, cause| {
+        let cause = cause.to_string().replace('\n', " ");
+        match &*line {
+            "" => cause,
+            told if told.contains(&cause) => line,
+            _ => format!("{line}: {cause}"),
+        }
+    })
 }
 
 fn execute(command: Command) -> anyhow::Result<()> {
@@ -105,9 +117,9 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
         Source::Docker(engine) => Ready::Engine(Engine::connect(&engine).await?),
         Source::File(path) => Ready::File(InventoryFile::open(path, network).await?),
     };
+    let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
     announce(&gateway, &admin)?;
 
-    let mut supervisor = Supervisor::default();
     let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
     readiness.require("stopping", Ok(()));
@@ -231,8 +243,10 @@ async fn become_ready(mut snapshot: watch::Receiver<Option<Arc<Snapshot>>>, read
 }
 
 async fn bind_admin(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address} for admin; stop what listens there, or choose another with --admin")
+    TcpListener::bind(address).await.map_err(|error| {
+        anyhow::anyhow!(
+            "cannot listen on {address} for admin: {error}; stop what listens there, or choose another address with --admin"
+        )
     })
 }
 

@@ -8,9 +8,10 @@
 //! `/ready` says 503 and events are written for as long as requests are still in flight.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -20,20 +21,28 @@ pub struct Supervisor {
     telling: JoinSet<(&'static str, anyhow::Result<()>)>,
     stop: CancellationToken,
     last: CancellationToken,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-impl Default for Supervisor {
-    fn default() -> Self {
-        Self {
+impl Supervisor {
+    /// From here on the signals wait for [`run`](Self::run). Before that they end the process, or are ignored where it is
+    /// the first of its container; so this comes before anyone can know that the process is there.
+    ///
+    /// # Errors
+    ///
+    /// When the signals cannot be had.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
             serving: JoinSet::new(),
             telling: JoinSet::new(),
             stop: CancellationToken::new(),
             last: CancellationToken::new(),
-        }
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-}
 
-impl Supervisor {
     /// Cancelled when components that serve should stop.
     #[must_use]
     pub fn stop(&self) -> CancellationToken {
@@ -69,11 +78,9 @@ impl Supervisor {
     ///
     /// What the first component to end died of.
     pub async fn run(mut self, stopping: impl FnOnce(Arc<str>)) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         let outcome = tokio::select! {
-            _ = terminate.recv() => Ok("SIGTERM"),
-            _ = interrupt.recv() => Ok("SIGINT"),
+            _ = self.terminate.recv() => Ok("SIGTERM"),
+            _ = self.interrupt.recv() => Ok("SIGINT"),
             Some(ended) = self.serving.join_next() => Err(cause(ended)),
             Some(ended) = self.telling.join_next() => Err(cause(ended)),
         };
@@ -89,8 +96,8 @@ impl Supervisor {
         };
         tokio::select! {
             () = peaceful => {}
-            _ = terminate.recv() => anyhow::bail!("stopped at once by a second SIGTERM"),
-            _ = interrupt.recv() => anyhow::bail!("stopped at once by a second SIGINT"),
+            _ = self.terminate.recv() => anyhow::bail!("stopped at once by a second SIGTERM"),
+            _ = self.interrupt.recv() => anyhow::bail!("stopped at once by a second SIGINT"),
         }
         outcome.map(drop)
     }
