@@ -10,13 +10,16 @@
 //! the tasks, and each listener is one owned task.
 
 mod answer;
+mod choice;
 mod connection;
 mod cookie;
 mod forwarded;
 mod framing;
+mod hop;
 mod listener;
 mod proxy;
 mod table;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,14 +66,14 @@ pub struct Limits {
     pub head: Duration,
     /// Between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs memory; this is
     /// what nginx has.
-    pub idle: Duration,
+    pub keep_alive: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(10),
-            idle: Duration::from_secs(75),
+            keep_alive: Duration::from_secs(75),
         }
     }
 }
@@ -191,6 +194,7 @@ impl Gateway {
                 side: listener.side,
                 limits,
                 proxy: proxy.clone(),
+                metrics: metrics.clone(),
                 connections: connections.clone(),
                 gauge: metrics.connections(listener.side.name()),
                 stop: idle.clone(),

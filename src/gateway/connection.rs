@@ -22,16 +22,13 @@ use http::HeaderValue;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp as _};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
-use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use super::framing::{HEAD_LIMIT, head_is_complete};
-use super::listener::Side;
-use super::proxy::Proxy;
+use super::listener::{Acceptor, Side};
 
 /// Who is at the other end of a connection. Made once and shared by all its requests.
 #[derive(Debug)]
@@ -62,17 +59,13 @@ impl Client {
     }
 }
 
-/// Serves one connection after another request on it, until either side has enough. `stop` ends the wait for the next
+/// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
 /// request, and never a request.
-pub(super) async fn serve(
-    mut stream: Stream,
-    side: Side,
-    limits: Limits,
-    proxy: Arc<HttpProxy<Proxy>>,
-    shutdown: ShutdownWatch,
-    stop: CancellationToken,
-) {
-    let client = Arc::new(Client::of(&stream, side));
+pub(super) async fn serve(mut stream: Stream, acceptor: Arc<Acceptor>, shutdown: ShutdownWatch) {
+    let limits = acceptor.limits;
+    let client = Arc::new(Client::of(&stream, acceptor.side));
+    // A token of its own: polling a shared one would contend for its lock.
+    let stop = acceptor.stop.child_token();
     let mut stopped = pin!(stop.cancelled());
     let mut settings: Option<HttpPersistentSettings> = None;
     loop {
@@ -84,21 +77,22 @@ pub(super) async fn serve(
         let head = match head {
             Ok(head) => head,
             Err(Unread::Gone) => return,
-            Err(Unread::Refused(answer)) => {
+            Err(Unread::Refused(refusal)) => {
+                acceptor.metrics.unrouted(refusal.reason).inc();
                 // A client that does not read its refusal misses nothing else.
-                let _ = timeout(limits.head, refuse(&mut stream, answer)).await;
+                let _ = timeout(limits.head, refuse(&mut stream, refusal.answer)).await;
                 return;
             }
         };
         let mut session = ServerSession::new_http1(stream);
         // Any time will do: the wait for the next request happens here.
-        session.set_keepalive(Some(limits.idle.as_secs()));
+        session.set_keepalive(Some(limits.keep_alive.as_secs()));
         if let Some(settings) = settings.take() {
             settings.apply_to_session(&mut session);
         }
         session.set_connection_user_context(Some(Box::new(client.clone())));
         session.set_pipelined_prefix(head);
-        match proxy.process_new_http(session, &shutdown).await {
+        match acceptor.proxy.process_new_http(session, &shutdown).await {
             Some(reused) => (stream, settings) = reused.consume(),
             None => return,
         }
@@ -109,25 +103,45 @@ pub(super) async fn serve(
 enum Unread {
     /// The client is gone, or said nothing for long enough.
     Gone,
-    /// What it said is not read to the end; the answer tells why.
-    Refused(&'static str),
+    /// What it said is not read to its end.
+    Refused(&'static Refusal),
 }
 
-/// Answered before there is a request that Pingora could answer.
-const TOO_SLOW: &str = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nX-Hiveway-Reason: head-timeout\r\n\
-     Content-Type: text/plain\r\nContent-Length: 35\r\n\r\nthe request's header took too long\n";
+/// An answer to what is no request that Pingora could answer.
+struct Refusal {
+    /// Counted as the gateway's other answers are.
+    reason: &'static str,
+    answer: &'static str,
+}
 
-const TOO_LARGE: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\
-     X-Hiveway-Reason: head-too-large\r\nContent-Type: text/plain\r\nContent-Length: 43\r\n\r\n\
-     the request's header is larger than 64 KiB\n";
+const TOO_SLOW: Refusal = Refusal {
+    reason: "client-timeout",
+    answer: "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nX-Hiveway-Reason: client-timeout\r\n\
+        Content-Type: text/plain\r\nContent-Length: 35\r\n\r\nthe request's header took too long\n",
+};
 
+const TOO_LARGE: Refusal = Refusal {
+    reason: "bad-request",
+    answer: "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\
+        X-Hiveway-Reason: bad-request\r\nContent-Type: text/plain\r\nContent-Length: 43\r\n\r\n\
+        the request's header is larger than 64 KiB\n",
+};
+
+/// Answers and closes. What the client is still sending is read for a while and thrown away, because a socket that is
+/// closed over unread bytes takes the answer back.
 async fn refuse(stream: &mut Stream, answer: &str) -> io::Result<()> {
     stream.write_all(answer.as_bytes()).await?;
-    tokio::io::AsyncWriteExt::shutdown(stream).await
+    tokio::io::AsyncWriteExt::shutdown(stream).await?;
+    tokio::io::copy(stream, &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 async fn read_head(stream: &mut Stream, limits: Limits) -> Result<BytesMut, Unread> {
-    let first = timeout(limits.idle, poll_fn(|context| first_bytes(stream, context))).await;
+    let first = timeout(
+        limits.keep_alive,
+        poll_fn(|context| first_bytes(stream, context)),
+    )
+    .await;
     let Ok(Ok(mut head)) = first else {
         return Err(Unread::Gone);
     };
@@ -144,14 +158,14 @@ async fn read_head(stream: &mut Stream, limits: Limits) -> Result<BytesMut, Unre
     match timeout(limits.head, read_rest(stream, &mut head)).await {
         Ok(Ok(())) => Ok(head),
         Ok(Err(unread)) => Err(unread),
-        Err(_) => Err(Unread::Refused(TOO_SLOW)),
+        Err(_) => Err(Unread::Refused(&TOO_SLOW)),
     }
 }
 
 async fn read_rest(stream: &mut Stream, head: &mut BytesMut) -> Result<(), Unread> {
     loop {
         if head.len() > HEAD_LIMIT {
-            return Err(Unread::Refused(TOO_LARGE));
+            return Err(Unread::Refused(&TOO_LARGE));
         }
         let seen = head.len();
         match stream.read_buf(head).await {
@@ -177,10 +191,17 @@ mod tests {
     #[test]
     fn refusals_say_how_long_they_are() {
         for refusal in [TOO_SLOW, TOO_LARGE] {
-            let (head, body) = refusal.split_once("\r\n\r\n").expect("a head and a body");
+            let (head, body) = refusal
+                .answer
+                .split_once("\r\n\r\n")
+                .expect("a head and a body");
             assert!(
                 head.ends_with(&format!("Content-Length: {}", body.len())),
-                "{refusal}"
+                "{head}"
+            );
+            assert!(
+                head.contains(&format!("X-Hiveway-Reason: {}\r\n", refusal.reason)),
+                "{head}"
             );
         }
     }

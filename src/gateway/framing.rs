@@ -6,11 +6,14 @@
 //! * `Content-Length` beside `Transfer-Encoding`: it drops the length and goes on; RFC 9112 section 6.1 calls that an
 //!   attack and lets a server refuse it.
 //! * `Transfer-Encoding` twice: a task that reads only the first, or only the last, sees another body.
+//! * A coding beside `chunked`: a task is told of `chunked` alone, and would take the coded body for a plain one.
+//! * `Content-Length` twice with one value: it passes both on, and servers differ in what they make of two.
 //! * Lines that end in a bare line feed: RFC 9112 section 2.2 allows to accept them, and servers differ.
-//! * HTTP/1.1 without `Host`: section 3.2 demands 400.
+//! * HTTP/1.1 without `Host`, and a `Host` that cannot be a name, such as `a, b.example.com`, which a wildcard would match:
+//!   section 3.2 demands 400.
 
-use http::Version;
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Version};
 use pingora::http::RequestHeader;
 
 /// The largest head that is accepted, in bytes. Servers' own limits lie between 8 KiB and 64 KiB.
@@ -35,21 +38,37 @@ pub(super) type Refusal = (u16, &'static str);
 
 /// Judges a head by its parsed form and by the bytes that it came in.
 pub(super) fn check(request: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
+    if raw.len() > HEAD_LIMIT {
+        return Err((431, "the request's header is larger than 64 KiB"));
+    }
     if has_bare_line_feed(raw) {
         return Err((
             400,
             "a line of the request's header ends in a bare line feed",
         ));
     }
-    if request.version == Version::HTTP_11
-        && request.headers.get(HOST).is_none_or(|host| host.is_empty())
+    match request.headers.get(HOST).map(HeaderValue::as_bytes) {
+        None | Some(b"") if request.version == Version::HTTP_11 => {
+            return Err((400, "the request names no host"));
+        }
+        Some(host) if !host.iter().all(|byte| stands_in_host(*byte)) => {
+            return Err((400, "the request's host is not a name"));
+        }
+        _ => {}
+    }
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next()
+        && (lengths.next().is_some() || !length.as_bytes().iter().all(u8::is_ascii_digit))
     {
-        return Err((400, "the request names no host"));
+        return Err((400, "the request's Content-Length is not one number"));
     }
     let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
-    if codings.next().is_some() {
+    if let Some(coding) = codings.next() {
         if codings.next().is_some() {
             return Err((400, "the request has two Transfer-Encoding headers"));
+        }
+        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err((400, "the request has a transfer coding other than chunked"));
         }
         if names_content_length(raw) {
             return Err((
@@ -59,6 +78,11 @@ pub(super) fn check(request: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> 
         }
     }
     Ok(())
+}
+
+/// Whether a byte can stand in a name, an address or a port.
+fn stands_in_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte)
 }
 
 fn has_bare_line_feed(raw: &[u8]) -> bool {
@@ -106,9 +130,9 @@ mod tests {
         ] {
             let text = text.as_bytes();
             assert_eq!(head_is_complete(text, 0), complete, "{text:?}");
-            let first = (0..=text.len()).find(|end| head_is_complete(&text[..*end], 0));
-            let one_by_one = (1..=text.len()).find(|end| head_is_complete(&text[..*end], end - 1));
-            assert_eq!(first.filter(|end| *end > 0), one_by_one, "{text:?}");
+            let whole = (1..=text.len()).find(|end| head_is_complete(&text[..*end], 0));
+            let pieces = (1..=text.len()).find(|end| head_is_complete(&text[..*end], end - 1));
+            assert_eq!(whole, pieces, "{text:?}");
         }
     }
 
@@ -128,6 +152,27 @@ mod tests {
             (
                 vec![("Host", "")],
                 "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+                Some(400),
+            ),
+            (
+                vec![("Host", "a, b.example.com")],
+                "GET / HTTP/1.1\r\n\r\n",
+                Some(400),
+            ),
+            (vec![("Host", "[::1]:8080")], "GET / HTTP/1.1\r\n\r\n", None),
+            (
+                vec![host, ("Transfer-Encoding", "gzip, chunked")],
+                "POST / HTTP/1.1\r\n\r\n",
+                Some(400),
+            ),
+            (
+                vec![host, ("Content-Length", "3"), ("Content-Length", "3")],
+                "POST / HTTP/1.1\r\n\r\n",
+                Some(400),
+            ),
+            (
+                vec![host, ("Content-Length", "3, 3")],
+                "POST / HTTP/1.1\r\n\r\n",
                 Some(400),
             ),
             (

@@ -23,6 +23,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::metrics::Metrics;
+
 use super::connection;
 use super::proxy::Proxy;
 use super::{Error, Limits};
@@ -112,6 +114,7 @@ pub(super) struct Acceptor {
     pub(super) side: Side,
     pub(super) limits: Limits,
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
+    pub(super) metrics: Metrics,
     /// Knows every connection's task, so that the end can wait for them.
     pub(super) connections: TaskTracker,
     /// How many are open, for the metrics.
@@ -128,13 +131,10 @@ impl ServerApp for Acceptor {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let counted = Counted::new(self.gauge.clone());
-        // A token of its own: polling a shared one would contend for its lock.
-        let stop = self.stop.child_token();
-        let (side, limits, proxy, shutdown) =
-            (self.side, self.limits, self.proxy.clone(), shutdown.clone());
+        let served = connection::serve(stream, self.clone(), shutdown.clone());
         self.connections.spawn(async move {
             let _counted = counted;
-            connection::serve(stream, side, limits, proxy, shutdown, stop).await;
+            served.await;
         });
         None
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -31,10 +31,11 @@ use crate::core::route::is_local;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
+use super::choice::Choice;
 use super::connection::Client;
 use super::listener::Side;
-use super::table::{Pool, Route, RouteTable, Shares, Target};
-use super::{cookie, forwarded, framing};
+use super::table::RouteTable;
+use super::{cookie, forwarded, framing, hop, upgrade};
 
 /// How long a client may take to accept more of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -91,7 +92,7 @@ impl Proxy {
             return Err(Answer::no_route(&host, path));
         };
         let secure = self.trusts(client) && forwarded::says_tls(request);
-        let shares = if secure { &route.secure } else { &route.plain };
+        let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
             return Err(match secure {
@@ -99,29 +100,8 @@ impl Proxy {
                 true => Answer::no_route(&host, path),
             });
         }
-        let (pool, target, stuck) = match shares.stuck(cookie::containers(request)) {
-            Some((pool, target)) => (pool, target, true),
-            None => {
-                let chosen = shares
-                    .choose()
-                    .and_then(|pool| Some((pool, shares.pool(pool).next(&[])?)));
-                let Some((pool, target)) = chosen else {
-                    return Err(Answer::no_endpoint(
-                        shares.first().map_or("", |pool| &pool.service),
-                    ));
-                };
-                (pool, target, false)
-            }
-        };
-        Ok(Choice {
-            route: route.clone(),
-            secure,
-            pool,
-            target,
-            stuck,
-            tried: Vec::new(),
-            attempts: 1,
-        })
+        Choice::make(route, secure, cookie::containers(request))
+            .ok_or_else(|| Answer::no_endpoint(shares.first().map_or("", |pool| &pool.service)))
     }
 }
 
@@ -132,57 +112,6 @@ pub(super) struct Context {
     choice: Option<Choice>,
     /// Why the gateway answered itself.
     reason: Option<&'static str>,
-}
-
-/// The endpoint that a request was given.
-struct Choice {
-    route: Arc<Route>,
-    secure: bool,
-    pool: usize,
-    target: usize,
-    /// The client came with a valid cookie.
-    stuck: bool,
-    /// The endpoints that failed it.
-    tried: Vec<usize>,
-    attempts: u8,
-}
-
-impl Choice {
-    fn shares(&self) -> &Shares {
-        if self.secure {
-            &self.route.secure
-        } else {
-            &self.route.plain
-        }
-    }
-
-    fn pool(&self) -> &Pool {
-        self.shares().pool(self.pool)
-    }
-
-    fn target(&self) -> &Target {
-        self.pool().target(self.target)
-    }
-
-    /// Moves on to an endpoint that has not failed this request. Without another, the same may be tried again if only a
-    /// pooled connection to it had gone stale.
-    fn move_on(&mut self, stale: bool) -> bool {
-        if self.attempts > self.pool().policy.retries {
-            return false;
-        }
-        self.tried.push(self.target);
-        match self.pool().next(&self.tried) {
-            Some(next) => {
-                self.target = next;
-                self.stuck = false;
-            }
-            None if stale => {}
-            None => return false,
-        }
-        self.attempts += 1;
-        self.pool().runtime.metrics.retried();
-        true
-    }
 }
 
 #[async_trait]
@@ -208,6 +137,11 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        if session.req_header().headers.contains_key(TRANSFER_ENCODING) {
+            // Pingora takes some broken ends of a chunked body for good ones, where a proxy in front may read on. Nothing
+            // behind such a body is taken for a request.
+            session.set_keepalive(None);
+        }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         let decision = match &context.client {
@@ -223,7 +157,7 @@ impl ProxyHttp for Proxy {
         };
         match decision {
             Ok(choice) => {
-                if session.is_upgrade_req() {
+                if upgrade::asked(session.req_header()) {
                     session.set_read_timeout(Some(choice.pool().policy.idle_timeout));
                 }
                 context.choice = Some(choice);
@@ -251,11 +185,16 @@ impl ProxyHttp for Proxy {
         peer.options.connection_timeout = Some(policy.connect_timeout);
         peer.options.idle_timeout = Some(POOL_IDLE);
         peer.options.write_timeout = Some(WRITE_TIMEOUT);
-        peer.options.read_timeout = Some(if session.is_upgrade_req() {
-            policy.idle_timeout
-        } else {
-            policy.response_timeout
-        });
+        peer.options.read_timeout = Some(policy.response_timeout);
+        if upgrade::asked(session.req_header()) {
+            peer.options.read_timeout = Some(policy.idle_timeout);
+            peer.options.custom_l4 = Some(Arc::new(upgrade::Connector {
+                timeout: policy.connect_timeout,
+            }));
+            // Such a connection serves one request only, whatever comes of the upgrade.
+            peer.group_key = !target.group_key;
+            peer.options.idle_timeout = Some(Duration::ZERO);
+        }
         Ok(Box::new(peer))
     }
 
@@ -266,6 +205,11 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         cookie::strip(request);
+        // Only proxies expect the absolute form. Its path is in the URI, and its host is that of the Host header.
+        if !request.raw_path().starts_with(b"/") {
+            let path = request.uri.clone();
+            request.set_uri(path);
+        }
         let Some(client) = &context.client else {
             return Ok(());
         };
@@ -279,6 +223,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        hop::strip(response);
         let interim = response.status.is_informational()
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
         if let Some(choice) = &context.choice

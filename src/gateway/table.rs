@@ -28,10 +28,8 @@ pub(super) struct RouteTable {
 /// A route with the services that share it.
 #[derive(Debug)]
 pub(super) struct Route {
-    /// What serves plain requests.
-    pub(super) plain: Shares,
-    /// What serves requests that came by TLS, to us or to a proxy in front.
-    pub(super) secure: Shares,
+    plain: Shares,
+    secure: Shares,
 }
 
 /// The services that share a route, for one kind of client.
@@ -81,6 +79,13 @@ impl RouteTable {
     /// The route for a normalised host and a path.
     pub(super) fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
         self.index.find(host, path)
+    }
+}
+
+impl Route {
+    /// What serves requests that came by TLS, to us or to a proxy in front, or plain ones.
+    pub(super) fn shares(&self, secure: bool) -> &Shares {
+        if secure { &self.secure } else { &self.plain }
     }
 }
 
