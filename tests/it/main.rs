@@ -6,6 +6,10 @@
 )]
 
 mod admin;
+mod bounded;
+mod command_line;
 mod controller;
+mod data_plane;
 mod fake_engine;
+mod layers;
 mod swarm;

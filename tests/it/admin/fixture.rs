@@ -1,10 +1,8 @@
 //! An admin listener with everything that it shows, and a client.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hiveway::admin::{self, AdminState};
@@ -24,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+pub(super) use crate::bounded::bounded;
 
 /// A listener and what feeds it.
 pub(super) struct Admin {
@@ -251,13 +251,6 @@ impl Events {
             .push_str(std::str::from_utf8(&data).expect("whole characters in a frame"));
         true
     }
-}
-
-/// Fails a test that would wait for ever.
-pub(super) async fn bounded<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future)
-        .await
-        .expect("it happens in time")
 }
 
 /// One service with one ready endpoint and one route.

@@ -25,7 +25,7 @@ async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_rest
     };
     if let Some(why) = OwnEngine::impossible().await {
         assert!(
-            std::env::var_os("CI").is_none(),
+            std::env::var_os("CI").is_none_or(|it| it != "true"),
             "CI skips nothing, but {why}"
         );
         let _ = writeln!(

@@ -1,0 +1,113 @@
+//! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
+
+mod mistakes;
+mod process;
+mod stop;
+
+use self::process::{Process, hiveway};
+
+#[tokio::test]
+async fn the_version_is_one_line() {
+    let expected = format!("hiveway {}\n", env!("CARGO_PKG_VERSION"));
+    for argument in ["version", "--version", "-V"] {
+        let ended = hiveway([argument]).await;
+        assert_eq!(ended.told(), (0, expected.as_str(), ""), "{argument}");
+    }
+}
+
+#[tokio::test]
+async fn the_help_names_every_command() {
+    for argument in ["--help", "-h"] {
+        let ended = hiveway([argument]).await;
+        assert_eq!((ended.code, &*ended.stderr), (0, ""), "{argument}");
+        for command in ["run", "healthcheck", "demo", "version"] {
+            let named = format!("\n  {command} ");
+            assert!(
+                ended.stdout.contains(&named),
+                "{command} in {}",
+                ended.stdout
+            );
+        }
+        let plain = !ended.stdout.contains('\u{1b}');
+        assert!(plain, "colours are for terminals: {:?}", ended.stdout);
+    }
+}
+
+#[tokio::test]
+async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
+    let help = hiveway(["run", "--help"]).await.stdout;
+    for (flag, variable, default) in [
+        (
+            "--docker-host",
+            "HIVEWAY_DOCKER_HOST",
+            "unix:///var/run/docker.sock",
+        ),
+        ("--inventory", "HIVEWAY_INVENTORY", ""),
+        (
+            "--listen-internal",
+            "HIVEWAY_LISTEN_INTERNAL",
+            "[default: 0.0.0.0:80]",
+        ),
+        ("--listen-public", "HIVEWAY_LISTEN_PUBLIC", "[default: off]"),
+        ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
+        ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
+        ("--trusted-proxies", "HIVEWAY_TRUSTED_PROXIES", ""),
+        ("--grace", "HIVEWAY_GRACE", "[default: 10s]"),
+        ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),
+        ("--log-format", "HIVEWAY_LOG_FORMAT", "[default: human]"),
+        ("--threads", "HIVEWAY_THREADS", "number of processors"),
+    ] {
+        // The part about one flag ends where the next begins.
+        let about = help
+            .split("\n      --")
+            .find_map(|part| part.strip_prefix(&format!("{} ", &flag[2..])))
+            .unwrap_or_else(|| panic!("{flag} in {help}"));
+        assert!(about.contains(&format!("[env: {variable}=")), "{about}");
+        let words = about.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(default), "{words}");
+    }
+    assert!(help.contains("DOCKER_HOST") && help.contains("DOCKER_TLS_VERIFY"));
+    let help = hiveway(["healthcheck", "--help"]).await.stdout;
+    assert!(help.contains("[env: HIVEWAY_ADMIN_URL="), "{help}");
+}
+
+#[tokio::test]
+async fn variables_do_what_flags_do() {
+    let folder = process::Folder::with("inventory.json", r#"{"services": []}"#);
+    let mut process = Process::start(
+        [],
+        [
+            ("HIVEWAY_INVENTORY", folder.file("inventory.json")),
+            ("HIVEWAY_LISTEN_INTERNAL", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_LISTEN_PUBLIC", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_ADMIN", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_LOG_FORMAT", "json".to_owned()),
+        ],
+    );
+    let line = process.line_with("listens").await;
+    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    for listener in ["internal", "public", "admin"] {
+        let address = line[listener].as_str().expect("an address");
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+    }
+    process.terminate();
+    assert_eq!(process.ended().await.code, 0);
+}
+
+#[tokio::test]
+async fn a_flag_goes_before_its_variable() {
+    let ended = process::run(
+        ["run", "--grace", "soon"],
+        [("HIVEWAY_GRACE", "later".to_owned())],
+    )
+    .await;
+    assert_eq!(ended.code, 64);
+    assert!(ended.stderr.contains("'soon'"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn the_demo_tells_its_story_to_the_end() {
+    let ended = hiveway(["demo"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stdout.lines().count() > 10, "{}", ended.stdout);
+}

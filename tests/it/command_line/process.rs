@@ -1,0 +1,159 @@
+//! The binary, run with nothing of this process's environment.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::bounded::bounded;
+
+/// A process that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Ended {
+    pub(super) fn told(&self) -> (i32, &str, &str) {
+        (self.code, &self.stdout, &self.stderr)
+    }
+
+    /// Checks that it failed with one line and nothing else, and returns the line.
+    #[track_caller]
+    pub(super) fn assert_one_line(&self, code: i32) -> &str {
+        assert_eq!((self.code, &*self.stdout), (code, ""), "{self:?}");
+        let line = self.stderr.strip_suffix('\n').expect("a whole line");
+        assert!(!line.contains('\n'), "one line: {}", self.stderr);
+        line.strip_prefix("hiveway: ").expect("it says who speaks")
+    }
+}
+
+fn command<A: AsRef<OsStr>>(
+    arguments: impl IntoIterator<Item = A>,
+    variables: impl IntoIterator<Item = (&'static str, String)>,
+) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hiveway"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(variables)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs it to its end.
+pub(super) async fn run<A: AsRef<OsStr>>(
+    arguments: impl IntoIterator<Item = A>,
+    variables: impl IntoIterator<Item = (&'static str, String)>,
+) -> Ended {
+    let output = bounded(command(arguments, variables).output()).await;
+    let output = output.expect("it starts");
+    Ended {
+        code: output.status.code().expect("no signal ended it"),
+        stdout: String::from_utf8(output.stdout).expect("text"),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// The same without an environment.
+pub(super) async fn hiveway<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
+    run(arguments, []).await
+}
+
+/// `hiveway run`, running.
+pub(super) struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Process {
+    pub(super) fn start<const N: usize>(
+        arguments: impl IntoIterator<Item = String>,
+        variables: [(&'static str, String); N],
+    ) -> Self {
+        let arguments = std::iter::once("run".to_owned()).chain(arguments);
+        let mut child = command(arguments, variables).spawn().expect("it starts");
+        let stderr = child.stderr.take().expect("it is piped");
+        Self {
+            child,
+            lines: BufReader::new(stderr).lines(),
+        }
+    }
+
+    /// The next line of the log with this in it.
+    pub(super) async fn line_with(&mut self, text: &str) -> String {
+        bounded(async {
+            loop {
+                let line = self.lines.next_line().await.expect("text");
+                let line = line.unwrap_or_else(|| panic!("it ended before it said {text:?}"));
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        })
+        .await
+    }
+
+    pub(super) fn terminate(&self) {
+        let id = self.child.id().expect("it has not been waited for");
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("a process id"), Signal::Term).expect("it runs");
+    }
+
+    /// Waits for its end; what it wrote to the log since the last line that was asked for is in `stderr`.
+    pub(super) async fn ended(mut self) -> Ended {
+        let mut stderr = String::new();
+        let mut stdout = String::new();
+        let code = bounded(async {
+            while let Some(line) = self.lines.next_line().await.expect("text") {
+                stderr.push_str(&line);
+                stderr.push('\n');
+            }
+            let mut out = self.child.stdout.take().expect("it is piped");
+            out.read_to_string(&mut stdout).await.expect("text");
+            self.child.wait().await.expect("it runs").code()
+        })
+        .await;
+        Ended {
+            code: code.expect("no signal ended it"),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+/// A folder of one test, removed when it is dropped.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn with(name: &str, text: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name_of_folder = format!("hiveway-it-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name_of_folder);
+        std::fs::create_dir_all(&path).expect("a writable folder");
+        std::fs::write(path.join(name), text).expect("a writable file");
+        Self(path)
+    }
+
+    pub(super) fn file(&self, name: &str) -> String {
+        let path = self.0.join(name);
+        path.to_str().expect("a plain name").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is a small file in the folder for temporary ones.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,22 @@
+//! The gateway as clients and tasks see it: real sockets on loopback, bytes where bytes matter.
+//!
+//! Every test publishes its own snapshots to its own gateway. The tasks are [`origin`]s, small servers that keep what they
+//! received, so that a test can say what a task must never see.
+
+mod bodies;
+mod client;
+mod draining;
+mod edge;
+mod forwarded;
+mod hops;
+mod limits;
+mod message;
+mod origin;
+mod retries;
+mod routing;
+mod service;
+mod smuggling;
+mod sticky;
+mod stop;
+mod streams;
+mod wire;

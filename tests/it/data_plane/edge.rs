@@ -1,0 +1,115 @@
+//! A running gateway with an internal and a public listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hiveway::core::snapshot::Snapshot;
+use hiveway::gateway::{Config, Error, Gateway, Limits};
+use hiveway::journal;
+use hiveway::metrics::Metrics;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::bounded::bounded;
+
+use super::client::{Answer, Client};
+use super::service::{Service, snapshot};
+
+/// A gateway, and what steers it.
+pub(super) struct Edge {
+    pub(super) internal: SocketAddr,
+    pub(super) public: SocketAddr,
+    pub(super) metrics: Metrics,
+    pub(super) stop: CancellationToken,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    sequence: AtomicU64,
+    running: JoinSet<Result<(), Error>>,
+}
+
+impl Edge {
+    /// One that steers by these services.
+    pub(super) async fn start(services: &[Service]) -> Self {
+        Self::start_with(|_| {}, services).await
+    }
+
+    /// The same with another configuration.
+    pub(super) async fn start_with(change: impl FnOnce(&mut Config), services: &[Service]) -> Self {
+        let edge = Self::cold(change);
+        edge.publish(services).await;
+        edge
+    }
+
+    /// One that has not seen a snapshot.
+    pub(super) fn cold(change: impl FnOnce(&mut Config)) -> Self {
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let mut config = Config {
+            internal: Some(any),
+            public: Some(any),
+            trusted_proxies: Vec::new(),
+            grace: Duration::from_secs(10),
+            threads: 1,
+            limits: Limits::default(),
+        };
+        change(&mut config);
+        let (emitter, _events) = journal::channel();
+        let metrics = Metrics::new(&emitter);
+        let gateway = Gateway::bind(&config, &metrics).expect("free ports");
+        let internal = gateway.internal().expect("an internal listener");
+        let public = gateway.public().expect("a public listener");
+        let snapshots = watch::Sender::new(None);
+        let stop = CancellationToken::new();
+        let mut running = JoinSet::new();
+        running.spawn(gateway.run(snapshots.subscribe(), metrics.clone(), stop.clone()));
+        Self {
+            internal,
+            public,
+            metrics,
+            stop,
+            snapshots,
+            sequence: AtomicU64::new(0),
+            running,
+        }
+    }
+
+    /// Publishes a snapshot and returns once requests are steered by it.
+    pub(super) async fn publish(&self, services: &[Service]) {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        // A route of this snapshot only; it has no endpoint, so that it tells itself apart from no route.
+        let host = format!("snapshot-{sequence}.test");
+        let mut services = services.to_vec();
+        services.push(Service::new("marker", &host));
+        let snapshot = snapshot(sequence, &services);
+        self.snapshots.send_replace(Some(Arc::new(snapshot)));
+        let applied = async {
+            let mut client = Client::connect(self.internal).await;
+            while client.get(&host, "/").await.head.one("x-hiveway-reason") != Some("no-endpoint") {
+                tokio::task::yield_now().await;
+            }
+        };
+        bounded(applied).await;
+    }
+
+    /// Nobody publishes from now on.
+    pub(super) fn lose_publisher(&mut self) {
+        self.snapshots = watch::Sender::new(None);
+    }
+
+    /// A client's connection to the internal listener.
+    pub(super) async fn client(&self) -> Client {
+        Client::connect(self.internal).await
+    }
+
+    /// A GET by a new connection to the internal listener.
+    pub(super) async fn get(&self, host: &str, path: &str) -> Answer {
+        self.client().await.get(host, path).await
+    }
+
+    /// Waits for the gateway's end.
+    pub(super) async fn ended(&mut self) -> Result<(), Error> {
+        let ended = bounded(self.running.join_next()).await;
+        ended.expect("one gateway").expect("no panic")
+    }
+}

@@ -1,0 +1,125 @@
+//! Services with their routes and endpoints, and the snapshot that they make.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hiveway::core::model::{NodeId, ServiceId, TaskId};
+use hiveway::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
+use hiveway::core::snapshot::{
+    Claim, Cluster, Endpoint, EndpointState, Generation, RouteKey, Snapshot,
+};
+
+use super::origin::Origin;
+
+/// A service to be.
+#[derive(Clone)]
+pub(super) struct Service {
+    name: String,
+    routes: Vec<(RouteKey, Scheme)>,
+    port: u16,
+    cluster: Cluster,
+}
+
+impl Service {
+    /// A service that claims one route, written as in a label, and is not sticky.
+    pub(super) fn new(name: &str, route: &str) -> Self {
+        let cluster = Cluster {
+            service: name.into(),
+            policy: RoutingPolicy {
+                sticky: false,
+                ..RoutingPolicy::default()
+            },
+            probes_disbelieved: false,
+            endpoints: BTreeMap::new(),
+        };
+        let new = Self {
+            name: name.to_owned(),
+            routes: Vec::new(),
+            port: 80,
+            cluster,
+        };
+        new.route(route)
+    }
+
+    pub(super) fn route(mut self, route: &str) -> Self {
+        let (scheme, rest) = match route.split_once("://") {
+            Some(("http", rest)) => (Scheme::Http, rest),
+            Some(("https", rest)) => (Scheme::Https, rest),
+            Some((other, _)) => panic!("{other} is not served yet"),
+            None => (Scheme::Any, route),
+        };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = match host.strip_prefix("*.") {
+            Some(name) => HostPattern::Under(name.into()),
+            None => HostPattern::Exact(host.into()),
+        };
+        let path = match path {
+            "" => PathPrefix::root(),
+            path => PathPrefix(path.into()),
+        };
+        self.routes.push((RouteKey { host, path }, scheme));
+        self
+    }
+
+    pub(super) fn policy(mut self, change: impl FnOnce(&mut RoutingPolicy)) -> Self {
+        change(&mut self.cluster.policy);
+        self
+    }
+
+    pub(super) fn probes_disbelieved(mut self, disbelieved: bool) -> Self {
+        self.cluster.probes_disbelieved = disbelieved;
+        self
+    }
+
+    pub(super) fn sticky(self) -> Self {
+        self.policy(|policy| policy.sticky = true)
+    }
+
+    /// Adds endpoints that are in rotation.
+    pub(super) fn endpoints<'a>(self, origins: impl IntoIterator<Item = &'a Origin>) -> Self {
+        origins.into_iter().fold(self, |service, origin| {
+            service.endpoint(origin, EndpointState::Ready)
+        })
+    }
+
+    pub(super) fn endpoint(mut self, origin: &Origin, state: EndpointState) -> Self {
+        self.port = origin.address.port();
+        let endpoint = Endpoint {
+            container: origin.container.as_str().into(),
+            node: NodeId::from("n1"),
+            address: origin.address.ip(),
+            state,
+        };
+        let task = TaskId::from(format!("task-{}", origin.address).as_str());
+        self.cluster.endpoints.insert(task, endpoint);
+        self
+    }
+}
+
+/// The snapshot of these services, and nothing else.
+pub(super) fn snapshot(sequence: u64, services: &[Service]) -> Snapshot {
+    let mut routes: BTreeMap<RouteKey, Vec<Claim>> = BTreeMap::new();
+    for service in services {
+        for (key, scheme) in &service.routes {
+            routes.entry(key.clone()).or_default().push(Claim {
+                service: ServiceId::from(service.name.as_str()),
+                port: service.port,
+                scheme: *scheme,
+            });
+        }
+    }
+    Snapshot {
+        generation: Generation { epoch: 1, sequence },
+        clusters: services
+            .iter()
+            .map(|it| {
+                let id = ServiceId::from(it.name.as_str());
+                (id, Arc::new(it.cluster.clone()))
+            })
+            .collect(),
+        routes: routes
+            .into_iter()
+            .map(|(key, claims)| (key, claims.into()))
+            .collect(),
+    }
+}

@@ -1,0 +1,230 @@
+//! The rules of the architecture, checked over the sources.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Every Rust file under `src`, `deploy` and `tests`: its path from the top, and its text.
+fn files() -> BTreeMap<String, String> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<PathBuf> = ["src", "deploy", "tests"].map(|it| top.join(it)).into();
+    let mut files = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                let name = path.strip_prefix(top).expect("below the top");
+                files.insert(name.to_str().expect("a plain name").to_owned(), text);
+            }
+        }
+    }
+    assert!(files.len() > 50, "only {} files found", files.len());
+    files
+}
+
+/// A file's text without comments and without what stands in quotes; its lines keep their numbers.
+fn code(text: &str) -> String {
+    let mut code = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let skipped = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if let Some(raw) = rest.strip_prefix("r#\"") {
+            raw.find("\"#").map_or(rest.len(), |end| end + 5)
+        } else if next == '"' {
+            quoted(rest)
+        } else if rest.starts_with("'\\") {
+            // A character such as '\'' or '\u{b}'.
+            rest[3..].find('\'').map_or(rest.len(), |end| end + 4)
+        } else if rest.starts_with("'\"'") {
+            3
+        } else {
+            code.push(next);
+            rest = &rest[next.len_utf8()..];
+            continue;
+        };
+        code.extend(rest[..skipped].matches('\n'));
+        rest = &rest[skipped..];
+    }
+    code
+}
+
+/// The length of the string literal that a text begins with.
+fn quoted(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, character)| {
+        let ends = *character == '"' && !escaped;
+        escaped = *character == '\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |(place, _)| place + 1)
+}
+
+/// Whether the code of a line uses a crate or a module of this name as the beginning of a path.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(place, _)| {
+        let before = code[..place].chars().next_back();
+        let after = &code[place + name.len()..];
+        !before.is_some_and(|it| it.is_alphanumeric() || it == '_' || it == ':')
+            && (after.starts_with("::") || after.starts_with(';') || after.starts_with(" as "))
+    })
+}
+
+/// The modules of this crate that a line names: what follows `crate::`, also in braces.
+fn own_modules(line: &str) -> Vec<&str> {
+    line.split("crate::")
+        .skip(1)
+        .flat_map(|rest| match rest.strip_prefix('{') {
+            Some(list) => list.split(',').map(str::trim).collect(),
+            None => vec![rest],
+        })
+        .filter_map(|path| {
+            path.split(|it: char| !it.is_alphanumeric() && it != '_')
+                .next()
+        })
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// The layer of a file of `src`: its first component, without the extension.
+fn layer(file: &str) -> Option<&str> {
+    let inside = file.strip_prefix("src/")?;
+    inside.split(['/', '.']).next()
+}
+
+fn complain(broken: &[String], rule: &str) {
+    assert!(broken.is_empty(), "{rule}:\n{}", broken.join("\n"));
+}
+
+/// The lines of code that break a rule.
+fn breaking(breaks: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (file, text) in files() {
+        for (number, line) in (1..).zip(code(&text).lines()) {
+            if breaks(&file, line) {
+                broken.push(format!("{file}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    broken
+}
+
+#[test]
+fn the_core_imports_only_the_core() {
+    let broken = breaking(|file, line| {
+        layer(file) == Some("core") && own_modules(line).iter().any(|it| *it != "core")
+    });
+    complain(&broken, "core imports only core");
+}
+
+#[test]
+fn the_core_knows_neither_clock_nor_randomness_nor_the_world() {
+    const FORBIDDEN: [&str; 22] = [
+        "tokio",
+        "tokio_util",
+        "futures_util",
+        "bollard",
+        "pingora",
+        "hyper",
+        "axum",
+        "prometheus",
+        "tracing",
+        "log",
+        "clap",
+        "anyhow",
+        "std::env",
+        "std::fs",
+        "std::io",
+        "std::net::TcpStream",
+        "std::net::TcpListener",
+        "std::net::UdpSocket",
+        "std::process",
+        "std::thread",
+        "std::time::Instant",
+        "std::time::SystemTime",
+    ];
+    let broken = breaking(|file, line| {
+        layer(file) == Some("core")
+            && (FORBIDDEN.iter().any(|it| names(line, it))
+                || [
+                    "Instant::now",
+                    "SystemTime::now",
+                    "async fn",
+                    "async move",
+                    ".await",
+                    "println!",
+                ]
+                .iter()
+                .any(|it| code(line).contains(it)))
+    });
+    complain(&broken, "core is pure: time and randomness are arguments");
+}
+
+#[test]
+fn controller_gateway_and_agent_never_import_each_other() {
+    const ROLES: [&str; 3] = ["controller", "gateway", "agent"];
+    let broken = breaking(|file, line| {
+        let Some(own) = layer(file).filter(|it| ROLES.contains(it)) else {
+            return false;
+        };
+        let others = own_modules(line);
+        others.iter().any(|it| ROLES.contains(it) && *it != own)
+    });
+    complain(&broken, "roles meet in core only");
+}
+
+#[test]
+fn a_crate_is_named_only_where_it_belongs() {
+    let bollard =
+        |file: &str| file == "src/controller/api.rs" || file.starts_with("src/controller/api/");
+    let pingora = |file: &str| {
+        file == "src/gateway.rs"
+            || file.starts_with("src/gateway/")
+            || file == "src/controller/api/tls.rs"
+    };
+    let clap = |file: &str| file == "src/cli.rs";
+    let broken = breaking(|file, line| {
+        file.starts_with("src/")
+            && (names(line, "bollard") && !bollard(file)
+                || names(line, "pingora") && !pingora(file)
+                || names(line, "clap") && !clap(file))
+    });
+    complain(&broken, "each foreign crate has its place");
+    // The rule sees them where they are.
+    let seen = breaking(|file, line| file.starts_with("src/") && names(line, "pingora"));
+    assert!(seen.len() > 10, "{seen:?}");
+}
+
+#[test]
+fn files_are_short_and_named_after_what_they_hold() {
+    const VAGUE: [&str; 8] = [
+        "util", "utils", "common", "helper", "helpers", "misc", "shared", "mod",
+    ];
+    let mut broken = Vec::new();
+    for (file, text) in files() {
+        let lines = text.lines().count();
+        if lines >= 400 {
+            broken.push(format!("{file}: {lines} lines"));
+        }
+        let mut parts = file.trim_end_matches(".rs").split('/');
+        if parts.any(|part| VAGUE.contains(&part)) {
+            broken.push(format!("{file}: says nothing about what it holds"));
+        }
+    }
+    complain(&broken, "files stay under 400 lines and have names");
+}
+
+#[test]
+fn every_file_opens_with_its_responsibility() {
+    let mut broken = Vec::new();
+    for (file, text) in files() {
+        let tests = file.ends_with("/tests.rs");
+        let opens = text.starts_with("//! ");
+        if !opens && !tests {
+            broken.push(file);
+        }
+    }
+    complain(&broken, "the first line says what a file is for");
+}
