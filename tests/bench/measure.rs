@@ -1,0 +1,284 @@
+//! Measuring one proxy: started afresh on its core, asked until it answers, put under one load, stopped.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
+
+use crate::client::HOST;
+use crate::load::{Window, first_answer};
+use crate::peer::{Layout, Peer};
+use crate::process::{LOAD_CORE, Process, memory};
+
+/// How long a proxy may take from its start to its first right answer.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a process of ours may take beyond the time that it was asked to measure.
+const SLACK: Duration = Duration::from_secs(20);
+
+/// How many connections the loops use.
+const CONNECTIONS: usize = 64;
+
+/// How many cores processes may use in a window that have no part in it, and how often a window is tried.
+pub(crate) const STRANGERS: f64 = 0.2;
+const ATTEMPTS: usize = 4;
+
+/// Of an open loop's requests, how many may be unsent when the last is due.
+const UNSENT_SHARE: f64 = 0.01;
+
+/// What is measured, and for how long.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Rounds; every proxy is measured once in each.
+    pub(crate) rounds: usize,
+    /// The length of a measured window, in seconds.
+    pub(crate) seconds: f64,
+    /// The open loop's requests a second.
+    pub(crate) rate: u64,
+    /// Idle connections for the memory.
+    pub(crate) idle: usize,
+}
+
+/// What one proxy gave in one round. An error is no result, and is said so.
+#[derive(Clone, Debug)]
+pub(crate) struct Round {
+    /// As fast as it goes.
+    pub(crate) closed: Result<Window, String>,
+    /// At a fixed rate.
+    pub(crate) open: Result<Window, String>,
+}
+
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.closed {
+            Ok(window) => write!(
+                f,
+                "{:.0} req/s, {:.1} µs",
+                window.rate(),
+                window.cpu_per_request()
+            )?,
+            Err(error) => write!(f, "no result: {error}")?,
+        }
+        match &self.open {
+            Ok(Window {
+                latency: Some(latency),
+                ..
+            }) => write!(f, "; p50 {:.3} ms, p99 {:.3} ms", latency.p50, latency.p99),
+            Ok(_) => Ok(()),
+            Err(error) => write!(f, "; no result: {error}"),
+        }
+    }
+}
+
+/// Megabytes (10^6 bytes) of a proxy's processes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Memory {
+    /// After its first request.
+    pub(crate) idle: f64,
+    /// With the plan's idle connections, each of which has made one request.
+    pub(crate) connected: f64,
+}
+
+/// The four backends and the places of a run.
+pub(crate) struct Bench {
+    layout: Layout,
+    plan: Plan,
+    backends: Process,
+}
+
+/// A line by which a role of ours says that it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    ready: bool,
+}
+
+impl Bench {
+    /// Starts the backends; they run for as long as the value lives.
+    pub(crate) async fn start(directory: &Path, plan: Plan) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("creating {}", directory.display()))?;
+        let port = free_port()?;
+        let layout = Layout {
+            proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+            backends: (2..6)
+                .map(|last| SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), port)))
+                .collect(),
+            directory: directory.to_owned(),
+        };
+        let mut arguments = vec!["backend".to_owned()];
+        arguments.extend(layout.backends.iter().map(ToString::to_string));
+        let mut backends = role(&layout, "backends", &arguments)?;
+        ensure!(
+            backends.line::<Ready>(SLACK).await?.ready,
+            "the backends did not start"
+        );
+        Ok(Self {
+            layout,
+            plan,
+            backends,
+        })
+    }
+
+    /// Both loops on one fresh process.
+    pub(crate) async fn round(&mut self, peer: &Peer) -> Round {
+        let closed = self
+            .closed(peer)
+            .await
+            .map_err(|error| format!("{error:#}"));
+        let open = self.open(peer).await.map_err(|error| format!("{error:#}"));
+        Round { closed, open }
+    }
+
+    async fn closed(&mut self, peer: &Peer) -> anyhow::Result<Window> {
+        self.window(peer, &["closed", "--connections", &CONNECTIONS.to_string()])
+            .await
+    }
+
+    async fn open(&mut self, peer: &Peer) -> anyhow::Result<Window> {
+        let rate = self.plan.rate.to_string();
+        self.window(
+            peer,
+            &[
+                "open",
+                "--connections",
+                &CONNECTIONS.to_string(),
+                "--rate",
+                &rate,
+            ],
+        )
+        .await
+    }
+
+    /// One window under one kind of load, measured again when strangers disturbed it or the rate was not sustained, which
+    /// a stall of the machine causes as well. A wrong answer ends it at once.
+    async fn window(&mut self, peer: &Peer, kind: &[&str]) -> anyhow::Result<Window> {
+        let mut spoilt = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let window = self.attempt(peer, kind).await?;
+            let late = window.unsent as f64 / window.requests as f64;
+            if window.others > STRANGERS {
+                spoilt.push(format!("other processes used {:.1} cores", window.others));
+            } else if late > UNSENT_SHARE {
+                spoilt.push(format!("{:.0} % were not sent in time", late * 100.0));
+            } else {
+                return Ok(window);
+            }
+        }
+        bail!("spoilt in all attempts: {}", spoilt.join(", "))
+    }
+
+    /// Starts the proxy, measures one window, stops it.
+    async fn attempt(&mut self, peer: &Peer, kind: &[&str]) -> anyhow::Result<Window> {
+        let proxy = self.ready(peer).await?;
+        let mut ours = self.backends.pids();
+        ours.push(std::process::id());
+        let mut arguments = self.load(kind);
+        arguments.extend(["--seconds".to_owned(), self.plan.seconds.to_string()]);
+        arguments.extend(["--pids".to_owned(), listed(&proxy.pids())]);
+        arguments.extend(["--ours".to_owned(), listed(&ours)]);
+        let mut load = role(&self.layout, "load", &arguments)?;
+        let window = load
+            .line(Duration::from_secs_f64(self.plan.seconds) + SLACK)
+            .await?;
+        load.finish().await?;
+        proxy.stop().await;
+        Ok(window)
+    }
+
+    /// The memory of a fresh process, before and with many idle connections.
+    pub(crate) async fn memory(&mut self, peer: &Peer) -> anyhow::Result<Memory> {
+        let proxy = self.ready(peer).await?;
+        let idle = memory(&proxy.pids())?;
+        let arguments = self.load(&["idle", "--connections", &self.plan.idle.to_string()]);
+        let mut load = role(&self.layout, "load", &arguments)?;
+        ensure!(
+            load.line::<Ready>(Duration::from_secs(60)).await?.ready,
+            "the connections did not open"
+        );
+        let connected = memory(&proxy.pids())?;
+        load.finish().await?;
+        proxy.stop().await;
+        Ok(Memory { idle, connected })
+    }
+
+    /// Starts a proxy and waits for its first right answer through a route.
+    pub(crate) async fn ready(&mut self, peer: &Peer) -> anyhow::Result<Process> {
+        ensure!(
+            !self.backends.has_ended(),
+            "the backends ended: {}",
+            self.backends.complaint()
+        );
+        let mut proxy = peer.start(&self.layout)?;
+        if let Err(error) = first_answer(self.layout.proxy, HOST, READY_LIMIT).await {
+            let ended = if proxy.has_ended() {
+                "it ended"
+            } else {
+                "it runs"
+            };
+            return Err(error.context(format!("{ended}, and its log says: {}", proxy.complaint())));
+        }
+        Ok(proxy)
+    }
+
+    /// A number of requests instead of a time, for what counts something else than time.
+    pub(crate) async fn requests(
+        &mut self,
+        connections: usize,
+        requests: u64,
+    ) -> anyhow::Result<Window> {
+        let (connections, requests) = (connections.to_string(), requests.to_string());
+        let arguments = self.load(&[
+            "closed",
+            "--connections",
+            &connections,
+            "--requests",
+            &requests,
+        ]);
+        let mut load = role(&self.layout, "load", &arguments)?;
+        let window = load.line(Duration::from_secs(300)).await?;
+        load.finish().await?;
+        Ok(window)
+    }
+
+    fn load(&self, kind: &[&str]) -> Vec<String> {
+        let mut arguments = vec!["load".to_owned()];
+        arguments.extend(kind.iter().map(|&argument| argument.to_owned()));
+        arguments.extend(["--target".to_owned(), self.layout.proxy.to_string()]);
+        arguments
+    }
+
+    /// Where everything of this run is.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+fn listed(pids: &[u32]) -> String {
+    let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    pids.join(",")
+}
+
+/// Starts a role of this binary on the core of the load.
+fn role(layout: &Layout, name: &str, arguments: &[String]) -> anyhow::Result<Process> {
+    let log = layout.directory.join(format!("{name}.log"));
+    Process::start(
+        name,
+        LOAD_CORE,
+        std::env::current_exe()?,
+        arguments,
+        &[],
+        &log,
+    )
+}
+
+/// A port that was free on all addresses a moment ago.
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .context("binding port 0")?
+        .local_addr()?
+        .port())
+}
