@@ -165,7 +165,7 @@ impl Gateway {
     }
 
     /// Serves by the latest snapshot until `stop`; then refuses new connections, closes idle ones, and returns when the
-    /// last request has ended or the grace is over.
+    /// last request has ended or the grace is over. `ready` is called once, when the first snapshot is in force.
     ///
     /// # Errors
     ///
@@ -174,6 +174,7 @@ impl Gateway {
         self,
         mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         metrics: Metrics,
+        ready: impl FnOnce() + Send,
         stop: CancellationToken,
     ) -> Result<(), Error> {
         let Self {
@@ -201,10 +202,14 @@ impl Gateway {
             };
             serving.spawn(listener.serve(acceptor, closing.clone()));
         }
+        let mut ready = Some(ready);
         let ended = loop {
             let snapshot = snapshots.borrow_and_update().clone();
             if let Some(snapshot) = snapshot {
                 table.store(Arc::new(builder.build(&snapshot)));
+                if let Some(ready) = ready.take() {
+                    ready();
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => break None,

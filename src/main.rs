@@ -173,16 +173,9 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
         }
     });
     supervisor.serve("the gateway", {
-        let (snapshot, stop) = (snapshot.clone(), supervisor.stop());
-        async move { Ok(gateway.run(snapshot, metrics, stop).await?) }
-    });
-    supervisor.serve("readiness", {
         let (readiness, stop) = (readiness.clone(), supervisor.stop());
-        async move {
-            become_ready(snapshot, &readiness).await;
-            stop.cancelled().await;
-            Ok(())
-        }
+        let ready = move || readiness.require("snapshot", Ok(()));
+        async move { Ok(gateway.run(snapshot, metrics, ready, stop).await?) }
     });
     supervisor
         .run(move |reason| {
@@ -233,12 +226,6 @@ fn unless(stop: &tokio_util::sync::CancellationToken, reason: &'static str) -> a
         Ok(())
     } else {
         Err(anyhow::anyhow!(reason))
-    }
-}
-
-async fn become_ready(mut snapshot: watch::Receiver<Option<Arc<Snapshot>>>, readiness: &Readiness) {
-    if snapshot.wait_for(Option::is_some).await.is_ok() {
-        readiness.require("snapshot", Ok(()));
     }
 }
 

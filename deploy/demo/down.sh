@@ -3,8 +3,8 @@
 # Does nothing where there is nothing left to remove.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# shellcheck source=deploy/demo/common.sh
-. deploy/demo/common.sh
+# shellcheck source=deploy/demo/notes.sh
+. deploy/demo/notes.sh
 
 if [ ! -e "$made" ]; then
     say "Nothing to remove: make demo left no notes in $notes."

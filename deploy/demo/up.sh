@@ -4,8 +4,8 @@
 set -euo pipefail
 binaries=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
-# shellcheck source=deploy/demo/common.sh
-. deploy/demo/common.sh
+# shellcheck source=deploy/demo/notes.sh
+. deploy/demo/notes.sh
 
 if ! engine_answers; then
     say "No Docker engine can be reached ($engine)."

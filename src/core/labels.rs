@@ -64,8 +64,8 @@
 //! | `routing.strip_prefix` | boolean | `false` | Whether the route's path is cut off before the request reaches the task. |
 //! | `routing.retries` | 0 to 5 | `2` | How many further endpoints are tried when a request can safely be sent again. |
 //! | `routing.connect_timeout_seconds` | seconds > 0 | `1` | Time to connect to a task. |
-//! | `routing.response_timeout_seconds` | seconds > 0 | `60` | Time to the first byte of the answer. |
-//! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes, on WebSockets as well. |
+//! | `routing.response_timeout_seconds` | seconds > 0 | `60` | Time to the first byte of the answer, and for now between its bytes as well. |
+//! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes on a WebSocket. |
 //! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once; others get the next endpoint, or a 503. |
 //! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation before it gets a 503. |
 //!

@@ -31,7 +31,7 @@ impl Choice {
             Some((pool, target)) => (pool, target, true),
             None => {
                 let pool = shares.choose()?;
-                (pool, shares.pool(pool).next(&[])?, false)
+                (pool, shares.pool(pool).next()?, false)
             }
         };
         Some(Self {
@@ -60,7 +60,7 @@ impl Choice {
             return false;
         }
         self.tried.push(self.target);
-        match self.pool().next(&self.tried) {
+        match self.pool().other(&self.tried) {
             Some(next) => {
                 self.target = next;
                 self.stuck = false;

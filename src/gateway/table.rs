@@ -136,10 +136,17 @@ impl Pool {
         &self.targets[index]
     }
 
-    /// The endpoint whose turn it is, none of those that were tried.
-    pub(super) fn next(&self, tried: &[usize]) -> Option<usize> {
+    /// The endpoint whose turn it is.
+    pub(super) fn next(&self) -> Option<usize> {
         let ticket = self.runtime.turn.fetch_add(1, Ordering::Relaxed);
-        balance::round_robin(ticket, self.targets.len(), |index| !tried.contains(&index))
+        balance::round_robin(ticket, self.targets.len(), |_| true)
+    }
+
+    /// Another endpoint, for a request that failed at those that were tried. It takes nobody's turn: otherwise, of two
+    /// endpoints the one that is dead would be met by every request.
+    pub(super) fn other(&self, tried: &[usize]) -> Option<usize> {
+        let after = tried.last().map_or(0, |last| last + 1);
+        balance::round_robin(after, self.targets.len(), |index| !tried.contains(&index))
     }
 }
 

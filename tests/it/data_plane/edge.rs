@@ -62,7 +62,7 @@ impl Edge {
         let snapshots = watch::Sender::new(None);
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
-        running.spawn(gateway.run(snapshots.subscribe(), metrics.clone(), stop.clone()));
+        running.spawn(gateway.run(snapshots.subscribe(), metrics.clone(), || {}, stop.clone()));
         Self {
             internal,
             public,
