@@ -11,6 +11,7 @@
 
 mod answer;
 mod choice;
+mod client;
 mod connection;
 mod cookie;
 mod forwarded;
@@ -37,7 +38,9 @@ use tokio_util::task::TaskTracker;
 use crate::core::snapshot::Snapshot;
 use crate::metrics::Metrics;
 
-use self::listener::{Acceptor, Listener, Side};
+use self::client::Side;
+use self::connection::Acceptor;
+use self::listener::Listener;
 use self::proxy::Proxy;
 use self::table::{RouteTable, TableBuilder};
 

@@ -12,56 +12,81 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
-use http::HeaderValue;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp as _};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp as _, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use prometheus::IntGauge;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::metrics::Metrics;
 
 use super::Limits;
+use super::client::{Client, Side};
 use super::framing::{HEAD_LIMIT, head_is_complete};
-use super::listener::{Acceptor, Side};
+use super::proxy::Proxy;
 
-/// Who is at the other end of a connection. Made once and shared by all its requests.
-#[derive(Debug)]
-pub(super) struct Client {
-    /// Which listener it came to.
+/// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
+/// and ends here.
+pub(super) struct Acceptor {
     pub(super) side: Side,
-    /// The address that it connected from.
-    pub(super) peer: IpAddr,
-    /// The same as a header's value.
-    pub(super) forwarded_for: HeaderValue,
+    pub(super) limits: Limits,
+    pub(super) proxy: Arc<HttpProxy<Proxy>>,
+    pub(super) metrics: Metrics,
+    /// Knows every connection's task, so that the end can wait for them.
+    pub(super) connections: TaskTracker,
+    /// How many are open, for the metrics.
+    pub(super) gauge: IntGauge,
+    /// Ends the wait for further requests.
+    pub(super) stop: CancellationToken,
 }
 
-impl Client {
-    fn of(stream: &Stream, side: Side) -> Self {
-        let digest = stream.get_socket_digest();
-        let address = digest
-            .as_ref()
-            .and_then(|digest| digest.peer_addr()?.as_inet().copied());
-        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let peer = address.map_or(unknown, |address| address.ip().to_canonical());
-        let forwarded_for = HeaderValue::try_from(peer.to_string())
-            .expect("an address is made of digits, letters, dots and colons");
-        Self {
-            side,
-            peer,
-            forwarded_for,
-        }
+#[async_trait]
+impl ServerApp for Acceptor {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let counted = Counted::new(self.gauge.clone());
+        let served = serve(stream, self.clone(), shutdown.clone());
+        self.connections.spawn(async move {
+            let _counted = counted;
+            served.await;
+        });
+        None
+    }
+}
+
+/// Keeps a gauge one higher while it lives, also when the connection's task is cancelled or panics.
+struct Counted(IntGauge);
+
+impl Counted {
+    fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
 /// request, and never a request.
-pub(super) async fn serve(mut stream: Stream, acceptor: Arc<Acceptor>, shutdown: ShutdownWatch) {
+async fn serve(mut stream: Stream, acceptor: Arc<Acceptor>, shutdown: ShutdownWatch) {
     let limits = acceptor.limits;
     let client = Arc::new(Client::of(&stream, acceptor.side));
     // A token of its own: polling a shared one would contend for its lock.

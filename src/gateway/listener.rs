@@ -1,4 +1,4 @@
-//! One listening socket: bound by us, accepted on by Pingora, every connection counted.
+//! One listening socket: bound by us, accepted on by Pingora.
 //!
 //! # Design notes
 //!
@@ -10,42 +10,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use pingora::apps::ServerApp;
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
-use pingora::protocols::Stream;
-use pingora::proxy::HttpProxy;
-use pingora::server::{Fds, ListenFds, ShutdownWatch};
+use pingora::server::{Fds, ListenFds};
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
-use prometheus::IntGauge;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::metrics::Metrics;
-
-use super::connection;
-use super::proxy::Proxy;
-use super::{Error, Limits};
-
-/// Who a listener is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    /// The containers of the cluster.
-    Internal,
-    /// The outside: `.local` hosts do not exist.
-    Public,
-}
-
-impl Side {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Public => "public",
-        }
-    }
-}
+use super::Error;
+use super::client::Side;
+use super::connection::Acceptor;
 
 /// No read buffer: heads are read by the connection and bodies in large pieces, so that one would only cost a copy and, for
 /// each idle connection, its size.
@@ -105,53 +78,5 @@ impl Listener {
         let mut service = Service::with_listeners(name, listeners, acceptor);
         service.start_service(Some(fds), closing, 1).await;
         self.address
-    }
-}
-
-/// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
-/// and ends here.
-pub(super) struct Acceptor {
-    pub(super) side: Side,
-    pub(super) limits: Limits,
-    pub(super) proxy: Arc<HttpProxy<Proxy>>,
-    pub(super) metrics: Metrics,
-    /// Knows every connection's task, so that the end can wait for them.
-    pub(super) connections: TaskTracker,
-    /// How many are open, for the metrics.
-    pub(super) gauge: IntGauge,
-    /// Ends the wait for further requests.
-    pub(super) stop: CancellationToken,
-}
-
-#[async_trait]
-impl ServerApp for Acceptor {
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let counted = Counted::new(self.gauge.clone());
-        let served = connection::serve(stream, self.clone(), shutdown.clone());
-        self.connections.spawn(async move {
-            let _counted = counted;
-            served.await;
-        });
-        None
-    }
-}
-
-/// Keeps a gauge one higher while it lives, also when the connection's task is cancelled or panics.
-struct Counted(IntGauge);
-
-impl Counted {
-    fn new(gauge: IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

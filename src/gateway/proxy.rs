@@ -32,8 +32,7 @@ use crate::metrics::Metrics;
 
 use super::answer::Answer;
 use super::choice::Choice;
-use super::connection::Client;
-use super::listener::Side;
+use super::client::{Client, Side};
 use super::table::RouteTable;
 use super::{cookie, forwarded, framing, hop, upgrade};
 

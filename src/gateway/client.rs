@@ -1,0 +1,53 @@
+//! Who sends requests: from where, and by which listener.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::HeaderValue;
+use pingora::protocols::Stream;
+
+/// Who is at the other end of a connection. Made once and shared by all its requests.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Which listener it came to.
+    pub(super) side: Side,
+    /// The address that it connected from.
+    pub(super) peer: IpAddr,
+    /// The same as a header's value.
+    pub(super) forwarded_for: HeaderValue,
+}
+
+impl Client {
+    pub(super) fn of(stream: &Stream, side: Side) -> Self {
+        let digest = stream.get_socket_digest();
+        let address = digest
+            .as_ref()
+            .and_then(|digest| digest.peer_addr()?.as_inet().copied());
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let peer = address.map_or(unknown, |address| address.ip().to_canonical());
+        let forwarded_for = HeaderValue::try_from(peer.to_string())
+            .expect("an address is made of digits, letters, dots and colons");
+        Self {
+            side,
+            peer,
+            forwarded_for,
+        }
+    }
+}
+
+/// Who a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The containers of the cluster.
+    Internal,
+    /// The outside: `.local` hosts do not exist.
+    Public,
+}
+
+impl Side {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Public => "public",
+        }
+    }
+}
