@@ -1,8 +1,13 @@
 //! Whether there is an engine to test on, and the swarm that it is in.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use crate::swarm::docker::{ask, docker, remove};
+use crate::swarm::eventually::eventually;
+
+/// How long `docker swarm init` may take.
+const MAKING: Duration = Duration::from_secs(60);
 
 /// An engine that the tests can run on.
 pub(super) struct Usable {
@@ -28,8 +33,16 @@ pub(super) async fn usable() -> Option<Usable> {
 async fn look() -> Result<Usable, String> {
     let format =
         "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}} {{.OSType}}";
-    let answer = ask(["info", "--format", format]).await;
-    let answer = answer.map_err(|error| format!("no Docker engine can be reached: {error}"))?;
+    // Another test may be making the swarm at this moment.
+    let made = eventually("the engine's swarm is made", MAKING, async || {
+        match ask(["info", "--format", format]).await {
+            Ok(answer) if answer.starts_with("pending") => Err(answer),
+            decided => Ok(decided),
+        }
+    });
+    let answer = made
+        .await?
+        .map_err(|error| format!("no Docker engine can be reached: {error}"))?;
     match answer.split(' ').collect::<Vec<_>>()[..] {
         ["inactive", _, _, "linux"] => Ok(Usable { in_swarm: false }),
         ["active", "true", "1", "linux"] => Ok(Usable { in_swarm: true }),
