@@ -283,6 +283,8 @@ pub(crate) fn write(path: &Path, section: &str, text: &str) -> anyhow::Result<()
         order
             .iter()
             .position(|&name| part.lines().next() == Some(name))
+            // Sections that were written by other means come last.
+            .unwrap_or(order.len())
     });
     for part in sections {
         new += &format!("\n\n## {}", part.trim_end());

@@ -19,7 +19,11 @@ fail() {
 clean() {
     docker rm --force "$name-load-hiveway" "$name-load-traefik" >/dev/null 2>&1 || true
     docker service rm "$name-web" "$name-traefik" >/dev/null 2>&1 || true
-    docker image rm "$name-traefik" >/dev/null 2>&1 || true
+    # The image is in use until Swarm has stopped the task.
+    for _ in $(seq 30); do
+        docker image inspect "$name-traefik" >/dev/null 2>&1 || return 0
+        docker image rm "$name-traefik" >/dev/null 2>&1 || sleep 1
+    done
 }
 
 [ -x "$peers/traefik" ] || fail "there is no $peers/traefik; run tests/bench/peers.sh $peers"

@@ -76,6 +76,15 @@ impl Loop {
         self.inventory.send_replace(Some(Arc::new(inventory)));
     }
 
+    /// Gets one task, `a`, judged and published.
+    async fn warm_up(&mut self) {
+        self.see(swarm(&["a"]));
+        let one = |targets: &Arc<Targets>| targets.len() == 1;
+        self.targets.wait_for(one).await.unwrap();
+        self.report("a", Ok(())).await;
+        self.published().await.unwrap();
+    }
+
     async fn report(&self, task: &str, result: Result<(), &str>) {
         let result = result.map_err(Arc::from);
         self.reports
@@ -205,14 +214,7 @@ async fn an_empty_swarm_is_published_and_an_unseen_one_is_not() {
 #[tokio::test(start_paused = true)]
 async fn only_a_difference_is_published_and_results_for_unknown_tasks_are_none() {
     let mut reconciler = Loop::start();
-    reconciler.see(swarm(&["a"]));
-    reconciler
-        .targets
-        .wait_for(|targets| targets.len() == 1)
-        .await
-        .unwrap();
-    reconciler.report("a", Ok(())).await;
-    reconciler.published().await.unwrap();
+    reconciler.warm_up().await;
     reconciler.see(swarm(&["a"]));
     reconciler.report("a", Ok(())).await;
     reconciler.report("gone", Err("refused")).await;
@@ -227,14 +229,7 @@ async fn only_a_difference_is_published_and_results_for_unknown_tasks_are_none()
 #[tokio::test(start_paused = true)]
 async fn health_outlives_a_new_inventory() {
     let mut reconciler = Loop::start();
-    reconciler.see(swarm(&["a"]));
-    reconciler
-        .targets
-        .wait_for(|targets| targets.len() == 1)
-        .await
-        .unwrap();
-    reconciler.report("a", Ok(())).await;
-    reconciler.published().await.unwrap();
+    reconciler.warm_up().await;
     reconciler.see(swarm(&["a", "b"]));
     let snapshot = reconciler.published().await.unwrap();
     assert_eq!(
