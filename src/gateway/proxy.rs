@@ -126,6 +126,7 @@ impl ProxyHttp for Proxy {
         }
     }
 
+    // Called for every request, the first as well: this is how the connection says whose it is.
     fn on_connection_reuse(
         &self,
         _session: &mut Session,
