@@ -25,6 +25,10 @@ const PENDING: &[(Feature, &str)] = &[
         "a request that finds no endpoint in rotation is answered 503 at once",
     ),
     (
+        Feature::IdleTimeout,
+        "it holds for WebSockets only, and other answers end after routing.response_timeout_seconds of silence",
+    ),
+    (
         Feature::ProbeCommand,
         "the probe is a TCP connect to the routed port",
     ),
@@ -43,6 +47,7 @@ pub(super) enum Feature {
     StripPrefix,
     MaxInFlight,
     Hold,
+    IdleTimeout,
     ProbeCommand,
     Grpc,
     Tls,
@@ -57,6 +62,7 @@ impl Feature {
             Setting::StripPrefix if policy.strip_prefix => Some(Self::StripPrefix),
             Setting::MaxInFlight => Some(Self::MaxInFlight),
             Setting::Hold if !policy.hold.is_zero() => Some(Self::Hold),
+            Setting::IdleTimeout => Some(Self::IdleTimeout),
             Setting::ProbeCommand => Some(Self::ProbeCommand),
             _ => None,
         }
@@ -75,7 +81,7 @@ impl Feature {
     pub(super) fn missing(self) -> Option<Fault> {
         let (_, instead) = PENDING.iter().find(|(feature, _)| *feature == self)?;
         Some(Fault::warning(
-            "is understood but has no effect yet",
+            "is understood but not yet effective",
             format!("until then, {instead}"),
         ))
     }

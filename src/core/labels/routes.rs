@@ -140,7 +140,7 @@ mod tests {
     fn one_host_and_path_is_one_route() {
         const LOWER: &str = "claims a host and path that 80 claims, the lower port";
         const GRPC: &str = "claims by grpc:// a host and path that is also claimed without";
-        const PENDING: &str = "is understood but has no effect yet";
+        const PENDING: &str = "is understood but not yet effective";
         type Said<'a> = &'a [(&'a str, &'a str)];
         let cases: [(&[&str], &[&str], Said<'_>); 8] = [
             (

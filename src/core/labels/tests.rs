@@ -58,7 +58,7 @@ pub(super) fn said(diagnostics: &[Diagnostic]) -> Vec<(Level, &str, &str, &str)>
         .collect()
 }
 
-const PENDING: &str = "is understood but has no effect yet";
+const PENDING: &str = "is understood but not yet effective";
 
 #[test]
 fn the_example_of_the_contract_works_as_it_stands() {
@@ -178,6 +178,12 @@ fn every_key_sets_what_it_names() {
                 Level::Warning,
                 "hiveway.routing.hold_seconds",
                 "10",
+                PENDING
+            ),
+            (
+                Level::Warning,
+                "hiveway.routing.idle_timeout_seconds",
+                "86400",
                 PENDING
             ),
             (
