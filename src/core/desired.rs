@@ -111,10 +111,6 @@ impl Desired {
             if spec.routes.is_empty() {
                 continue;
             }
-            if service.mode == Mode::Job {
-                desired.diagnostics.insert(job_is_not_routed(service));
-                continue;
-            }
             let tasks = tasks.get(&service.id).map_or(&[][..], Vec::as_slice);
             desired.add(service, spec, tasks, &ready, options);
         }
@@ -252,18 +248,6 @@ fn unreachable(service: &Service, spec: &ServiceSpec, networks: &[Arc<str>]) -> 
         value: wanted.clone().into(),
         reason: format!("its tasks have no address on network {wanted}, so they cannot be reached"),
         remedy: format!("attach the service with `networks: [{wanted}]` in its stack file"),
-        suggestion: None,
-    }
-}
-
-fn job_is_not_routed(service: &Service) -> Diagnostic {
-    Diagnostic {
-        level: Level::Error,
-        service: service.name.clone(),
-        key: "deploy.mode".into(),
-        value: "job".into(),
-        reason: "a job's tasks run to their end, so its routes are not served".into(),
-        remedy: "use mode replicated or global".into(),
         suggestion: None,
     }
 }
