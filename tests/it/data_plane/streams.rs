@@ -4,22 +4,50 @@ use std::time::Duration;
 
 use crate::bounded::bounded;
 
+use super::client::Client;
 use super::edge::Edge;
 use super::message::Framing;
-use super::origin::{Behaviour, origins};
+use super::origin::{Behaviour, Exchange, Origin, origins};
 use super::service::Service;
 
 const HUNDRED_MEGABYTES: usize = 100_000_000;
 
+/// A request on its way: the client that sent it, and the task that goes on with it by hand.
+struct Passing {
+    client: Client,
+    exchange: Exchange,
+    /// Kept, since both serve for as long as they live.
+    _edge: Edge,
+    _task: Origin,
+}
+
+impl Passing {
+    async fn begin(request: &str) -> Self {
+        let [task] = origins([Behaviour::Hand]).await;
+        let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;
+        let mut client = edge.client().await;
+        client.send(request).await;
+        let exchange = task.handed().await;
+        Self {
+            client,
+            exchange,
+            _edge: edge,
+            _task: task,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_sent_events_arrive_one_by_one() {
-    let [task] = origins([Behaviour::Hand]).await;
-    let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;
-    let mut client = edge.client().await;
-    client
-        .send("GET /events HTTP/1.1\r\nHost: web.test\r\nAccept: text/event-stream\r\n\r\n")
-        .await;
-    let mut exchange = task.handed().await;
+    let Passing {
+        mut client,
+        mut exchange,
+        _edge,
+        _task,
+    } = Passing::begin(
+        "GET /events HTTP/1.1\r\nHost: web.test\r\nAccept: text/event-stream\r\n\r\n",
+    )
+    .await;
     let head =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     exchange.wire.send(head).await.unwrap();
@@ -41,13 +69,12 @@ async fn server_sent_events_arrive_one_by_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_a_stream_ends_it_for_the_task() {
-    let [task] = origins([Behaviour::Hand]).await;
-    let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;
-    let mut client = edge.client().await;
-    client
-        .send("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n")
-        .await;
-    let mut exchange = task.handed().await;
+    let Passing {
+        mut client,
+        mut exchange,
+        _edge,
+        _task,
+    } = Passing::begin("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n").await;
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n";
     exchange.wire.send(head).await.unwrap();
     bounded(client.wire.head()).await.expect("the head");
@@ -57,13 +84,12 @@ async fn a_client_that_leaves_a_stream_ends_it_for_the_task() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_may_end_with_its_connection() {
-    let [task] = origins([Behaviour::Hand]).await;
-    let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;
-    let mut client = edge.client().await;
-    client
-        .send("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n")
-        .await;
-    let mut exchange = task.handed().await;
+    let Passing {
+        mut client,
+        mut exchange,
+        _edge,
+        _task,
+    } = Passing::begin("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n").await;
     exchange
         .wire
         .send("HTTP/1.1 200 OK\r\n\r\nuntil the end")
@@ -107,13 +133,12 @@ async fn a_large_body_streams_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_streams_down_at_the_clients_pace() {
-    let [task] = origins([Behaviour::Hand]).await;
-    let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;
-    let mut client = edge.client().await;
-    client
-        .send("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n")
-        .await;
-    let mut exchange = task.handed().await;
+    let Passing {
+        mut client,
+        mut exchange,
+        _edge,
+        _task,
+    } = Passing::begin("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n").await;
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {HUNDRED_MEGABYTES}\r\n\r\n");
     exchange.wire.send(head).await.unwrap();
     let part = vec![b'd'; 1_000_000];
@@ -136,13 +161,13 @@ async fn a_large_body_streams_down_at_the_clients_pace() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunked_upload_passes_chunk_by_chunk() {
-    let [task] = origins([Behaviour::Hand]).await;
-    let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;
-    let mut client = edge.client().await;
-    client
-        .send("POST / HTTP/1.1\r\nHost: web.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+    let Passing {
+        mut client,
+        mut exchange,
+        _edge,
+        _task,
+    } = Passing::begin("POST / HTTP/1.1\r\nHost: web.test\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await;
-    let mut exchange = task.handed().await;
     assert_eq!(exchange.head.request_framing(), Framing::Chunked);
     for text in ["one", "two", "three"] {
         client
