@@ -2,8 +2,6 @@
 //! writes.
 
 pub mod actuator;
-pub mod api;
-mod backoff;
 pub mod inventory_file;
 pub mod probe;
 pub mod reconciler;

@@ -7,6 +7,7 @@
 //! comparing whole values, and the same inputs always give the same bytes. `tests/it/layers.rs` holds the rule.
 
 pub mod balance;
+pub mod control;
 pub mod desired;
 pub mod event;
 pub mod labels;

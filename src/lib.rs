@@ -36,7 +36,7 @@
 //! * [`core`] is pure and imports nothing but itself: decisions are plain functions from values to values.
 //! * [`controller`] and [`gateway`] import [`core`], never each other: a snapshot is all that passes between them. The
 //!   members of the controller know each other's types where one feeds the other.
-//! * One file knows one outside thing: the engine and bollard are known below [`controller::api`], Pingora below
+//! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
 //!   [`gateway`], clap in [`cli`].
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
@@ -70,10 +70,12 @@
 //! loop.
 
 pub mod admin;
+mod backoff;
 pub mod cli;
 pub mod controller;
 pub mod core;
 pub mod demo;
+pub mod engine;
 pub mod gateway;
 pub mod healthcheck;
 pub mod journal;

@@ -14,11 +14,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Engine, Error};
-use super::backoff;
+use crate::backoff;
 use crate::core::event::Event;
 use crate::core::model::ServiceId;
 use crate::core::scale::{ScaleWish, ScaleWishes};
+use crate::engine::{Engine, Error};
 use crate::journal::Emitter;
 
 /// How often a write is tried while others change the same service.

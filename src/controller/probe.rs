@@ -23,21 +23,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::desired::ProbeTarget;
 use crate::core::model::{TaskId, Timestamp};
-use crate::core::observed::ProbeResult;
+use crate::core::observed::{ProbeReport, ProbeResult};
 use crate::core::route::Check;
 use crate::metrics::Metrics;
 
 /// What to probe, by task. Written by the reconciler, read here.
 pub type Targets = BTreeMap<TaskId, ProbeTarget>;
-
-/// What one probe found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProbeReport {
-    /// The task.
-    pub task: TaskId,
-    /// Nothing wrong, or what.
-    pub result: ProbeResult,
-}
 
 /// Probes at once. Ten thousand endpoints that all hang for the default time-out still get a probe every twenty seconds.
 const AT_ONCE: usize = 1024;

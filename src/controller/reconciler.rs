@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
 use crate::core::model::Inventory;
-use crate::core::observed::Observed;
+use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
 use crate::core::scale::ScaleWishes;
 use crate::core::snapshot::{Generation, Snapshot};
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
-use super::probe::{ProbeReport, Targets};
+use super::probe::Targets;
 
 /// How long after the first inventory the first snapshot may wait for verdicts. Longer than the default probe needs to
 /// fail twice, short enough for a rolling update of Hiveway itself.

@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::pace::Circumstances;
 use self::subscription::Subscription;
-use super::api::{Engine, Error};
-use super::backoff;
+use crate::backoff;
 use crate::core::event::Event;
 use crate::core::model::Inventory;
+use crate::engine::{Engine, Error};
 use crate::journal::Emitter;
 
 /// How long the first look waits for the subscription. An engine that lists is worth more than one that hints.

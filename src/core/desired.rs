@@ -12,6 +12,7 @@ use super::model::{
 };
 use super::route::{Check, Diagnostic, Level, ProbeSpec, ServiceSpec};
 use super::scale::ScaleWish;
+use super::snapshot::GatewayTask;
 
 /// The routed services with the tasks that can be reached, and what to say about the labels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Desired {
     pub scale: BTreeMap<ServiceId, ScaleWish>,
     /// Why tasks that are no longer reachable are not, for the events that tell of their end.
     pub departures: BTreeMap<TaskId, Arc<str>>,
+    /// Hiveway's own running tasks, sorted.
+    pub gateways: Arc<[GatewayTask]>,
 }
 
 /// A routed service.
@@ -92,6 +95,7 @@ impl Desired {
         for task in &inventory.tasks {
             tasks.entry(&task.service).or_default().push(task);
         }
+        desired.gateways = gateways(inventory, &options.networks);
         let ready: BTreeMap<&NodeId, bool> = inventory
             .nodes
             .iter()
@@ -227,6 +231,27 @@ fn address(task: &Task, named: Option<&Arc<str>>, shared: &[Arc<str>]) -> Option
         Some(network) => on(network),
         None => shared.iter().find_map(on),
     }
+}
+
+/// Hiveway's own tasks that run on nodes that are there and are meant to go on, with their addresses.
+fn gateways(inventory: &Inventory, networks: &[Arc<str>]) -> Arc<[GatewayTask]> {
+    let own = |task: &&Task| {
+        inventory.own_service.as_ref() == Some(&task.service)
+            && task.state == TaskState::Running
+            && task.desired == DesiredState::Running
+    };
+    let gateway = |task: &Task| {
+        let id = task.node.as_ref()?;
+        let node = inventory.nodes.iter().find(|node| node.id == *id)?;
+        node.ready.then_some(GatewayTask {
+            node: id.clone(),
+            address: address(task, None, networks)?,
+            controller: node.manager,
+        })
+    };
+    let tasks = inventory.tasks.iter().filter(own);
+    let sorted: BTreeSet<GatewayTask> = tasks.filter_map(gateway).collect();
+    sorted.into_iter().collect()
 }
 
 fn why_ended(task: &Task) -> Arc<str> {

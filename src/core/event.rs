@@ -1,17 +1,22 @@
 //! Every event: what happened, in the past tense, to whom and why.
 //!
 //! An event is made where something is decided, travels once through the journal's bounded channel, and is there logged
-//! once, counted once and kept for `/events`. The sentence that an operator reads is its [`Display`](fmt::Display).
+//! once, counted once and kept for `/events`. The sentence that an operator reads is its [`Display`](std::fmt::Display).
 
-use std::fmt;
-use std::net::IpAddr;
+mod endpoint_ref;
+mod sentence;
+mod severity;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{ContainerId, NodeId, TaskId};
+use super::model::NodeId;
 use super::route::{Diagnostic, Level};
 use super::snapshot::{Generation, RouteKey};
+
+pub use endpoint_ref::EndpointRef;
+pub use severity::Severity;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,65 +157,97 @@ pub enum Event {
         /// Why.
         reason: Arc<str>,
     },
+    /// The gateway steers by what this controller says from now on.
+    ControllerFollowed {
+        /// Its address, or `this node`.
+        controller: Arc<str>,
+    },
+    /// A controller that was connected is no more.
+    ControllerLost {
+        /// Its address.
+        controller: Arc<str>,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// No controller knows the swarm as it is now: routes stay as they are.
+    RoutesFrozen {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A controller knows the swarm again.
+    RoutesThawed,
+    /// A peer on the control channel was turned away, or turned us away.
+    PeerRefused {
+        /// Its address.
+        peer: Arc<str>,
+        /// Why, with the remedy.
+        reason: Arc<str>,
+    },
+    /// The gateway began with the snapshot that was kept on disk.
+    SnapshotRestored {
+        /// Its generation.
+        generation: Generation,
+        /// The file.
+        path: Arc<str>,
+    },
+    /// The last good snapshot could not be kept, or what was kept cannot be used.
+    SnapshotNotKept {
+        /// The file.
+        path: Arc<str>,
+        /// Why, with the remedy.
+        reason: Arc<str>,
+    },
+    /// This gateway sends an endpoint nothing for a while, because requests to it fail.
+    EndpointEjected {
+        /// Which one.
+        #[serde(flatten)]
+        endpoint: EndpointRef,
+        /// What it did.
+        reason: Arc<str>,
+        /// For how long, in seconds.
+        seconds: u64,
+    },
+    /// An endpoint that was ejected gets requests again.
+    EndpointReinstated {
+        /// Which one.
+        #[serde(flatten)]
+        endpoint: EndpointRef,
+    },
+    /// Requests to all endpoints of a node fail, so this gateway sends none of them anything for a while.
+    NodeEjected {
+        /// The node.
+        node: NodeId,
+        /// How many endpoints it has.
+        endpoints: usize,
+        /// For how long, in seconds.
+        seconds: u64,
+    },
+    /// A node that was ejected gets requests again.
+    NodeReinstated {
+        /// The node.
+        node: NodeId,
+    },
+    /// The network aliases of Hiveway's own service were changed, so that names resolve to it.
+    AliasesUpdated {
+        /// Its own service.
+        service: Arc<str>,
+        /// The names that came.
+        added: Vec<Arc<str>>,
+        /// The names that went.
+        removed: Vec<Arc<str>>,
+    },
+    /// The aliases of Hiveway's own service could not be changed.
+    AliasesRefused {
+        /// Its own service.
+        service: Arc<str>,
+        /// Why, with the remedy.
+        reason: Arc<str>,
+    },
     /// The process was asked to stop.
     StopRequested {
         /// By what.
         reason: Arc<str>,
     },
-}
-
-/// Names an endpoint to people and programs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndpointRef {
-    /// The service's name.
-    pub service: Arc<str>,
-    /// The task.
-    pub task: TaskId,
-    /// Its container.
-    pub container: ContainerId,
-    /// Its node.
-    pub node: NodeId,
-    /// Its address.
-    pub address: IpAddr,
-}
-
-impl fmt::Display for EndpointRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} container {} ({})",
-            self.service,
-            self.container.short(),
-            self.address
-        )
-    }
-}
-
-/// How much an event matters to an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// For whoever looks closely.
-    Debug,
-    /// The story of normal work.
-    Info,
-    /// Something is worse than it should be; traffic goes on.
-    Warning,
-    /// Something is wrong that nobody but an operator can mend.
-    Error,
-}
-
-impl Severity {
-    /// The severity's name in metrics and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
 }
 
 impl Event {
@@ -238,6 +275,19 @@ impl Event {
             Self::LeadershipLost => "leadership_lost",
             Self::ServiceScaled { .. } => "service_scaled",
             Self::ScaleRefused { .. } => "scale_refused",
+            Self::ControllerFollowed { .. } => "controller_followed",
+            Self::ControllerLost { .. } => "controller_lost",
+            Self::RoutesFrozen { .. } => "routes_frozen",
+            Self::RoutesThawed => "routes_thawed",
+            Self::PeerRefused { .. } => "peer_refused",
+            Self::SnapshotRestored { .. } => "snapshot_restored",
+            Self::SnapshotNotKept { .. } => "snapshot_not_kept",
+            Self::EndpointEjected { .. } => "endpoint_ejected",
+            Self::EndpointReinstated { .. } => "endpoint_reinstated",
+            Self::NodeEjected { .. } => "node_ejected",
+            Self::NodeReinstated { .. } => "node_reinstated",
+            Self::AliasesUpdated { .. } => "aliases_updated",
+            Self::AliasesRefused { .. } => "aliases_refused",
             Self::StopRequested { .. } => "stop_requested",
         }
     }
@@ -255,6 +305,13 @@ impl Event {
             Self::EndpointFailed { .. }
             | Self::ProbesDisbelieved { .. }
             | Self::EngineLost { .. }
+            | Self::ControllerLost { .. }
+            | Self::RoutesFrozen { .. }
+            | Self::PeerRefused { .. }
+            | Self::SnapshotNotKept { .. }
+            | Self::EndpointEjected { .. }
+            | Self::NodeEjected { .. }
+            | Self::AliasesRefused { .. }
             | Self::ScaleRefused { .. } => Severity::Warning,
             _ => Severity::Info,
         }
@@ -268,129 +325,18 @@ impl Event {
             | Self::EndpointAdmitted { endpoint, .. }
             | Self::EndpointFailed { endpoint, .. }
             | Self::EndpointDrained { endpoint, .. }
-            | Self::EndpointRemoved { endpoint, .. } => Some(&endpoint.service),
+            | Self::EndpointRemoved { endpoint, .. }
+            | Self::EndpointEjected { endpoint, .. }
+            | Self::EndpointReinstated { endpoint } => Some(&endpoint.service),
             Self::LabelsRejected(diagnostic) => Some(&diagnostic.service),
             Self::ProbesDisbelieved { service, .. }
             | Self::ProbesBelieved { service }
             | Self::LabelsMended { service, .. }
             | Self::ServiceScaled { service, .. }
+            | Self::AliasesUpdated { service, .. }
+            | Self::AliasesRefused { service, .. }
             | Self::ScaleRefused { service, .. } => Some(service),
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WarmedUp {
-                services,
-                ready,
-                undecided,
-            } => {
-                write!(
-                    f,
-                    "warmed up: {services} routed services, {ready} endpoints in rotation"
-                )?;
-                match undecided {
-                    0 => Ok(()),
-                    _ => write!(f, ", {undecided} without a verdict yet"),
-                }
-            }
-            Self::SnapshotPublished {
-                generation,
-                clusters,
-                routes,
-            } => write!(
-                f,
-                "snapshot {} published: {clusters} clusters and {routes} routes changed",
-                generation.sequence
-            ),
-            Self::RouteAdded { route, services } => {
-                write!(
-                    f,
-                    "route {}{} added, served by {}",
-                    route.host,
-                    route.path,
-                    services.join(", ")
-                )
-            }
-            Self::RouteRemoved { route } => write!(f, "route {}{} removed", route.host, route.path),
-            Self::RouteChanged { route, services } => {
-                write!(
-                    f,
-                    "route {}{} is now served by {}",
-                    route.host,
-                    route.path,
-                    services.join(", ")
-                )
-            }
-            Self::EndpointDiscovered(endpoint) => write!(
-                f,
-                "{endpoint} runs, out of rotation until it passes its probe"
-            ),
-            Self::EndpointAdmitted { endpoint, reason } => {
-                write!(f, "{endpoint} came into rotation: {reason}")
-            }
-            Self::EndpointFailed { endpoint, reason } => {
-                write!(f, "{endpoint} failed its probes: {reason}")
-            }
-            Self::EndpointDrained { endpoint, reason } => {
-                write!(f, "{endpoint} gets no new requests: {reason}")
-            }
-            Self::EndpointRemoved { endpoint, reason } => write!(f, "{endpoint} is gone: {reason}"),
-            Self::ProbesDisbelieved {
-                service,
-                failing,
-                running,
-            } => write!(
-                f,
-                "{service}: {failing} of {running} endpoints fail their probes at once, which is not believed; all stay in rotation"
-            ),
-            Self::ProbesBelieved { service } => write!(f, "{service}: probes are believed again"),
-            Self::LabelsRejected(diagnostic) => write!(f, "{diagnostic}"),
-            Self::LabelsMended {
-                service,
-                key,
-                value,
-            } => {
-                write!(
-                    f,
-                    "service {service}: label {key}: {value:?} is no longer complained about"
-                )
-            }
-            Self::EngineReached { engine, version } => {
-                write!(f, "{engine} answers: {version}")
-            }
-            Self::EngineLost { engine, reason } => {
-                write!(
-                    f,
-                    "{engine} cannot be read, the last state stands: {reason}"
-                )
-            }
-            Self::LeadershipGained => {
-                f.write_str("this manager leads: scale labels are acted on from here")
-            }
-            Self::LeadershipLost => {
-                f.write_str("another manager leads: scale labels are acted on there")
-            }
-            Self::ServiceScaled { service, from, to } => {
-                write!(
-                    f,
-                    "{service} scaled from {from} to {to} replicas, as its label says"
-                )
-            }
-            Self::ScaleRefused {
-                service,
-                to,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "{service} could not be scaled to {to} replicas: {reason}"
-                )
-            }
-            Self::StopRequested { reason } => write!(f, "stopping: {reason}"),
         }
     }
 }

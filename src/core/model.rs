@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub struct Inventory {
     /// The node whose engine was asked; none for an inventory file.
     pub own_node: Option<NodeId>,
+    /// The service that Hiveway itself runs as; none where it is no task of a service.
+    pub own_service: Option<ServiceId>,
     /// All services, sorted by id.
     pub services: Vec<Service>,
     /// The tasks that run or are meant to, and those that left lately, sorted by id.
@@ -144,6 +146,8 @@ pub struct Node {
     pub hostname: Arc<str>,
     /// Whether the managers hear from it. A task of a node that is down keeps its state `running` for ever.
     pub ready: bool,
+    /// Whether it is a manager.
+    pub manager: bool,
     /// Whether it leads the managers.
     pub leader: bool,
 }

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::model::TaskId;
 use super::route::ProbeSpec;
 
@@ -41,6 +43,15 @@ pub enum Standing {
 
 /// What one probe found: nothing wrong, or what, in words.
 pub type ProbeResult = Result<(), Arc<str>>;
+
+/// What one probe found, and of whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The task.
+    pub task: TaskId,
+    /// Nothing wrong, or what.
+    pub result: ProbeResult,
+}
 
 impl Observed {
     /// What is known of a task.

@@ -30,6 +30,7 @@ pub fn reconcile(desired: &Desired, observed: &Observed, current: &Snapshot) -> 
         generation: current.generation.next(),
         clusters: clusters(desired, observed, current),
         routes: routes(desired),
+        gateways: desired.gateways.clone(),
     };
     let delta = Delta::between(current, &next);
     if delta.is_empty() {

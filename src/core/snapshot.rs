@@ -22,6 +22,20 @@ pub struct Snapshot {
     /// The routes, by what they match.
     #[serde(with = "routes_as_list")]
     pub routes: BTreeMap<RouteKey, Arc<[Claim]>>,
+    /// Hiveway's own running tasks, sorted; empty where it does not run as a service.
+    #[serde(default)]
+    pub gateways: Arc<[GatewayTask]>,
+}
+
+/// A running task of Hiveway itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GatewayTask {
+    /// The node that it runs on.
+    pub node: NodeId,
+    /// Its address on the first network that it shares with services.
+    pub address: IpAddr,
+    /// Whether its node is a manager, so that it is a controller as well.
+    pub controller: bool,
 }
 
 /// Orders the snapshots of one swarm: the greater is the newer.
@@ -176,6 +190,9 @@ pub struct Delta {
     /// Routes that came, changed or went.
     #[serde(with = "routes_as_list")]
     pub routes: BTreeMap<RouteKey, Option<Arc<[Claim]>>>,
+    /// Hiveway's own tasks, where any of them changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateways: Option<Arc<[GatewayTask]>>,
 }
 
 impl Delta {
@@ -187,13 +204,14 @@ impl Delta {
             to: new.generation,
             clusters: changes(&old.clusters, &new.clusters),
             routes: changes(&old.routes, &new.routes),
+            gateways: (old.gateways != new.gateways).then(|| new.gateways.clone()),
         }
     }
 
     /// Whether the two snapshots say the same.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clusters.is_empty() && self.routes.is_empty()
+        self.clusters.is_empty() && self.routes.is_empty() && self.gateways.is_none()
     }
 
     /// The snapshot that this leads to; none when it does not start from `old`.
@@ -203,6 +221,7 @@ impl Delta {
             generation: self.to,
             clusters: replay(&old.clusters, &self.clusters),
             routes: replay(&old.routes, &self.routes),
+            gateways: self.gateways.as_ref().unwrap_or(&old.gateways).clone(),
         })
     }
 }

@@ -1,7 +1,6 @@
 //! The controller's modules: against an engine that serves recordings of a real one, real sockets and paused time.
 
 mod actuator;
-mod api;
 mod probe;
 mod reconciler;
 mod swarm;

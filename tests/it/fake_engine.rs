@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use hiveway::controller::api::{ANSWER_TIMEOUT, EngineConfig};
+use hiveway::engine::{ANSWER_TIMEOUT, EngineConfig};
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::broadcast;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::objects::{NodeObject, ServiceObject, TaskObject};
-use crate::controller::api::{Engine, Error, filters};
 use crate::core::model::{Inventory, Service, Task, TaskState};
+use crate::engine::{Engine, Error, filters};
 
 /// How many tasks are asked for by id in one request, so that its path stays below the engine's limit of a megabyte.
 const IDS_A_REQUEST: usize = 500;
@@ -33,6 +33,7 @@ pub(super) async fn look(
     }
     let inventory = Inventory {
         own_node: Some(engine.node()),
+        own_service: None,
         services: services.into_iter().map(Service::from).collect(),
         tasks: tasks_seen,
         nodes: nodes.into_iter().map(Into::into).collect(),

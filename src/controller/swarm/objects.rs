@@ -267,7 +267,7 @@ pub(super) struct NodeObject {
     #[serde(default, deserialize_with = "nullable")]
     status: StateObject,
     #[serde(default, deserialize_with = "nullable")]
-    manager_status: ManagerStatus,
+    manager_status: Option<ManagerStatus>,
 }
 
 #[derive(Default, Deserialize)]
@@ -291,7 +291,8 @@ impl From<NodeObject> for Node {
             hostname: object.description.hostname.into(),
             // `unknown` is what a new leader says of a node until it has heard from it; its tasks serve all the same.
             ready: !matches!(object.status.state.as_str(), "down" | "disconnected"),
-            leader: object.manager_status.leader,
+            manager: object.manager_status.is_some(),
+            leader: object.manager_status.is_some_and(|status| status.leader),
         }
     }
 }

@@ -100,6 +100,7 @@ mod tests {
         };
         Inventory {
             own_node: None,
+            own_service: None,
             services: vec![Service {
                 id: "web".into(),
                 name: "web".into(),
@@ -113,6 +114,7 @@ mod tests {
                 id: "node".into(),
                 hostname: "node".into(),
                 ready: true,
+                manager: true,
                 leader: true,
             }],
         }

@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::controller::api::{Engine, Error, Hints};
-use crate::controller::backoff;
+use crate::backoff;
+use crate::engine::{Engine, Error, Hints};
 
 /// The failure that an operator is told of. One or two are an engine that restarts.
 const TELLING: u32 = 3;

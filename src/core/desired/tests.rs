@@ -17,11 +17,13 @@ fn inventory(labels: &[(&str, &str)], tasks: Vec<Task>) -> Inventory {
         id: NodeId::from(id),
         hostname: id.into(),
         ready,
+        manager: false,
         leader: false,
     };
     let nodes = vec![node("up", true), node("down", false)];
     Inventory {
         own_node: None,
+        own_service: None,
         services: vec![service],
         tasks,
         nodes,

@@ -278,6 +278,7 @@ pub(super) fn snapshot(service: &str) -> Arc<Snapshot> {
         scheme: Scheme::Any,
     };
     Arc::new(Snapshot {
+        gateways: Arc::new([]),
         generation: Generation {
             epoch: 1_700_000_000_000,
             sequence: 3,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use hiveway::controller::actuator;
-use hiveway::controller::api::Engine;
 use hiveway::core::event::Event;
 use hiveway::core::model::ServiceId;
 use hiveway::core::scale::{ScaleWish, ScaleWishes};
+use hiveway::engine::Engine;
 use hiveway::journal;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};

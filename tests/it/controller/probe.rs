@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::controller::probe::{self, ProbeReport, Targets};
+use hiveway::controller::probe::{self, Targets};
 use hiveway::core::desired::ProbeTarget;
 use hiveway::core::model::TaskId;
+use hiveway::core::observed::ProbeReport;
 use hiveway::core::route::{Check, ProbeSpec};
 use hiveway::journal;
 use hiveway::metrics::Metrics;

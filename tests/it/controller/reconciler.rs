@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::controller::probe::{ProbeReport, Targets};
+use hiveway::controller::probe::Targets;
 use hiveway::controller::reconciler::{self, Inputs, Outputs};
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
 use hiveway::core::model::{
     DesiredState, Inventory, Mode, Node, Service, Task, TaskAddress, TaskId, TaskState,
 };
+use hiveway::core::observed::ProbeReport;
 use hiveway::core::scale::ScaleWishes;
 use hiveway::core::snapshot::{EndpointState, Snapshot};
 use hiveway::journal;
@@ -131,6 +132,7 @@ fn swarm(tasks: &[&str]) -> Inventory {
     };
     Inventory {
         own_node: Some("n".into()),
+        own_service: None,
         services: vec![Service {
             id: "s".into(),
             name: "web".into(),
@@ -144,6 +146,7 @@ fn swarm(tasks: &[&str]) -> Inventory {
             id: "n".into(),
             hostname: "n".into(),
             ready: true,
+            manager: true,
             leader: true,
         }],
     }

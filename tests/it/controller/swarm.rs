@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hiveway::controller::api::Engine;
 use hiveway::controller::swarm;
 use hiveway::core::event::Event;
 use hiveway::core::model::{DesiredState, Inventory, TaskState};
+use hiveway::engine::Engine;
 use hiveway::journal;
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};

@@ -109,6 +109,7 @@ pub(super) fn snapshot(sequence: u64, services: &[Service]) -> Snapshot {
         }
     }
     Snapshot {
+        gateways: Arc::new([]),
         generation: Generation { epoch: 1, sequence },
         clusters: services
             .iter()

@@ -187,11 +187,10 @@ impl Error {
     }
 
     /// Why an engine without control of a swarm has none.
-    pub(super) fn manager_needed(host: &Arc<str>, state: &str, reason: &str) -> Self {
+    pub(super) fn swarm_needed(host: &Arc<str>, state: &str, reason: &str) -> Self {
         let host = Arc::clone(host);
         match state {
             "" | "inactive" => Self::FindSwarm { host },
-            "active" => Self::FindManager { host },
             state => Self::JoinSwarm {
                 host,
                 state: state.to_owned(),
@@ -285,19 +284,13 @@ mod tests {
     fn a_node_without_control_is_told_apart() {
         let host: Arc<str> = "unix:///x.sock".into();
         assert_eq!(
-            Error::manager_needed(&host, "inactive", ""),
+            Error::swarm_needed(&host, "inactive", ""),
             Error::FindSwarm {
                 host: Arc::clone(&host)
             }
         );
         assert_eq!(
-            Error::manager_needed(&host, "active", ""),
-            Error::FindManager {
-                host: Arc::clone(&host)
-            }
-        );
-        assert_eq!(
-            Error::manager_needed(&host, "error", "no\nroute").to_string(),
+            Error::swarm_needed(&host, "error", "no\nroute").to_string(),
             "the Docker engine at unix:///x.sock takes no part in its swarm now (state error: no route); see `docker \
              info` and the engine's log there"
         );

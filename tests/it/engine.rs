@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::controller::api::{Engine, EngineConfig};
+use hiveway::engine::{Engine, EngineConfig};
 use pingora::tls;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,21 +74,29 @@ async fn an_upgraded_engine_is_spoken_to_in_its_new_version_by_all_clones() {
 }
 
 #[tokio::test]
-async fn an_engine_that_cannot_list_services_is_refused_with_the_remedy() {
+async fn a_worker_s_engine_is_reached_and_cannot_list_services() {
+    let fake = FakeEngine::start(recording("no_swarm"));
+    fake.recording()["info"]["Swarm"]["LocalNodeState"] = json!("active");
+    let engine = Engine::connect(&fake.config()).await.unwrap();
+    assert!(!engine.manages());
+    assert_eq!(
+        engine.require_manager().unwrap_err().to_string(),
+        format!(
+            "the Docker engine at {} is a Swarm worker, which cannot list services; run the controller on a manager \
+             (constraint node.role == manager), or promote the node with `docker node promote`",
+            fake.host()
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_engine_without_a_swarm_is_refused_with_the_remedy() {
     let fake = FakeEngine::start(recording("no_swarm"));
     let host = fake.host();
     assert_eq!(
         refusal(&fake.config()).await,
         format!(
             "the Docker engine at {host} is in no swarm; run `docker swarm init` there, or join it to a swarm as a manager"
-        )
-    );
-    fake.recording()["info"]["Swarm"]["LocalNodeState"] = json!("active");
-    assert_eq!(
-        refusal(&fake.config()).await,
-        format!(
-            "the Docker engine at {host} is a Swarm worker, which cannot list services; run the controller on a manager \
-             (constraint node.role == manager), or promote the node with `docker node promote`"
         )
     );
     fake.recording()["version"]["MinAPIVersion"] = json!("1.99");

@@ -48,7 +48,7 @@ pub struct EngineConfig {
     pub answer_timeout: Duration,
 }
 
-/// The engine of a Swarm manager. Cheap to clone; all clones share what was agreed on.
+/// The engine of a node of a swarm. Cheap to clone; all clones share what was agreed on.
 #[derive(Clone)]
 pub struct Engine {
     transport: Arc<Transport>,
@@ -60,10 +60,11 @@ struct Session {
     api: ApiVersion,
     engine: String,
     node: NodeId,
+    manages: bool,
 }
 
 impl Engine {
-    /// Reaches the engine, agrees on an API version with it and makes sure that it is a Swarm manager.
+    /// Reaches the engine, agrees on an API version with it and makes sure that it is part of a swarm.
     ///
     /// # Errors
     ///
@@ -106,6 +107,26 @@ impl Engine {
     #[must_use]
     pub fn node(&self) -> NodeId {
         self.session.load().node.clone()
+    }
+
+    /// Whether the engine's node was a Swarm manager when the engine was last asked: only managers can list the swarm.
+    #[must_use]
+    pub fn manages(&self) -> bool {
+        self.session.load().manages
+    }
+
+    /// Fails on a worker, whose engine knows its own containers only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FindManager`].
+    pub fn require_manager(&self) -> Result<(), Error> {
+        match self.manages() {
+            true => Ok(()),
+            false => Err(Error::FindManager {
+                host: Arc::clone(self.host()),
+            }),
+        }
     }
 
     /// Asks for `path`, which starts with a slash and carries no API version.
@@ -198,8 +219,8 @@ impl Session {
         let api = version::agree(transport.host(), &version.api, version.minimum.as_deref())?;
         let info: InfoAnswer = transport.get(&format!("/v{api}/info")).await?;
         let swarm = info.swarm;
-        if !swarm.control_available {
-            return Err(Error::manager_needed(
+        if swarm.local_node_state != "active" {
+            return Err(Error::swarm_needed(
                 transport.host(),
                 &swarm.local_node_state,
                 &swarm.error,
@@ -209,6 +230,7 @@ impl Session {
             api,
             engine: version.engine,
             node: swarm.node.as_str().into(),
+            manages: swarm.control_available,
         })
     }
 }

@@ -9,7 +9,7 @@ const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// The wait after `failures` failures in a row (at least one), with fresh jitter.
-pub(super) fn after(failures: u32) -> Duration {
+pub(crate) fn after(failures: u32) -> Duration {
     wait(failures, RandomState::new().hash_one(failures))
 }
 

@@ -1,0 +1,70 @@
+//! How values on the command line are written.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// An address to listen on; none for `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listen(pub(super) Option<SocketAddr>);
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let address = text.parse();
+        address
+            .map(|address| Self(Some(address)))
+            .map_err(|_| "give ADDRESS:PORT, such as 0.0.0.0:80, or off".into())
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "give ADDRESS:PORT, such as 127.0.0.1:9900".into())
+}
+
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "give a number of threads, at least 1".into())
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "give a number with its unit, such as 10s or 1m 30s".into())
+}
+
+/// A network, or a single address that stands for itself.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let network = text.trim().parse().or_else(|_| {
+        text.trim()
+            .parse()
+            .map(|address: std::net::IpAddr| IpNet::from(address))
+    });
+    network.map_err(|_: std::net::AddrParseError| {
+        "give networks such as 10.0.0.0/8, or addresses".into()
+    })
+}
+
+pub(super) fn domain(text: &str) -> Result<Arc<str>, String> {
+    let name = text.trim_matches('.').to_ascii_lowercase();
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|it| it.is_ascii_alphanumeric() || it == b'-')
+    };
+    if name.len() <= 190 && name.split('.').all(label) {
+        Ok(name.into())
+    } else {
+        Err("give a domain name such as apps.example.com".into())
+    }
+}

@@ -1,0 +1,123 @@
+//! What controllers and the processes that follow them say to each other.
+//!
+//! A connection of the control channel carries both directions: down from a controller to a node, [`ToNode`]; up from a
+//! node to a controller, [`ToController`]. Everything that is said is either the latest state, which may be said again, or a
+//! hint, which may be lost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{ContainerId, NodeId, TaskId, Timestamp};
+use super::observed::ProbeReport;
+use super::route::ProbeSpec;
+use super::snapshot::{Delta, Generation, Snapshot};
+
+/// What a controller says to a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum ToNode {
+    /// How the controller stands. Said at least once every beat, which is how a node knows that it is there.
+    Standing(Standing),
+    /// All of it, to a node that has nothing, or something that the controller does not remember.
+    Snapshot {
+        /// The latest.
+        snapshot: Arc<Snapshot>,
+    },
+    /// What changed since the node's last snapshot.
+    Delta {
+        /// From what the node has to the latest.
+        delta: Arc<Delta>,
+    },
+    /// The commands to run in the node's containers; replaces those that were told before.
+    Commands {
+        /// By task.
+        commands: Arc<CommandTargets>,
+    },
+}
+
+/// How a controller stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its latest snapshot; none while it warms up.
+    pub generation: Option<Generation>,
+    /// Why it does not know the swarm as it is now; none while it does.
+    pub frozen: Option<Arc<str>>,
+}
+
+/// What a node says to a controller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum ToController {
+    /// Who is speaking. The first thing that is said.
+    Hello {
+        /// The node; none where it is not known.
+        node: Option<NodeId>,
+        /// The version of Hiveway, for people.
+        version: Arc<str>,
+    },
+    /// Asks for snapshots from now on.
+    Follow {
+        /// What the node steers by already.
+        have: Option<Generation>,
+    },
+    /// Asks for no more snapshots.
+    Leave,
+    /// The node steers by this one now.
+    Applied {
+        /// Which one.
+        generation: Generation,
+    },
+    /// What an agent saw or found.
+    Note(Note),
+}
+
+/// What an agent tells every controller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+pub enum Note {
+    /// Something happened to a task's container.
+    Hint(ContainerHint),
+    /// A command in a container passed or failed.
+    Report(ProbeReport),
+}
+
+/// Something happened to the container of a task. It can make a controller look, or drain what it knows of, and no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerHint {
+    /// The task.
+    pub task: TaskId,
+    /// Its container.
+    pub container: ContainerId,
+    /// What happened.
+    pub action: ContainerAction,
+}
+
+/// What happened to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerAction {
+    /// It started.
+    Started,
+    /// It was sent a signal that is meant to end it.
+    Signalled,
+    /// It ended.
+    Died,
+    /// Docker's own check of it changed its mind, or it was sent a signal that says nothing about its end.
+    Changed,
+}
+
+/// The commands to run in the containers of one node, by task.
+pub type CommandTargets = BTreeMap<TaskId, CommandTarget>;
+
+/// A command to run in a container, again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandTarget {
+    /// The container.
+    pub container: ContainerId,
+    /// When the task started, if its node said so.
+    pub since: Option<Timestamp>,
+    /// The command, as [`Check::Command`](super::route::Check::Command), and how often.
+    pub spec: ProbeSpec,
+}

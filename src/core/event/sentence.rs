@@ -1,0 +1,190 @@
+//! The sentence that an operator reads of each event.
+
+use std::fmt;
+
+use super::Event;
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WarmedUp {
+                services,
+                ready,
+                undecided,
+            } => {
+                write!(
+                    f,
+                    "warmed up: {services} routed services, {ready} endpoints in rotation"
+                )?;
+                match undecided {
+                    0 => Ok(()),
+                    _ => write!(f, ", {undecided} without a verdict yet"),
+                }
+            }
+            Self::SnapshotPublished {
+                generation,
+                clusters,
+                routes,
+            } => write!(
+                f,
+                "snapshot {} published: {clusters} clusters and {routes} routes changed",
+                generation.sequence
+            ),
+            Self::RouteAdded { route, services } => {
+                write!(
+                    f,
+                    "route {}{} added, served by {}",
+                    route.host,
+                    route.path,
+                    services.join(", ")
+                )
+            }
+            Self::RouteRemoved { route } => write!(f, "route {}{} removed", route.host, route.path),
+            Self::RouteChanged { route, services } => {
+                write!(
+                    f,
+                    "route {}{} is now served by {}",
+                    route.host,
+                    route.path,
+                    services.join(", ")
+                )
+            }
+            Self::EndpointDiscovered(endpoint) => write!(
+                f,
+                "{endpoint} runs, out of rotation until it passes its probe"
+            ),
+            Self::EndpointAdmitted { endpoint, reason } => {
+                write!(f, "{endpoint} came into rotation: {reason}")
+            }
+            Self::EndpointFailed { endpoint, reason } => {
+                write!(f, "{endpoint} failed its probes: {reason}")
+            }
+            Self::EndpointDrained { endpoint, reason } => {
+                write!(f, "{endpoint} gets no new requests: {reason}")
+            }
+            Self::EndpointRemoved { endpoint, reason } => write!(f, "{endpoint} is gone: {reason}"),
+            Self::ProbesDisbelieved {
+                service,
+                failing,
+                running,
+            } => write!(
+                f,
+                "{service}: {failing} of {running} endpoints fail their probes at once, which is not believed; all stay in rotation"
+            ),
+            Self::ProbesBelieved { service } => write!(f, "{service}: probes are believed again"),
+            Self::LabelsRejected(diagnostic) => write!(f, "{diagnostic}"),
+            Self::LabelsMended {
+                service,
+                key,
+                value,
+            } => {
+                write!(
+                    f,
+                    "service {service}: label {key}: {value:?} is no longer complained about"
+                )
+            }
+            Self::EngineReached { engine, version } => {
+                write!(f, "{engine} answers: {version}")
+            }
+            Self::EngineLost { engine, reason } => {
+                write!(
+                    f,
+                    "{engine} cannot be read, the last state stands: {reason}"
+                )
+            }
+            Self::LeadershipGained => {
+                f.write_str("this manager leads: scale labels are acted on from here")
+            }
+            Self::LeadershipLost => {
+                f.write_str("another manager leads: scale labels are acted on there")
+            }
+            Self::ServiceScaled { service, from, to } => {
+                write!(
+                    f,
+                    "{service} scaled from {from} to {to} replicas, as its label says"
+                )
+            }
+            Self::ScaleRefused {
+                service,
+                to,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "{service} could not be scaled to {to} replicas: {reason}"
+                )
+            }
+            Self::ControllerFollowed { controller } => {
+                write!(f, "routes come from the controller on {controller}")
+            }
+            Self::ControllerLost { controller, reason } => {
+                write!(f, "the controller on {controller} is away: {reason}")
+            }
+            Self::RoutesFrozen { reason } => {
+                write!(
+                    f,
+                    "routes are frozen, traffic goes on by the last ones: {reason}"
+                )
+            }
+            Self::RoutesThawed => f.write_str("routes follow the swarm again"),
+            Self::PeerRefused { peer, reason } => {
+                write!(f, "no control channel with {peer}: {reason}")
+            }
+            Self::SnapshotRestored { generation, path } => write!(
+                f,
+                "began with snapshot {} of {path}, until a controller is heard",
+                generation.sequence
+            ),
+            Self::SnapshotNotKept { path, reason } => write!(f, "{path}: {reason}"),
+            Self::EndpointEjected {
+                endpoint,
+                reason,
+                seconds,
+            } => write!(
+                f,
+                "{endpoint} gets nothing from this gateway for {seconds} s: {reason}"
+            ),
+            Self::EndpointReinstated { endpoint } => {
+                write!(f, "{endpoint} gets requests from this gateway again")
+            }
+            Self::NodeEjected {
+                node,
+                endpoints,
+                seconds,
+            } => write!(
+                f,
+                "node {} gets nothing from this gateway for {seconds} s: requests to all of its {endpoints} endpoints fail",
+                node.short()
+            ),
+            Self::NodeReinstated { node } => {
+                write!(
+                    f,
+                    "node {} gets requests from this gateway again",
+                    node.short()
+                )
+            }
+            Self::AliasesUpdated {
+                service,
+                added,
+                removed,
+            } => {
+                write!(f, "the network aliases of {service} were changed:")?;
+                if !added.is_empty() {
+                    write!(f, " {} now resolves to it", added.join(", "))?;
+                }
+                if !removed.is_empty() {
+                    let and = if added.is_empty() { "" } else { "," };
+                    write!(f, "{and} {} no longer does", removed.join(", "))?;
+                }
+                Ok(())
+            }
+            Self::AliasesRefused { service, reason } => {
+                write!(
+                    f,
+                    "the network aliases of {service} stay as they are: {reason}"
+                )
+            }
+            Self::StopRequested { reason } => write!(f, "stopping: {reason}"),
+        }
+    }
+}
