@@ -8,9 +8,11 @@
 mod admin;
 mod bounded;
 mod command_line;
+mod control;
 mod controller;
 mod data_plane;
 mod engine;
 mod fake_engine;
+mod folder;
 mod layers;
 mod swarm;
