@@ -1,6 +1,7 @@
 //! The command line: what users type, turned into each component's own configuration. Only this file and those below it know
 //! clap.
 
+mod dns;
 mod run;
 mod value;
 
@@ -42,6 +43,8 @@ pub struct RunConfig {
     pub desired: desired::Options,
     /// The data plane.
     pub gateway: gateway::Config,
+    /// The name server; none: there is none.
+    pub dns: Option<gateway::dns::Config>,
     /// Where admin listens.
     pub admin: SocketAddr,
     /// How log lines look.

@@ -19,6 +19,7 @@ use hiveway::core::scale::ScaleWishes;
 use hiveway::core::snapshot::Snapshot;
 use hiveway::engine::Engine;
 use hiveway::gateway::Gateway;
+use hiveway::gateway::dns::NameServer;
 use hiveway::journal::{self, Emitter, Journal};
 use hiveway::metrics::Metrics;
 use hiveway::readiness::Readiness;
@@ -99,6 +100,7 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
         source,
         desired,
         gateway,
+        dns,
         admin,
         log_format,
     } = config;
@@ -107,6 +109,9 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (emitter, events) = journal::channel();
     let metrics = Metrics::new(&emitter);
     let gateway = Gateway::bind(&gateway, &metrics)?;
+    let names = dns
+        .map(|dns| NameServer::bind(&dns, &metrics))
+        .transpose()?;
     let admin = bind_admin(admin).await?;
     let network = desired
         .networks
@@ -118,7 +123,7 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
         Source::File(path) => Ready::File(InventoryFile::open(path, network).await?),
     };
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
-    announce(&gateway, &admin)?;
+    announce(&gateway, names.as_ref(), &admin)?;
 
     let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
@@ -172,6 +177,12 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
             unless(&stop, "nobody looks at the swarm any more")
         }
     });
+    if let Some(names) = names {
+        let (snapshot, stop) = (snapshot.clone(), supervisor.stop());
+        supervisor.serve("the name server", async move {
+            Ok(names.run(snapshot, stop).await?)
+        });
+    }
     supervisor.serve("the gateway", {
         let (readiness, stop) = (readiness.clone(), supervisor.stop());
         let ready = move || readiness.require("snapshot", Ok(()));
@@ -237,13 +248,18 @@ async fn bind_admin(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn announce(gateway: &Gateway, admin: &TcpListener) -> anyhow::Result<()> {
+fn announce(
+    gateway: &Gateway,
+    names: Option<&NameServer>,
+    admin: &TcpListener,
+) -> anyhow::Result<()> {
     let shown =
         |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |it| it.to_string());
     tracing::info!(
         target: "hiveway",
         internal = shown(gateway.internal()),
         public = shown(gateway.public()),
+        dns = shown(names.map(NameServer::address)),
         admin = %admin.local_addr()?,
         "hiveway {} listens",
         env!("CARGO_PKG_VERSION")

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use super::dns::TypedDns;
 use super::value::{Listen, address, domain, duration, network, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -50,6 +51,9 @@ pub(super) struct TypedRun {
         default_value = "off"
     )]
     listen_public: Listen,
+
+    #[command(flatten)]
+    dns: TypedDns,
 
     /// Where health, metrics, the snapshot and events are served; anyone who can connect can read them
     #[arg(
@@ -105,6 +109,7 @@ impl TypedRun {
             inventory,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
+            dns,
             admin,
             network,
             trusted_proxies,
@@ -134,6 +139,7 @@ impl TypedRun {
                 limits: gateway::Limits::default(),
                 threads,
             },
+            dns: dns.configure(),
             admin,
             log_format: match log_format {
                 TypedLogFormat::Human => LogFormat::Human,
