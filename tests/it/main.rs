@@ -10,6 +10,7 @@ mod bounded;
 mod command_line;
 mod controller;
 mod data_plane;
+mod dns;
 mod engine;
 mod fake_engine;
 mod layers;
