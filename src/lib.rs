@@ -25,8 +25,9 @@
 //!    what has to be probed. [`controller::probe`] probes and reports; [`core::observed`] makes health of it.
 //! 3. [`core::reconcile`] compares the two with what is published, and makes the next
 //!    [`Snapshot`](core::snapshot::Snapshot) and the [`Event`](core::event::Event)s that lead to it, or nothing.
-//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once. [`controller::actuator`] writes
-//!    the little that Hiveway writes. [`journal`] logs, counts and remembers the events, and [`admin`] shows all of it.
+//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once, and [`gateway::dns`] into the
+//!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
+//!    and remembers the events, and [`admin`] shows all of it.
 //!
 //! [`supervisor`] owns every task, and `main.rs` wires them; [`cli`] turns flags into each component's configuration.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
@@ -37,7 +38,7 @@
 //! * [`controller`] and [`gateway`] import [`core`], never each other: a snapshot is all that passes between them. The
 //!   members of the controller know each other's types where one feeds the other.
 //! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
-//!   [`gateway`], clap in [`cli`].
+//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`].
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
 //!

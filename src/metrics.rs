@@ -52,6 +52,7 @@ struct Inner {
     connections: IntGaugeVec,
     reconcile_duration: Histogram,
     probes: IntCounterVec,
+    dns_queries: IntCounterVec,
     events: IntCounterVec,
     control: ControlMetrics,
 }
@@ -97,6 +98,12 @@ impl Metrics {
                 &registry,
                 "hiveway_probes_total",
                 "Probes of endpoints, by result.",
+                &["result"],
+            ),
+            dns_queries: counters(
+                &registry,
+                "hiveway_dns_queries_total",
+                "Packets that the name server received, by what became of them.",
                 &["result"],
             ),
             events: counters(
@@ -151,6 +158,12 @@ impl Metrics {
     #[must_use]
     pub fn control(&self) -> &ControlMetrics {
         &self.0.control
+    }
+
+    /// Counts packets of which the name server made this. To be resolved once and kept.
+    #[must_use]
+    pub fn dns_queries(&self, result: &'static str) -> IntCounter {
+        self.0.dns_queries.with_label_values(&[result])
     }
 
     /// Counts one reconciliation.
@@ -238,12 +251,14 @@ mod tests {
         metrics.unrouted("unknown_host").inc();
         metrics.connections("public").inc();
         metrics.probes("passed").inc();
+        metrics.dns_queries("answered").inc();
         metrics.reconciled(Duration::from_millis(2));
         let text = metrics.render(None);
         for sample in [
             r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
             r#"hiveway_connections{listener="public"} 1"#,
             r#"hiveway_probes_total{result="passed"} 1"#,
+            r#"hiveway_dns_queries_total{result="answered"} 1"#,
             "hiveway_reconcile_duration_seconds_count 1",
             "hiveway_events_dropped_total 0",
             concat!(

@@ -30,6 +30,7 @@ use crate::core::scale::ScaleWishes;
 use crate::core::snapshot::Snapshot;
 use crate::follow::{self, Store};
 use crate::gateway::Gateway;
+use crate::gateway::dns::NameServer;
 use crate::journal::{self, Emitter, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
@@ -54,6 +55,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         desired,
         control,
         gateway,
+        mut dns,
         admin,
         log_format,
     } = config;
@@ -62,17 +64,24 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (emitter, events) = journal::channel();
     let metrics = Metrics::new(&emitter);
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
-    let gateway = Gateway::bind(&gateway, &metrics)?;
-    let admin = bind_admin(admin).await?;
     let role = Role::find(source, &desired, control.places.is_empty()).await?;
+    let node = control.node.clone();
+    let node = node.or_else(|| Some(role.engine()?.node()));
+    if let Some(dns) = &mut dns {
+        dns.node.clone_from(&node);
+    }
+    let gateway = Gateway::bind(&gateway, &metrics)?;
+    let names = dns
+        .map(|dns| NameServer::bind(&dns, &metrics))
+        .transpose()?;
+    let admin = bind_admin(admin).await?;
     let identity = identify(&control).await?;
     let publisher = match control.listen {
         Some(address) if role.controls() => Some(Publisher::bind(address, identity.clone()).await?),
         _ => None,
     };
-    let node = control.node.or_else(|| Some(role.engine()?.node()));
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
-    announce(&gateway, &admin, publisher.as_ref(), &role)?;
+    announce(&gateway, names.as_ref(), &admin, publisher.as_ref(), &role)?;
 
     let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
@@ -147,6 +156,12 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         supervisor.serve("the keeper of the last snapshot", async move {
             store.run(snapshot, emitter, stop).await;
             Ok(())
+        });
+    }
+    if let Some(names) = names {
+        let (snapshot, stop) = (snapshot.clone(), supervisor.stop());
+        supervisor.serve("the name server", async move {
+            Ok(names.run(snapshot, stop).await?)
         });
     }
     supervisor.serve("the gateway", {
@@ -267,6 +282,7 @@ async fn bind_admin(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 fn announce(
     gateway: &Gateway,
+    names: Option<&NameServer>,
     admin: &TcpListener,
     publisher: Option<&Publisher>,
     role: &Role,
@@ -277,6 +293,7 @@ fn announce(
         target: "hiveway",
         internal = shown(gateway.internal()),
         public = shown(gateway.public()),
+        dns = shown(names.map(NameServer::address)),
         control = shown(publisher.map(Publisher::address)),
         admin = %admin.local_addr()?,
         "hiveway {} listens: {role}",

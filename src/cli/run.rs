@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use super::control::TypedControl;
+use super::dns::TypedDns;
 use super::value::{Listen, address, domain, duration, network, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -60,6 +61,9 @@ pub(super) struct TypedRun {
         default_value = "off"
     )]
     listen_public: Listen,
+
+    #[command(flatten)]
+    dns: TypedDns,
 
     /// Where health, metrics, the snapshot and events are served; anyone who can connect can read them
     #[arg(
@@ -117,6 +121,7 @@ impl TypedRun {
             control,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
+            dns,
             admin,
             network,
             trusted_proxies,
@@ -148,6 +153,7 @@ impl TypedRun {
                 limits: gateway::Limits::default(),
                 threads,
             },
+            dns: dns.configure(),
             admin,
             log_format: match log_format {
                 TypedLogFormat::Human => LogFormat::Human,

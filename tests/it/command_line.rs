@@ -50,6 +50,8 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
             "[default: 0.0.0.0:80]",
         ),
         ("--listen-public", "HIVEWAY_LISTEN_PUBLIC", "[default: off]"),
+        ("--dns", "HIVEWAY_DNS", "[default: off]"),
+        ("--dns-forward", "HIVEWAY_DNS_FORWARD", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
         ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
         ("--edge", "HIVEWAY_EDGE", ""),
@@ -94,13 +96,15 @@ async fn variables_do_what_flags_do() {
             ("HIVEWAY_INVENTORY", folder.file("inventory.json")),
             ("HIVEWAY_LISTEN_INTERNAL", "127.0.0.1:0".to_owned()),
             ("HIVEWAY_LISTEN_PUBLIC", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_DNS", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_DNS_FORWARD", "127.0.0.11,127.0.0.12:54".to_owned()),
             ("HIVEWAY_ADMIN", "127.0.0.1:0".to_owned()),
             ("HIVEWAY_LOG_FORMAT", "json".to_owned()),
         ],
     );
     let line = process.line_with("listens").await;
     let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    for listener in ["internal", "public", "admin"] {
+    for listener in ["internal", "public", "dns", "admin"] {
         let address = line[listener].as_str().expect("an address");
         assert!(address.starts_with("127.0.0.1:"), "{line}");
     }

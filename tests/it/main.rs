@@ -11,6 +11,7 @@ mod command_line;
 mod control;
 mod controller;
 mod data_plane;
+mod dns;
 mod engine;
 mod fake_engine;
 mod folder;
