@@ -107,6 +107,7 @@ mod tests {
                 r#"hiveway_endpoints{service="b",state="ready"} 0"#,
                 r#"hiveway_endpoints{service="b",state="failing"} 1"#,
                 r#"hiveway_endpoints{service="b",state="draining"} 0"#,
+                r#"hiveway_endpoints{service="b",state="ended"} 0"#,
                 r#"hiveway_endpoints{service="b",state="lost"} 0"#,
             ]
         );
