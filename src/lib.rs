@@ -70,6 +70,7 @@
 //! loop.
 
 pub mod admin;
+pub mod agent;
 mod backoff;
 pub mod cli;
 pub mod controller;
@@ -82,4 +83,5 @@ pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod readiness;
+mod roster;
 pub mod supervisor;

@@ -11,8 +11,9 @@ use hiveway::admin::{self, AdminState};
 use hiveway::cli::{self, Command, RunConfig, Source};
 use hiveway::controller::inventory_file::InventoryFile;
 use hiveway::controller::probe::Targets;
-use hiveway::controller::reconciler::{self, Inputs, Outputs};
+use hiveway::controller::reconciler::{self, Commands, Inputs, Outputs};
 use hiveway::controller::{actuator, probe, swarm};
+use hiveway::core::control::{CommandTargets, Note};
 use hiveway::core::event::Event;
 use hiveway::core::model::Inventory;
 use hiveway::core::scale::ScaleWishes;
@@ -23,9 +24,9 @@ use hiveway::journal::{self, Emitter, Journal};
 use hiveway::metrics::Metrics;
 use hiveway::readiness::Readiness;
 use hiveway::supervisor::Supervisor;
-use hiveway::{demo, healthcheck, logging};
+use hiveway::{agent, demo, healthcheck, logging};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// Measured on a proxied request: 15 % fewer instructions than with the C library's allocator, 4 % fewer than with
 /// jemalloc, which holds 10 000 idle connections in 49 MB where this takes 55.
@@ -37,6 +38,9 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Results that may wait for the reconciler. When it is full, probes wait, and nothing is lost.
 const REPORTS: usize = 1024;
+
+/// Notes that may wait for a controller. What is older is lost: a command is run again, and every look tells what a hint told.
+const NOTES: usize = 1024;
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
@@ -129,6 +133,9 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
     let (wishes, wished) = watch::channel(ScaleWishes::default());
     let (report, reports) = mpsc::channel(REPORTS);
+    let (note, noted) = mpsc::channel(NOTES);
+    let (commands, commanded) = watch::channel(Arc::new(Commands::new()));
+    let (nudges, nudged) = watch::channel(0);
 
     let state = AdminState {
         snapshots: snapshot.clone(),
@@ -149,7 +156,35 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
             Ok(())
         }
     });
-    watch_source(&mut supervisor, source, inventories, wished, &emitter);
+    let (notes, own_notes) = broadcast::channel(NOTES);
+    let (own, own_commands) = watch::channel(Arc::new(CommandTargets::new()));
+    if let Ready::Engine(engine) = &source {
+        start_agent(&mut supervisor, engine, own_commands, notes, &metrics);
+        supervisor.serve("the notes to the reconciler", {
+            let (metrics, stop) = (metrics.clone(), supervisor.stop());
+            async move {
+                let passing = agent::local::pass_notes(own_notes, note, metrics);
+                stop.run_until_cancelled(passing).await;
+                unless(&stop, "there is no agent or no reconciler any more")
+            }
+        });
+        supervisor.serve("the commands of this node", {
+            let (engine, stop) = (engine.clone(), supervisor.stop());
+            async move {
+                let picking = agent::local::pick_commands(engine, commanded, own);
+                stop.run_until_cancelled(picking).await;
+                unless(&stop, "there is no agent or no reconciler any more")
+            }
+        });
+    }
+    watch_source(
+        &mut supervisor,
+        source,
+        nudged,
+        inventories,
+        wished,
+        &emitter,
+    );
     supervisor.serve("the prober", {
         let stop = supervisor.stop();
         let metrics = metrics.clone();
@@ -159,9 +194,15 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
         }
     });
     supervisor.serve("the reconciler", {
-        let inputs = Inputs { inventory, reports };
+        let inputs = Inputs {
+            inventory,
+            reports,
+            notes: noted,
+        };
         let outputs = Outputs {
             targets,
+            commands,
+            nudges,
             snapshots,
             wishes,
             emitter: emitter.clone(),
@@ -185,6 +226,23 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
         .await
 }
 
+/// The agent of this node: what it is to run comes in one watch, and what it tells goes to whoever subscribes.
+fn start_agent(
+    supervisor: &mut Supervisor,
+    engine: &Engine,
+    commands: watch::Receiver<Arc<CommandTargets>>,
+    notes: broadcast::Sender<Note>,
+    metrics: &Metrics,
+) {
+    supervisor.serve("the agent", {
+        let (engine, metrics, stop) = (engine.clone(), metrics.clone(), supervisor.stop());
+        async move {
+            agent::run(engine, commands, notes, metrics, stop.clone()).await;
+            unless(&stop, "nobody asks for commands any more")
+        }
+    });
+}
+
 /// A source that has answered once.
 enum Ready {
     Engine(Engine),
@@ -194,6 +252,7 @@ enum Ready {
 fn watch_source(
     supervisor: &mut Supervisor,
     source: Ready,
+    nudges: watch::Receiver<u64>,
     inventories: watch::Sender<Option<Arc<Inventory>>>,
     wished: watch::Receiver<ScaleWishes>,
     emitter: &Emitter,
@@ -209,7 +268,7 @@ fn watch_source(
                 }
             });
             supervisor.serve("the watcher of the swarm", async move {
-                swarm::run(engine, inventories, emitter, stop.clone()).await;
+                swarm::run(engine, nudges, inventories, emitter, stop.clone()).await;
                 unless(&stop, "it gave up")
             });
         }

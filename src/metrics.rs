@@ -48,6 +48,8 @@ struct Inner {
     connections: IntGaugeVec,
     reconcile_duration: Histogram,
     probes: IntCounterVec,
+    hints: IntCounterVec,
+    notes_lost: IntCounter,
     events: IntCounterVec,
 }
 
@@ -74,6 +76,12 @@ impl Metrics {
         )
         .expect("the name is a valid metric name and the buckets ascend");
         register(&registry, reconcile_duration.clone());
+        let notes_lost = IntCounter::new(
+            "hiveway_notes_lost_total",
+            "What this node's agent told and a controller was too slow to take.",
+        )
+        .expect("the name is a valid metric name");
+        register(&registry, notes_lost.clone());
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
             unrouted: counters(
@@ -91,8 +99,14 @@ impl Metrics {
             probes: counters(
                 &registry,
                 "hiveway_probes_total",
-                "Probes of endpoints, by result.",
+                "Probes of endpoints, over the network and by commands, by result.",
                 &["result"],
+            ),
+            hints: counters(
+                &registry,
+                "hiveway_hints_total",
+                "What happened to containers of tasks on this node, by action.",
+                &["action"],
             ),
             events: counters(
                 &registry,
@@ -101,6 +115,7 @@ impl Metrics {
                 &["kind", "severity"],
             ),
             reconcile_duration,
+            notes_lost,
             registry,
         }))
     }
@@ -139,6 +154,18 @@ impl Metrics {
     #[must_use]
     pub fn probes(&self, result: &'static str) -> IntCounter {
         self.0.probes.with_label_values(&[result])
+    }
+
+    /// Counts what happened to containers. To be resolved once and kept.
+    #[must_use]
+    pub fn hints(&self, action: &'static str) -> IntCounter {
+        self.0.hints.with_label_values(&[action])
+    }
+
+    /// Counts what an agent told in vain.
+    #[must_use]
+    pub fn notes_lost(&self) -> &IntCounter {
+        &self.0.notes_lost
     }
 
     /// Counts one reconciliation.
@@ -226,12 +253,14 @@ mod tests {
         metrics.unrouted("unknown_host").inc();
         metrics.connections("public").inc();
         metrics.probes("passed").inc();
+        metrics.hints("died").inc();
         metrics.reconciled(Duration::from_millis(2));
         let text = metrics.render(None);
         for sample in [
             r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
             r#"hiveway_connections{listener="public"} 1"#,
             r#"hiveway_probes_total{result="passed"} 1"#,
+            r#"hiveway_hints_total{action="died"} 1"#,
             "hiveway_reconcile_duration_seconds_count 1",
             "hiveway_events_dropped_total 0",
             concat!(
