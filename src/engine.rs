@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::Error;
-pub use self::exec::{Container, ExecId, ExecOutcome, OUTPUT_KEPT};
+pub use self::exec::{Container, ExecId, ExecOutcome};
 pub use self::hints::{Hint, Hints, Scope};
 pub use self::subscription::Subscription;
 use self::transport::Transport;

@@ -7,12 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::core::model::{TaskId, Timestamp};
+use crate::core::model::TaskId;
 
 /// Keeps the work going until nobody can change the map any more, or until it is dropped. Panics are passed on.
 pub(crate) async fn keep<T, F>(
@@ -53,12 +52,4 @@ pub(crate) async fn keep<T, F>(
             }
         }
     }
-}
-
-/// The time by which tasks' starts are told.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -16,6 +16,7 @@ use prometheus::IntCounter;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::clock;
 use crate::core::control::{CommandTarget, CommandTargets, Note};
 use crate::core::model::TaskId;
 use crate::core::observed::{ProbeReport, ProbeResult};
@@ -77,12 +78,7 @@ impl Runner {
         let Check::Command(command) = &spec.check else {
             return;
         };
-        sleep(pacing::first_delay(
-            spec.initial_delay,
-            since,
-            roster::now(),
-        ))
-        .await;
+        sleep(pacing::first_delay(spec.initial_delay, since, clock::now())).await;
         for round in 0.. {
             let attempt = {
                 let permits = self.permits.clone();
@@ -151,14 +147,20 @@ impl Runner {
                 self.unanswered = 0;
                 result
             }
-            // The engine answers that it cannot be done in this container.
-            Err(Error::Request {
-                status: 400..=499,
-                message,
-                ..
-            }) => {
+            // The engine answers that it cannot be done: this container is gone or does not run, or nobody may.
+            Err(
+                ref error @ Error::Request {
+                    status,
+                    ref message,
+                    ..
+                },
+            ) if (400..500).contains(&status) => {
                 self.unanswered = 0;
-                Some(Err(format!("probe.cmd could not be run: {message}").into()))
+                let told = match status {
+                    404 | 409 => message.clone(),
+                    _ => error.to_string(),
+                };
+                Some(Err(format!("probe.cmd could not be run: {told}").into()))
             }
             Err(error) => {
                 self.unanswered += 1;

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::core::desired::ProbeTarget;
 use crate::core::model::TaskId;
 use crate::core::observed::{ProbeReport, ProbeResult};
@@ -79,7 +80,7 @@ impl Prober {
         tokio::time::sleep(pacing::first_delay(
             spec.initial_delay,
             self.target.since,
-            roster::now(),
+            clock::now(),
         ))
         .await;
         for round in 0.. {

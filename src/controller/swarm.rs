@@ -155,6 +155,6 @@ impl Watcher {
 /// Returns when somebody asks for a look; never where nobody can.
 async fn nudged(nudges: &mut watch::Receiver<u64>) {
     if nudges.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -19,7 +19,7 @@ use super::{Engine, Error};
 use crate::core::model::{ContainerId, TaskId};
 
 /// How much of a command's output is kept, in bytes: its end, where the reason stands.
-pub const OUTPUT_KEPT: usize = 1024;
+const OUTPUT_KEPT: usize = 1024;
 /// From one look at a command whose output has ended to the next: its status may be known a moment later.
 const ENDING: Duration = Duration::from_millis(20);
 

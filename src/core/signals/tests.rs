@@ -123,7 +123,7 @@ proptest! {
         });
         let signals = heed(&hints);
         prop_assert_eq!(&heed(&others), &signals);
-        let mut lapsed = signals.clone();
+        let mut lapsed = signals;
         lapsed.lapse(20 * SECOND);
         let once = lapsed.clone();
         prop_assert!(!lapsed.lapse(20 * SECOND));
