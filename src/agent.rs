@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 pub async fn run(
     engine: Engine,
     commands: watch::Receiver<Arc<CommandTargets>>,
-    notes: broadcast::Sender<Note>,
+    notes: broadcast::Sender<Arc<Note>>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {

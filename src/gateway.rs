@@ -14,6 +14,7 @@ mod choice;
 mod client;
 mod connection;
 mod cookie;
+pub mod dns;
 mod forwarded;
 mod framing;
 mod hop;

@@ -29,8 +29,9 @@
 //!    watcher look and drains at once what it knows ([`core::signals`]).
 //! 3. [`core::reconcile`] compares the two with what is published, and makes the next
 //!    [`Snapshot`](core::snapshot::Snapshot) and the [`Event`](core::event::Event)s that lead to it, or nothing.
-//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once. [`controller::actuator`] writes
-//!    the little that Hiveway writes. [`journal`] logs, counts and remembers the events, and [`admin`] shows all of it.
+//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once, and [`gateway::dns`] into the
+//!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
+//!    and remembers the events, and [`admin`] shows all of it.
 //!
 //! [`supervisor`] owns every task, and `main.rs` wires them; [`cli`] turns flags into each component's configuration.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
@@ -41,7 +42,7 @@
 //! * [`controller`], [`gateway`] and [`agent`] import [`core`], never each other: what passes between them is a snapshot,
 //!   or a message of [`core::control`]. The members of the controller know each other's types where one feeds the other.
 //! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
-//!   [`gateway`], clap in [`cli`].
+//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`].
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
 //!
@@ -77,12 +78,14 @@
 pub mod admin;
 pub mod agent;
 mod backoff;
+pub mod channel;
 pub mod cli;
 mod clock;
 pub mod controller;
 pub mod core;
 pub mod demo;
 pub mod engine;
+pub mod follow;
 pub mod gateway;
 pub mod healthcheck;
 pub mod journal;
@@ -90,4 +93,5 @@ pub mod logging;
 pub mod metrics;
 pub mod readiness;
 mod roster;
+pub mod run;
 pub mod supervisor;

@@ -8,6 +8,8 @@
 //! with it.
 
 mod cluster;
+mod control;
+mod counted;
 mod family;
 mod snapshot;
 
@@ -28,6 +30,8 @@ use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 
 pub use cluster::ClusterMetrics;
+pub use control::ControlMetrics;
+pub use counted::Counted;
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -49,8 +53,9 @@ struct Inner {
     reconcile_duration: Histogram,
     probes: IntCounterVec,
     hints: IntCounterVec,
-    notes_lost: IntCounter,
+    dns_queries: IntCounterVec,
     events: IntCounterVec,
+    control: ControlMetrics,
 }
 
 impl Metrics {
@@ -76,12 +81,6 @@ impl Metrics {
         )
         .expect("the name is a valid metric name and the buckets ascend");
         register(&registry, reconcile_duration.clone());
-        let notes_lost = IntCounter::new(
-            "hiveway_notes_lost_total",
-            "What this node's agent told and a controller was too slow to take.",
-        )
-        .expect("the name is a valid metric name");
-        register(&registry, notes_lost.clone());
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
             unrouted: counters(
@@ -108,14 +107,20 @@ impl Metrics {
                 "What happened to containers of tasks on this node, by action.",
                 &["action"],
             ),
+            dns_queries: counters(
+                &registry,
+                "hiveway_dns_queries_total",
+                "Packets that the name server received, by what became of them.",
+                &["result"],
+            ),
             events: counters(
                 &registry,
                 "hiveway_events_total",
                 "Events, by kind and severity.",
                 &["kind", "severity"],
             ),
+            control: ControlMetrics::new(&registry),
             reconcile_duration,
-            notes_lost,
             registry,
         }))
     }
@@ -162,10 +167,16 @@ impl Metrics {
         self.0.hints.with_label_values(&[action])
     }
 
-    /// Counts what an agent told in vain.
+    /// What the control channel counts.
     #[must_use]
-    pub fn notes_lost(&self) -> &IntCounter {
-        &self.0.notes_lost
+    pub fn control(&self) -> &ControlMetrics {
+        &self.0.control
+    }
+
+    /// Counts packets of which the name server made this. To be resolved once and kept.
+    #[must_use]
+    pub fn dns_queries(&self, result: &'static str) -> IntCounter {
+        self.0.dns_queries.with_label_values(&[result])
     }
 
     /// Counts one reconciliation.
@@ -254,6 +265,7 @@ mod tests {
         metrics.connections("public").inc();
         metrics.probes("passed").inc();
         metrics.hints("died").inc();
+        metrics.dns_queries("answered").inc();
         metrics.reconciled(Duration::from_millis(2));
         let text = metrics.render(None);
         for sample in [
@@ -261,6 +273,7 @@ mod tests {
             r#"hiveway_connections{listener="public"} 1"#,
             r#"hiveway_probes_total{result="passed"} 1"#,
             r#"hiveway_hints_total{action="died"} 1"#,
+            r#"hiveway_dns_queries_total{result="answered"} 1"#,
             "hiveway_reconcile_duration_seconds_count 1",
             "hiveway_events_dropped_total 0",
             concat!(

@@ -35,7 +35,7 @@ const TELLING: u32 = 3;
 pub(super) async fn run(
     engine: Engine,
     targets: watch::Receiver<Arc<CommandTargets>>,
-    notes: broadcast::Sender<Note>,
+    notes: broadcast::Sender<Arc<Note>>,
     metrics: &Metrics,
 ) {
     let (passed, failed) = (metrics.probes("passed"), metrics.probes("failed"));
@@ -63,7 +63,7 @@ struct Runner {
     task: TaskId,
     target: CommandTarget,
     permits: Arc<Semaphore>,
-    notes: broadcast::Sender<Note>,
+    notes: broadcast::Sender<Arc<Note>>,
     passed: IntCounter,
     failed: IntCounter,
     /// The command that was seen to run last, and since when.
@@ -93,8 +93,9 @@ impl Runner {
                     Err(_) => self.failed.inc(),
                 }
                 let task = self.task.clone();
+                let note = Note::Report(ProbeReport { task, result });
                 // Nobody may be left to be told.
-                let _ = self.notes.send(Note::Report(ProbeReport { task, result }));
+                let _ = self.notes.send(Arc::new(note));
             }
             sleep(pacing::jittered(spec.interval, &self.task, round)).await;
         }

@@ -13,18 +13,18 @@ use crate::metrics::Metrics;
 
 /// Passes an agent's notes on, until either side is gone. Those that the reconciler was too slow for are counted.
 pub async fn pass_notes(
-    mut notes: broadcast::Receiver<Note>,
+    mut notes: broadcast::Receiver<Arc<Note>>,
     reconciler: mpsc::Sender<Note>,
     metrics: Metrics,
 ) {
     loop {
         match notes.recv().await {
             Ok(note) => {
-                if reconciler.send(note).await.is_err() {
+                if reconciler.send(Note::clone(&note)).await.is_err() {
                     return;
                 }
             }
-            Err(RecvError::Lagged(lost)) => metrics.notes_lost().inc_by(lost),
+            Err(RecvError::Lagged(lost)) => metrics.control().notes_dropped.inc_by(lost),
             Err(RecvError::Closed) => return,
         }
     }

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use super::control::TypedControl;
+use super::dns::TypedDns;
 use super::value::{Listen, address, domain, duration, network, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -19,7 +22,7 @@ use crate::logging::LogFormat;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedRun {
-    /// The engine to watch, a Swarm manager's: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
+    /// This node's engine: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
     /// DOCKER_CERT_PATH tcp speaks TLS [default: $DOCKER_HOST, or unix:///var/run/docker.sock]
     #[arg(long, env = "HIVEWAY_DOCKER_HOST", value_name = "URL")]
     docker_host: Option<String>,
@@ -32,6 +35,14 @@ pub(super) struct TypedRun {
         conflicts_with = "docker_host"
     )]
     inventory: Option<PathBuf>,
+
+    /// Have no engine: routes come from controllers alone. What faces the internet should need no engine's socket
+    #[arg(long, env = "HIVEWAY_EDGE", value_parser = BoolishValueParser::new(),
+        conflicts_with_all = ["docker_host", "inventory"])]
+    edge: bool,
+
+    #[command(flatten)]
+    control: TypedControl,
 
     /// Where the containers of the cluster connect, or off
     #[arg(
@@ -50,6 +61,9 @@ pub(super) struct TypedRun {
         default_value = "off"
     )]
     listen_public: Listen,
+
+    #[command(flatten)]
+    dns: TypedDns,
 
     /// Where health, metrics, the snapshot and events are served; anyone who can connect can read them
     #[arg(
@@ -98,13 +112,16 @@ pub(super) struct TypedRun {
 }
 
 impl TypedRun {
-    pub(super) fn configure(self) -> RunConfig {
+    pub(super) fn configure(self) -> Result<RunConfig, String> {
         // Destructured, so that a flag that nobody uses does not compile.
         let Self {
             docker_host,
             inventory,
+            edge,
+            control,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
+            dns,
             admin,
             network,
             trusted_proxies,
@@ -115,13 +132,15 @@ impl TypedRun {
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
+            None if edge => Source::Controllers,
             None => Source::Docker(engine(docker_host)),
         };
         let threads = threads
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
-        RunConfig {
+        Ok(RunConfig {
             source,
+            control: control.configure(edge)?,
             desired: desired::Options {
                 labels: LabelOptions { domain_suffix },
                 networks: network.into_iter().map(Arc::from).collect(),
@@ -134,12 +153,13 @@ impl TypedRun {
                 limits: gateway::Limits::default(),
                 threads,
             },
+            dns: dns.configure(),
             admin,
             log_format: match log_format {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,
             },
-        }
+        })
     }
 }
 

@@ -11,7 +11,7 @@
 //! An agent is believed about the commands that it was asked to run, and about nothing else that is probed. Any hint of one is
 //! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::signals)).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::control::{CommandTargets, ContainerHint, Note};
+use crate::core::control::{ContainerHint, Note};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
-use crate::core::model::{Inventory, NodeId};
+use crate::core::model::Inventory;
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
 use crate::core::scale::ScaleWishes;
@@ -31,6 +31,7 @@ use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
 use super::probe::Targets;
+use super::publish::Commands;
 
 /// How long after the first inventory the first snapshot may wait for verdicts. Longer than the default probe needs to
 /// fail twice, short enough for a rolling update of Hiveway itself.
@@ -45,9 +46,6 @@ pub struct Inputs {
     /// What agents tell.
     pub notes: mpsc::Receiver<Note>,
 }
-
-/// What every agent is to run.
-pub type Commands = BTreeMap<NodeId, Arc<CommandTargets>>;
 
 /// What the reconciler writes.
 pub struct Outputs {

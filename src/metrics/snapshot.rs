@@ -121,7 +121,10 @@ mod tests {
             samples(&text, "hiveway_snapshot_epoch"),
             ["hiveway_snapshot_epoch_timestamp_seconds 1700000000.5"]
         );
-        assert_eq!(samples(&metrics.render(None), "hiveway_snapshot"), [""; 0]);
+        assert_eq!(
+            samples(&metrics.render(None), "hiveway_snapshot_generation"),
+            [""; 0]
+        );
     }
 
     #[test]

@@ -27,7 +27,7 @@ const BOUND: Duration = Duration::from_secs(30);
 struct Working {
     fake: FakeEngine,
     commands: watch::Sender<Arc<CommandTargets>>,
-    notes: broadcast::Receiver<Note>,
+    notes: broadcast::Receiver<Arc<Note>>,
     metrics: Metrics,
     _agent: JoinSet<()>,
 }
@@ -58,7 +58,7 @@ impl Working {
 
     async fn note(&mut self) -> Note {
         let note = timeout(BOUND, self.notes.recv()).await;
-        note.expect("a note comes in time").unwrap()
+        Note::clone(&note.expect("a note comes in time").unwrap())
     }
 
     async fn report(&mut self) -> ProbeReport {

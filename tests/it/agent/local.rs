@@ -25,7 +25,7 @@ async fn notes_are_passed_on_and_those_that_are_lost_are_counted() {
     let (notes, receiver) = broadcast::channel(2);
     let (sender, mut passed) = mpsc::channel(8);
     for task in ["a", "b", "c", "d"] {
-        notes.send(hint(task)).unwrap();
+        notes.send(Arc::new(hint(task))).unwrap();
     }
     drop(notes);
     let metrics = Metrics::new(&journal::channel().0);
@@ -33,7 +33,7 @@ async fn notes_are_passed_on_and_those_that_are_lost_are_counted() {
     assert_eq!(passed.recv().await, Some(hint("c")));
     assert_eq!(passed.recv().await, Some(hint("d")));
     assert_eq!(passed.recv().await, None);
-    assert_eq!(metrics.notes_lost().get(), 2);
+    assert_eq!(metrics.control().notes_dropped.get(), 2);
 }
 
 #[tokio::test]

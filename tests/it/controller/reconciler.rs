@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::Targets;
-use hiveway::controller::reconciler::{self, Commands, Inputs, Outputs};
+use hiveway::controller::publish::Commands;
+use hiveway::controller::reconciler::{self, Inputs, Outputs};
 use hiveway::core::control::Note;
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
