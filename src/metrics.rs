@@ -52,6 +52,7 @@ struct Inner {
     connections: IntGaugeVec,
     reconcile_duration: Histogram,
     probes: IntCounterVec,
+    hints: IntCounterVec,
     dns_queries: IntCounterVec,
     events: IntCounterVec,
     control: ControlMetrics,
@@ -97,8 +98,14 @@ impl Metrics {
             probes: counters(
                 &registry,
                 "hiveway_probes_total",
-                "Probes of endpoints, by result.",
+                "Probes of endpoints, over the network and by commands, by result.",
                 &["result"],
+            ),
+            hints: counters(
+                &registry,
+                "hiveway_hints_total",
+                "What happened to containers of tasks on this node, by action.",
+                &["action"],
             ),
             dns_queries: counters(
                 &registry,
@@ -152,6 +159,12 @@ impl Metrics {
     #[must_use]
     pub fn probes(&self, result: &'static str) -> IntCounter {
         self.0.probes.with_label_values(&[result])
+    }
+
+    /// Counts what happened to containers. To be resolved once and kept.
+    #[must_use]
+    pub fn hints(&self, action: &'static str) -> IntCounter {
+        self.0.hints.with_label_values(&[action])
     }
 
     /// What the control channel counts.
@@ -251,6 +264,7 @@ mod tests {
         metrics.unrouted("unknown_host").inc();
         metrics.connections("public").inc();
         metrics.probes("passed").inc();
+        metrics.hints("died").inc();
         metrics.dns_queries("answered").inc();
         metrics.reconciled(Duration::from_millis(2));
         let text = metrics.render(None);
@@ -258,6 +272,7 @@ mod tests {
             r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
             r#"hiveway_connections{listener="public"} 1"#,
             r#"hiveway_probes_total{result="passed"} 1"#,
+            r#"hiveway_hints_total{action="died"} 1"#,
             r#"hiveway_dns_queries_total{result="answered"} 1"#,
             "hiveway_reconcile_duration_seconds_count 1",
             "hiveway_events_dropped_total 0",

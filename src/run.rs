@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use self::role::Role;
 use crate::admin::{self, AdminState};
+use crate::agent;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
 use crate::controller::probe::Targets;
@@ -94,7 +95,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     };
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
-    let (commands, _commanded) = watch::channel(Arc::<CommandTargets>::default());
+    let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
 
     let state = AdminState {
         snapshots: snapshot.clone(),
@@ -117,6 +118,14 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     });
     if let Some(engine) = role.engine() {
         let (engine, stop) = (engine.clone(), supervisor.stop());
+        supervisor.serve("the agent", {
+            let (engine, stop) = (engine.clone(), stop.clone());
+            let (notes, metrics) = (notes.clone(), metrics.clone());
+            async move {
+                agent::run(engine, commanded, notes, metrics, stop).await;
+                Ok(())
+            }
+        });
         supervisor.serve("the role of this process", role::hold(engine, stop));
     }
     let own_listener = publisher.as_ref().map(Publisher::address);
@@ -126,6 +135,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             role,
             desired,
             publisher,
+            notes.subscribe(),
             &emitter,
             &metrics,
         )
@@ -183,6 +193,7 @@ fn control_swarm(
     role: Role,
     desired: desired::Options,
     publisher: Option<Publisher>,
+    own_notes: broadcast::Receiver<Arc<Note>>,
     emitter: &Emitter,
     metrics: &Metrics,
 ) -> follow::Own {
@@ -191,11 +202,29 @@ fn control_swarm(
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
     let (wishes, wished) = watch::channel(ScaleWishes::default());
     let (freeze, frozen) = watch::channel(None);
-    let (_commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
+    let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
+    let (nudges, nudged) = watch::channel(0);
     let (report, reports) = mpsc::channel(REPORTS);
-    let (note, _notes) = mpsc::channel(NOTES);
+    let (note, noted) = mpsc::channel(NOTES);
 
     let stop = supervisor.stop();
+    supervisor.serve("the notes of the own agent", {
+        let (note, metrics, stop) = (note.clone(), metrics.clone(), stop.clone());
+        async move {
+            let passing = agent::local::pass_notes(own_notes, note, metrics);
+            stop.run_until_cancelled(passing).await;
+            Ok(())
+        }
+    });
+    let (own_commands, own_commanded) = watch::channel(Arc::default());
+    if let Some(engine) = role.engine() {
+        let (engine, commanded, stop) = (engine.clone(), commanded.clone(), stop.clone());
+        supervisor.serve("the commands of the own node", async move {
+            let picking = agent::local::pick_commands(engine, commanded, own_commands);
+            stop.run_until_cancelled(picking).await;
+            Ok(())
+        });
+    }
     match role {
         Role::Manager(engine) => {
             supervisor.serve("the actuator", {
@@ -208,7 +237,7 @@ fn control_swarm(
             supervisor.serve("the watcher of the swarm", {
                 let (emitter, stop) = (emitter.clone(), stop.clone());
                 async move {
-                    swarm::run(engine, inventories, freeze, emitter, stop).await;
+                    swarm::run(engine, nudged, inventories, freeze, emitter, stop).await;
                     Ok(())
                 }
             });
@@ -230,9 +259,15 @@ fn control_swarm(
         }
     });
     supervisor.serve("the reconciler", {
-        let inputs = Inputs { inventory, reports };
+        let inputs = Inputs {
+            inventory,
+            reports,
+            notes: noted,
+        };
         let outputs = Outputs {
             targets,
+            commands,
+            nudges,
             snapshots,
             wishes,
             emitter: emitter.clone(),
@@ -256,11 +291,10 @@ fn control_swarm(
             Ok(())
         });
     }
-    let (_own_commands, commands) = watch::channel(Arc::default());
     follow::Own {
         snapshots: snapshot,
         frozen,
-        commands,
+        commands: own_commanded,
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod admin;
+mod agent;
 mod bounded;
 mod command_line;
 mod control;
