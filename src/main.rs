@@ -174,8 +174,12 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
     });
     supervisor.serve("the gateway", {
         let (readiness, stop) = (readiness.clone(), supervisor.stop());
+        let (metrics, emitter) = (metrics.clone(), emitter.clone());
         let ready = move || readiness.require("snapshot", Ok(()));
-        async move { Ok(gateway.run(snapshot, metrics, ready, stop).await?) }
+        async move {
+            let serving = gateway.run(snapshot, metrics, emitter, ready, stop);
+            Ok(serving.await?)
+        }
     });
     supervisor
         .run(move |reason| {

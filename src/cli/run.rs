@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use super::ejection::TypedEjection;
 use super::value::{Listen, address, domain, duration, network, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -95,6 +96,9 @@ pub(super) struct TypedRun {
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    ejection: TypedEjection,
 }
 
 impl TypedRun {
@@ -112,6 +116,7 @@ impl TypedRun {
             domain_suffix,
             log_format,
             threads,
+            ejection,
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
@@ -133,6 +138,10 @@ impl TypedRun {
                 grace,
                 limits: gateway::Limits::default(),
                 threads,
+                node: None,
+                prefer_local: ejection.prefer_local,
+                ejection: ejection.policy(),
+                judged_every: gateway::JUDGED_EVERY,
             },
             admin,
             log_format: match log_format {

@@ -33,6 +33,7 @@ use crate::metrics::Metrics;
 use super::answer::Answer;
 use super::choice::Choice;
 use super::client::{Client, Side};
+use super::fault::{self, Fault};
 use super::table::RouteTable;
 use super::{cookie, forwarded, framing, hop, upgrade};
 
@@ -243,13 +244,14 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent, so any request may go elsewhere.
-        error.set_retry(
-            context
-                .choice
-                .as_mut()
-                .is_some_and(|choice| choice.move_on(false)),
-        );
+        let retry = context.choice.as_mut().is_some_and(|choice| {
+            if fault::connecting(&error) == Fault::Broken {
+                choice.target().runtime.broke();
+            }
+            // Nothing was sent, so any request may go elsewhere.
+            choice.move_on(false)
+        });
+        error.set_retry(retry);
         error
     }
 
@@ -261,9 +263,17 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
         client_reused: bool,
     ) -> Box<Error> {
+        let begun = session.response_written().map(|it| it.status);
+        let fault = fault::proxying(&error, client_reused, begun);
+        let runtime = context.choice.as_ref().map(|it| &it.target().runtime);
+        match (fault, runtime) {
+            (Fault::Broken, Some(runtime)) => runtime.broke(),
+            (Fault::Slow, Some(runtime)) => runtime.timed_out(),
+            _ => {}
+        }
         let repeatable = session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated()
-            && session.response_written().is_none()
+            && begun.is_none()
             && *error.esource() == ErrorSource::Upstream
             // A task that is slow to answer is not helped by being asked again.
             && *error.etype() != ErrorType::ReadTimedout;
@@ -304,13 +314,16 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         match &context.choice {
             Some(choice) => {
                 // 499 is nginx's word for a client that left before its answer.
                 let status = session
                     .response_written()
                     .map_or(499, |response| response.status.as_u16());
+                if error.is_none() {
+                    choice.target().runtime.answered(status);
+                }
                 choice
                     .pool()
                     .runtime
