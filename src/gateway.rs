@@ -19,11 +19,13 @@ mod forwarded;
 mod framing;
 mod hop;
 mod listener;
+mod peer;
 mod proxy;
 mod runtime;
 mod steering;
 mod table;
 mod upgrade;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

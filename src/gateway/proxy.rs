@@ -34,18 +34,15 @@ use super::answer::Answer;
 use super::choice::Choice;
 use super::client::{Client, Side};
 use super::fault::{self, Fault};
+use super::peer::Way;
 use super::table::RouteTable;
 use super::{cookie, forwarded, framing, hop, upgrade};
 
 /// How long a client may take to accept more of an answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a connection to a task is kept for the next request. Shorter than the shortest keep-alive in common use
-/// (Node's 5 s), because a POST that meets a closing connection cannot be retried.
-const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// The logic of the gateway, called by Pingora. Shared by all listeners.
 pub(super) struct Proxy {
@@ -110,6 +107,8 @@ pub(super) struct Context {
     started: Instant,
     client: Option<Arc<Client>>,
     choice: Option<Choice>,
+    /// By what kind of connection the request goes.
+    way: Way,
     /// Why the gateway answered itself.
     reason: Option<&'static str>,
 }
@@ -123,6 +122,7 @@ impl ProxyHttp for Proxy {
             started: Instant::now(),
             client: None,
             choice: None,
+            way: Way::Pooled,
             reason: None,
         }
     }
@@ -180,23 +180,10 @@ impl ProxyHttp for Proxy {
         let Some(choice) = &context.choice else {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
-        let (target, policy) = (choice.target(), &choice.pool().policy);
-        let mut peer = HttpPeer::new(target.address, false, String::new());
-        peer.group_key = target.group_key;
-        peer.options.connection_timeout = Some(policy.connect_timeout);
-        peer.options.idle_timeout = Some(POOL_IDLE);
-        peer.options.write_timeout = Some(WRITE_TIMEOUT);
-        peer.options.read_timeout = Some(policy.response_timeout);
-        if upgrade::asked(session.req_header()) {
-            peer.options.read_timeout = Some(policy.idle_timeout);
-            peer.options.custom_l4 = Some(Arc::new(upgrade::Connector {
-                timeout: policy.connect_timeout,
-            }));
-            // Such a connection serves one request only, whatever comes of the upgrade.
-            peer.group_key = !target.group_key;
-            peer.options.idle_timeout = Some(Duration::ZERO);
-        }
-        Ok(Box::new(peer))
+        let policy = &choice.pool().policy;
+        let way = Way::of(session.req_header());
+        context.way = way;
+        Ok(Box::new(way.peer(choice.target(), policy)))
     }
 
     async fn upstream_request_filter(
@@ -206,6 +193,9 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         cookie::strip(request);
+        if context.way == Way::Alone {
+            request.insert_header("Connection", "close")?;
+        }
         // Only proxies expect the absolute form. Its path is in the URI, and its host is that of the Host header.
         if !request.raw_path().starts_with(b"/") {
             let path = request.uri.clone();

@@ -5,6 +5,7 @@
 
 mod bodies;
 mod client;
+mod dead_peer;
 mod draining;
 mod edge;
 mod ejection;
@@ -13,6 +14,7 @@ mod hops;
 mod limits;
 mod locality;
 mod message;
+mod namespace;
 mod origin;
 mod retries;
 mod routing;
