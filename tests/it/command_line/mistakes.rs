@@ -31,7 +31,7 @@ async fn a_mistake_on_the_command_line_is_told_in_one_line_and_ends_with_64() {
         ),
         (vec!["run", "--grace", "10"], vec!["--grace", "'10'", "10s"]),
         (
-            vec!["run", "--eject-after", "-1"],
+            vec!["run", "--eject-after", "three"],
             vec!["--eject-after", "0 for never"],
         ),
         (
