@@ -3,6 +3,7 @@
 
 mod control;
 mod dns;
+mod ejection;
 mod run;
 mod value;
 

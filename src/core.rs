@@ -9,6 +9,7 @@
 pub mod balance;
 pub mod control;
 pub mod desired;
+pub mod ejection;
 pub mod event;
 pub mod following;
 pub mod labels;

@@ -55,7 +55,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         source,
         desired,
         control,
-        gateway,
+        mut gateway,
         mut dns,
         admin,
         log_format,
@@ -71,6 +71,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     if let Some(dns) = &mut dns {
         dns.node.clone_from(&node);
     }
+    gateway.node.clone_from(&node);
     let gateway = Gateway::bind(&gateway, &metrics)?;
     let names = dns
         .map(|dns| NameServer::bind(&dns, &metrics))
@@ -177,7 +178,11 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     supervisor.serve("the gateway", {
         let (readiness, stop) = (readiness.clone(), supervisor.stop());
         let ready = move || readiness.require("snapshot", Ok(()));
-        async move { Ok(gateway.run(snapshot, metrics, ready, stop).await?) }
+        let (metrics, emitter) = (metrics.clone(), emitter.clone());
+        async move {
+            let serving = gateway.run(snapshot, metrics, emitter, ready, stop);
+            Ok(serving.await?)
+        }
     });
     supervisor
         .run(move |reason| {

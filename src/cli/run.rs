@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use super::control::TypedControl;
 use super::dns::TypedDns;
+use super::ejection::TypedEjection;
 use super::value::{Listen, address, domain, duration, network, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -109,6 +110,9 @@ pub(super) struct TypedRun {
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    ejection: TypedEjection,
 }
 
 impl TypedRun {
@@ -129,6 +133,7 @@ impl TypedRun {
             domain_suffix,
             log_format,
             threads,
+            ejection,
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
@@ -152,6 +157,10 @@ impl TypedRun {
                 grace,
                 limits: gateway::Limits::default(),
                 threads,
+                node: None,
+                prefer_local: ejection.prefer_local,
+                ejection: ejection.policy(),
+                judged_every: gateway::JUDGED_EVERY,
             },
             dns: dns.configure(),
             admin,

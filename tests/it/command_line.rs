@@ -70,6 +70,9 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),
         ("--log-format", "HIVEWAY_LOG_FORMAT", "[default: human]"),
         ("--threads", "HIVEWAY_THREADS", "number of processors"),
+        ("--eject-after", "HIVEWAY_EJECT_AFTER", "[default: 3]"),
+        ("--eject-5xx", "HIVEWAY_EJECT_5XX", "[default: off]"),
+        ("--prefer-local", "HIVEWAY_PREFER_LOCAL", ""),
     ] {
         // The part about one flag ends where the next begins.
         let about = help

@@ -40,6 +40,14 @@ async fn a_mistake_on_the_command_line_is_told_in_one_line_and_ends_with_64() {
         ),
         (vec!["run", "--grace", "10"], vec!["--grace", "'10'", "10s"]),
         (
+            vec!["run", "--eject-after", "three"],
+            vec!["--eject-after", "0 for never"],
+        ),
+        (
+            vec!["run", "--eject-5xx", "0"],
+            vec!["--eject-5xx", "'0'", "from 1 to 100"],
+        ),
+        (
             vec!["run", "--trusted-proxies", "10.0.0.0/33"],
             vec!["--trusted-proxies", "10.0.0.0/8"],
         ),
