@@ -206,6 +206,7 @@ fn control_swarm(
     let (targets, probed) = watch::channel(Arc::new(Targets::new()));
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
     let (wishes, wished) = watch::channel(ScaleWishes::default());
+    let (look_failure, look_failed) = watch::channel(None);
     let (freeze, frozen) = watch::channel(None);
     let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
     let (nudges, nudged) = watch::channel(0);
@@ -242,7 +243,7 @@ fn control_swarm(
             supervisor.serve("the watcher of the swarm", {
                 let (emitter, stop) = (emitter.clone(), stop.clone());
                 async move {
-                    swarm::run(engine, nudged, inventories, freeze, emitter, stop).await;
+                    swarm::run(engine, nudged, inventories, look_failure, emitter, stop).await;
                     Ok(())
                 }
             });
@@ -266,6 +267,7 @@ fn control_swarm(
     supervisor.serve("the reconciler", {
         let inputs = Inputs {
             inventory,
+            frozen: look_failed,
             reports,
             notes: noted,
         };
@@ -274,6 +276,7 @@ fn control_swarm(
             commands,
             nudges,
             snapshots,
+            frozen: freeze,
             wishes,
             emitter: emitter.clone(),
         };

@@ -41,6 +41,8 @@ const WARM_UP: Duration = Duration::from_secs(10);
 pub struct Inputs {
     /// The swarm as it was last seen; none before the first look.
     pub inventory: watch::Receiver<Option<Arc<Inventory>>>,
+    /// Why the swarm could not be looked at; none while it can be.
+    pub frozen: watch::Receiver<Option<Arc<str>>>,
     /// What probes over the network found.
     pub reports: mpsc::Receiver<ProbeReport>,
     /// What agents tell.
@@ -57,6 +59,8 @@ pub struct Outputs {
     pub nudges: watch::Sender<u64>,
     /// What to steer by; none before warm-up is over.
     pub snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// Why that is not the swarm as it is now; none once everything that was seen is judged and published.
+    pub frozen: watch::Sender<Option<Arc<str>>>,
     /// What to scale.
     pub wishes: watch::Sender<ScaleWishes>,
     /// What happened.
@@ -74,6 +78,8 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut state = State::new(options, epoch, outputs);
+    // A source that never fails may say nothing about it.
+    let mut told = true;
     loop {
         let due = state.due();
         tokio::select! {
@@ -87,6 +93,7 @@ pub async fn run(
                     state.take_inventory(&inventory);
                 }
             }
+            changed = inputs.frozen.changed(), if told => told = changed.is_ok(),
             Some(report) = inputs.reports.recv() => {
                 let mut due = state.take_report(report, false);
                 while let Ok(report) = inputs.reports.try_recv() {
@@ -109,7 +116,13 @@ pub async fn run(
                 if due.is_some() => {}
         }
         let started = Instant::now();
+        // It is cleared after the inventory was written, so this order takes in what it speaks of.
+        let frozen = inputs.frozen.borrow_and_update().clone();
+        if inputs.inventory.has_changed().unwrap_or_default() {
+            continue;
+        }
         state.reconcile();
+        state.freeze(frozen);
         metrics.reconciled(started.elapsed());
     }
 }
@@ -124,7 +137,8 @@ struct State {
     probed: Targets,
     observed: Observed,
     current: Arc<Snapshot>,
-    /// While warming up: when it ends at the latest. Set by the first inventory.
+    /// While warming up, at first or after the swarm could not be looked at: when it ends at the latest. Set by the first
+    /// inventory.
     deadline: Option<Instant>,
     warm: bool,
 }
@@ -230,6 +244,24 @@ impl State {
         self.outputs
             .snapshots
             .send_replace(Some(self.current.clone()));
+    }
+
+    /// Tells that the swarm is not known as it is, and that it is again: once what was missed is judged, or the time for
+    /// that is over. Who follows another controller meanwhile must not come back to endpoints that are not probed yet.
+    fn freeze(&mut self, frozen: Option<Arc<str>>) {
+        if frozen.is_none() && self.outputs.frozen.borrow().is_some() {
+            let now = Instant::now();
+            let deadline = *self.deadline.get_or_insert(now + WARM_UP);
+            if now < deadline && undecided(&self.desired, &self.observed) > 0 {
+                return;
+            }
+        }
+        if self.warm {
+            self.deadline = None;
+        }
+        self.outputs
+            .frozen
+            .send_if_modified(|old| replace(old, frozen));
     }
 
     fn warms_up(&mut self) -> bool {

@@ -98,8 +98,8 @@ impl Store {
     ) {
         let mut complained = false;
         loop {
-            // Read before the last write, so that nothing which came before the stop is left out.
-            let stopped = stop.is_cancelled();
+            // Known before the last write, so that nothing which came before the end is left out.
+            let ends = stop.is_cancelled() || snapshots.has_changed().is_err();
             let latest = snapshots.borrow_and_update().clone();
             if let Some(snapshot) = latest.filter(|it| Some(it.generation) != self.kept) {
                 match self.write(&snapshot).await {
@@ -114,7 +114,7 @@ impl Store {
                 }
                 stop.run_until_cancelled(sleep(PAUSE)).await;
             }
-            if stopped || snapshots.has_changed().is_err() {
+            if ends {
                 break;
             }
             stop.run_until_cancelled(snapshots.changed()).await;

@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::process::Process;
-use crate::bounded::bounded;
 use crate::folder::Folder;
 
 /// A service that answers every request, and the inventory that names it.
@@ -119,15 +118,18 @@ impl Running {
     async fn answers(&self, host: &str, status: u16) {
         let target: Target = format!("http://{host}/").parse().expect("a URL");
         let target = target.through(self.address("internal"));
+        let mut last = String::new();
         let asked = async {
             loop {
                 let answer = ask(&target, Method::GET, Duration::from_secs(5)).await;
-                if answer.is_ok_and(|answer| answer.status == status) {
+                if answer.as_ref().is_ok_and(|answer| answer.status == status) {
                     return;
                 }
+                last = format!("{answer:?}");
             }
         };
-        bounded(asked).await;
+        let asked = tokio::time::timeout(Duration::from_secs(30), asked).await;
+        assert!(asked.is_ok(), "{host}: {status} did not come: {last}");
     }
 
     async fn end(self) {

@@ -28,12 +28,14 @@ use tokio_util::sync::CancellationToken;
 /// The loop at work, with the other end of everything that it reads and writes.
 struct Loop {
     inventory: watch::Sender<Option<Arc<Inventory>>>,
+    look_failure: watch::Sender<Option<Arc<str>>>,
     reports: mpsc::Sender<ProbeReport>,
     notes: mpsc::Sender<Note>,
     targets: watch::Receiver<Arc<Targets>>,
     commands: watch::Receiver<Arc<Commands>>,
     nudges: watch::Receiver<u64>,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    frozen: watch::Receiver<Option<Arc<str>>>,
     events: mpsc::Receiver<Event>,
     _task: JoinSet<()>,
 }
@@ -41,6 +43,8 @@ struct Loop {
 impl Loop {
     fn start() -> Self {
         let (inventory, seen) = watch::channel(None);
+        let (look_failure, look_failed) = watch::channel(None);
+        let (freeze, frozen) = watch::channel(None);
         let (reports, reported) = mpsc::channel(16);
         let (notes, noted) = mpsc::channel(16);
         let (targets, probed) = watch::channel(Arc::new(Targets::new()));
@@ -52,6 +56,7 @@ impl Loop {
         let wishes = watch::channel(ScaleWishes::default()).0;
         let inputs = Inputs {
             inventory: seen,
+            frozen: look_failed,
             reports: reported,
             notes: noted,
         };
@@ -60,6 +65,7 @@ impl Loop {
             commands,
             nudges,
             snapshots: published,
+            frozen: freeze,
             wishes,
             emitter,
         };
@@ -78,12 +84,14 @@ impl Loop {
         ));
         Self {
             inventory,
+            look_failure,
             reports,
             notes,
             targets: probed,
             commands: commanded,
             nudges: nudged,
             snapshots,
+            frozen,
             events,
             _task: task,
         }
@@ -255,4 +263,38 @@ async fn health_outlives_a_new_inventory() {
         states(&snapshot),
         [("a", EndpointState::Ready), ("b", EndpointState::Starting)]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swarm_that_could_not_be_looked_at_is_known_again_when_what_was_missed_is_judged() {
+    let mut reconciler = Loop::start();
+    reconciler.warm_up().await;
+    reconciler
+        .look_failure
+        .send_replace(Some("no quorum".into()));
+    reconciler.frozen.wait_for(Option::is_some).await.unwrap();
+    reconciler.see(swarm(&["a", "b"]));
+    reconciler.look_failure.send_replace(None);
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(states(&snapshot)[1], ("b", EndpointState::Starting));
+    assert!(reconciler.frozen.borrow().is_some());
+    reconciler.report("b", Ok(())).await;
+    reconciler.frozen.wait_for(Option::is_none).await.unwrap();
+    let snapshot = reconciler.snapshots.borrow_and_update().clone().unwrap();
+    assert_eq!(states(&snapshot)[1], ("b", EndpointState::Ready));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swarm_that_could_not_be_looked_at_is_known_again_after_ten_seconds_in_any_case() {
+    let mut reconciler = Loop::start();
+    reconciler.warm_up().await;
+    reconciler
+        .look_failure
+        .send_replace(Some("no quorum".into()));
+    reconciler.frozen.wait_for(Option::is_some).await.unwrap();
+    reconciler.see(swarm(&["a", "b"]));
+    reconciler.look_failure.send_replace(None);
+    let began = Instant::now();
+    reconciler.frozen.wait_for(Option::is_none).await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 10);
 }
