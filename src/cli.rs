@@ -1,6 +1,7 @@
 //! The command line: what users type, turned into each component's own configuration. Only this file and those below it know
 //! clap.
 
+mod names;
 mod run;
 mod value;
 

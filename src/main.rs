@@ -12,11 +12,12 @@ use hiveway::cli::{self, Command, RunConfig, Source};
 use hiveway::controller::inventory_file::InventoryFile;
 use hiveway::controller::probe::Targets;
 use hiveway::controller::reconciler::{self, Inputs, Outputs};
-use hiveway::controller::{actuator, probe, swarm};
+use hiveway::controller::swarm::{self, OwnContainer};
+use hiveway::controller::{actuator, probe};
 use hiveway::core::event::Event;
 use hiveway::core::model::Inventory;
-use hiveway::core::scale::ScaleWishes;
 use hiveway::core::snapshot::Snapshot;
+use hiveway::core::wishes::Wishes;
 use hiveway::engine::Engine;
 use hiveway::gateway::Gateway;
 use hiveway::journal::{self, Emitter, Journal};
@@ -127,7 +128,7 @@ async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (inventories, inventory) = watch::channel::<Option<Arc<Inventory>>>(None);
     let (targets, probed) = watch::channel(Arc::new(Targets::new()));
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
-    let (wishes, wished) = watch::channel(ScaleWishes::default());
+    let (wishes, wished) = watch::channel(Wishes::default());
     let (report, reports) = mpsc::channel(REPORTS);
 
     let state = AdminState {
@@ -195,7 +196,7 @@ fn watch_source(
     supervisor: &mut Supervisor,
     source: Ready,
     inventories: watch::Sender<Option<Arc<Inventory>>>,
-    wished: watch::Receiver<ScaleWishes>,
+    wished: watch::Receiver<Wishes>,
     emitter: &Emitter,
 ) {
     let (emitter, stop) = (emitter.clone(), supervisor.stop());
@@ -205,11 +206,12 @@ fn watch_source(
                 let (engine, emitter, stop) = (engine.clone(), emitter.clone(), stop.clone());
                 async move {
                     actuator::run(engine, wished, emitter, stop.clone()).await;
-                    unless(&stop, "nobody wishes for replicas any more")
+                    unless(&stop, "nobody wishes for anything any more")
                 }
             });
             supervisor.serve("the watcher of the swarm", async move {
-                swarm::run(engine, inventories, emitter, stop.clone()).await;
+                let own = OwnContainer::look();
+                swarm::run(engine, own, inventories, emitter, stop.clone()).await;
                 unless(&stop, "it gave up")
             });
         }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::value::{Listen, address, domain, duration, network, threads};
+use super::names::TypedNames;
+use super::value::{Listen, address, domain, duration, network, network_name, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
 use crate::core::labels::LabelOptions;
@@ -67,9 +68,13 @@ pub(super) struct TypedRun {
         env = "HIVEWAY_NETWORK",
         value_name = "NAME",
         default_value = "mesh",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = network_name
     )]
-    network: Vec<String>,
+    network: Vec<Arc<str>>,
+
+    #[command(flatten)]
+    names: TypedNames,
 
     /// Networks of proxies whose X-Forwarded-* headers are believed, by commas (10.0.0.0/8,192.168.1.7/32)
     #[arg(long, env = "HIVEWAY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
@@ -107,6 +112,7 @@ impl TypedRun {
             listen_public: Listen(public),
             admin,
             network,
+            names,
             trusted_proxies,
             grace,
             domain_suffix,
@@ -124,7 +130,8 @@ impl TypedRun {
             source,
             desired: desired::Options {
                 labels: LabelOptions { domain_suffix },
-                networks: network.into_iter().map(Arc::from).collect(),
+                networks: network,
+                manage_aliases: names.manage_aliases(),
             },
             gateway: gateway::Config {
                 internal,
@@ -166,4 +173,32 @@ enum TypedLogFormat {
     Human,
     /// One JSON object a line
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::cli::{Command, parse};
+
+    #[test]
+    fn networks_are_given_by_commas_or_one_by_one_and_keep_their_order() {
+        let networks = |flags: &[&str]| -> Result<Vec<Arc<str>>, String> {
+            let words = ["hiveway", "run"].iter().chain(flags).map(Into::into);
+            match parse(words) {
+                Ok(Command::Run(config)) => Ok(config.desired.networks),
+                Ok(_) => panic!("another command"),
+                Err(refused) => Err(refused.text),
+            }
+        };
+        let list = |names: &[&str]| Ok(names.iter().map(|name| Arc::from(*name)).collect());
+        assert_eq!(
+            networks(&["--network", "mesh, edge"]),
+            list(&["mesh", "edge"])
+        );
+        let repeated = ["--network", "mesh,edge", "--network=back"];
+        assert_eq!(networks(&repeated), list(&["mesh", "edge", "back"]));
+        let refused = networks(&["--network", "mesh,"]).unwrap_err();
+        assert!(refused.contains("separated by commas"), "{refused}");
+    }
 }

@@ -21,8 +21,8 @@ use crate::core::event::Event;
 use crate::core::model::Inventory;
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
-use crate::core::scale::ScaleWishes;
 use crate::core::snapshot::{Generation, Snapshot};
+use crate::core::wishes::Wishes;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
@@ -46,8 +46,8 @@ pub struct Outputs {
     pub targets: watch::Sender<Arc<Targets>>,
     /// What to steer by; none before warm-up is over.
     pub snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    /// What to scale.
-    pub wishes: watch::Sender<ScaleWishes>,
+    /// What to write into the swarm.
+    pub wishes: watch::Sender<Wishes>,
     /// What happened.
     pub emitter: Emitter,
 }
@@ -97,6 +97,8 @@ pub async fn run(
 struct State {
     options: Options,
     outputs: Outputs,
+    /// Whether this node's manager led at the last look.
+    leading: bool,
     desired: Desired,
     observed: Observed,
     current: Arc<Snapshot>,
@@ -111,6 +113,7 @@ impl State {
         Self {
             options,
             outputs,
+            leading: false,
             desired: Desired::default(),
             observed: Observed::default(),
             current: Arc::new(Snapshot {
@@ -127,13 +130,6 @@ impl State {
         for event in tell_diagnostics(&self.desired.diagnostics, &desired.diagnostics) {
             self.outputs.emitter.emit(event);
         }
-        let wishes = ScaleWishes {
-            leading: inventory.leads(),
-            replicas: desired.scale.clone(),
-        };
-        self.outputs
-            .wishes
-            .send_if_modified(|old| replace(old, wishes));
         let targets = desired.probe_targets();
         let probed: BTreeSet<_> = targets.keys().cloned().collect();
         self.observed.retain(&probed);
@@ -141,9 +137,24 @@ impl State {
             .targets
             .send_if_modified(|old| replace(old, Arc::new(targets)));
         self.desired = desired;
+        self.leading = inventory.leads();
+        self.wish();
         if !self.warm && self.deadline.is_none() {
             self.deadline = Some(Instant::now() + WARM_UP);
         }
+    }
+
+    /// Whom to name is known only when the routes are.
+    fn wish(&self) {
+        let aliases = self.desired.aliases.as_ref().filter(|_| self.warm);
+        let wishes = Wishes {
+            leading: self.leading,
+            replicas: self.desired.scale.clone(),
+            aliases: aliases.cloned(),
+        };
+        self.outputs
+            .wishes
+            .send_if_modified(|old| replace(old, wishes));
     }
 
     /// True when the result changes what is believed of a task.
@@ -185,6 +196,7 @@ impl State {
         }
         self.warm = true;
         self.deadline = None;
+        self.wish();
         let next = reconcile(&self.desired, &self.observed, &self.current).snapshot;
         let ready = next.iter().flat_map(|snapshot| snapshot.clusters.values());
         self.outputs.emitter.emit(Event::WarmedUp {

@@ -9,6 +9,7 @@
 
 mod look;
 mod objects;
+mod own;
 mod pace;
 mod subscription;
 
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::own::OwnContainer;
 use self::pace::Circumstances;
 use self::subscription::Subscription;
 use crate::backoff;
@@ -31,15 +33,17 @@ use crate::journal::Emitter;
 const SUBSCRIBING: Duration = Duration::from_secs(1);
 
 /// Watches until `stop`. `inventory` holds nothing before the first look that succeeded, and changes only when a look
-/// differs from the one before; a failed look leaves it as it is.
+/// differs from the one before; a failed look leaves it as it is. `own` is the container that this process runs in.
 pub async fn run(
     engine: Engine,
+    own: Option<OwnContainer>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     emitter: Emitter,
     stop: CancellationToken,
 ) {
     let mut watcher = Watcher {
         engine,
+        own,
         inventory,
         emitter,
         reached: None,
@@ -50,6 +54,7 @@ pub async fn run(
 
 struct Watcher {
     engine: Engine,
+    own: Option<OwnContainer>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     emitter: Emitter,
     /// Whether the last look succeeded; none before the first.
@@ -110,7 +115,10 @@ impl Watcher {
     /// One look; whether it saw a change.
     async fn look(&mut self) -> Result<bool, Error> {
         let previous = self.inventory.borrow().clone();
-        let seen = look::look(&self.engine, previous.as_deref()).await?;
+        let seen = look::look(&self.engine, self.own.as_ref(), previous.as_deref()).await?;
+        if previous.is_none() && seen.own_service.is_none() {
+            tracing::info!("this process is no task of a service: there are no aliases to manage");
+        }
         if self.reached != Some(true) {
             self.reached = Some(true);
             self.emitter.emit(Event::EngineReached {

@@ -51,6 +51,7 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--listen-public", "HIVEWAY_LISTEN_PUBLIC", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
         ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
+        ("--aliases", "HIVEWAY_ALIASES", "[default: managed]"),
         ("--trusted-proxies", "HIVEWAY_TRUSTED_PROXIES", ""),
         ("--grace", "HIVEWAY_GRACE", "[default: 10s]"),
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),

@@ -9,11 +9,12 @@ use hiveway::controller::reconciler::{self, Inputs, Outputs};
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
 use hiveway::core::model::{
-    DesiredState, Inventory, Mode, Node, Service, Task, TaskAddress, TaskId, TaskState,
+    DesiredState, Inventory, Mode, Node, OwnService, Service, Task, TaskAddress, TaskId, TaskState,
+    UpdateState,
 };
 use hiveway::core::observed::ProbeReport;
-use hiveway::core::scale::ScaleWishes;
 use hiveway::core::snapshot::{EndpointState, Snapshot};
+use hiveway::core::wishes::Wishes;
 use hiveway::journal;
 use hiveway::metrics::Metrics;
 use tokio::sync::{mpsc, watch};
@@ -27,6 +28,7 @@ struct Loop {
     reports: mpsc::Sender<ProbeReport>,
     targets: watch::Receiver<Arc<Targets>>,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    wishes: watch::Receiver<Wishes>,
     events: mpsc::Receiver<Event>,
     _task: JoinSet<()>,
 }
@@ -39,7 +41,7 @@ impl Loop {
         let (published, snapshots) = watch::channel(None);
         let (emitter, events) = journal::channel();
         let metrics = Metrics::new(&emitter);
-        let wishes = watch::channel(ScaleWishes::default()).0;
+        let (wishes, wished) = watch::channel(Wishes::default());
         let inputs = Inputs {
             inventory: seen,
             reports: reported,
@@ -52,6 +54,7 @@ impl Loop {
         };
         let options = Options {
             networks: vec!["mesh".into()],
+            manage_aliases: true,
             ..Options::default()
         };
         let mut task = JoinSet::new();
@@ -68,6 +71,7 @@ impl Loop {
             reports,
             targets: probed,
             snapshots,
+            wishes: wished,
             events,
             _task: task,
         }
@@ -239,4 +243,26 @@ async fn health_outlives_a_new_inventory() {
         states(&snapshot),
         [("a", EndpointState::Ready), ("b", EndpointState::Starting)]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_wished_for_only_when_the_routes_are_known() {
+    let mut reconciler = Loop::start();
+    let mut seen = swarm(&["a"]);
+    let own = OwnService {
+        id: "own".into(),
+        name: "hiveway".into(),
+        networks: vec![],
+        update: UpdateState::Done,
+        proven: true,
+        start_first: true,
+        host_port: false,
+    };
+    seen.own_service = Some(own);
+    reconciler.see(seen);
+    let wishes = reconciler.wishes.wait_for(|wishes| wishes.leading).await;
+    assert_eq!(wishes.unwrap().aliases, None);
+    reconciler.published().await.unwrap();
+    let names = reconciler.wishes.borrow().aliases.clone().unwrap().names;
+    assert_eq!(names, ["web.local".into()].into());
 }

@@ -1,9 +1,11 @@
 //! Watching a swarm whose engine works, changes its mind, misbehaves and goes away.
 
+mod own;
+
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hiveway::controller::swarm;
+use hiveway::controller::swarm::{self, OwnContainer};
 use hiveway::core::event::Event;
 use hiveway::core::model::{DesiredState, Inventory, TaskState};
 use hiveway::engine::Engine;
@@ -28,6 +30,11 @@ struct Watching {
 impl Watching {
     /// Starts one and waits for its first inventory.
     async fn start(recording: Value) -> Self {
+        Self::start_in(None, recording).await
+    }
+
+    /// The same in this container.
+    async fn start_in(own: Option<OwnContainer>, recording: Value) -> Self {
         let fake = FakeEngine::start(recording);
         let mut config = fake.config();
         config.answer_timeout = std::time::Duration::from_secs(1);
@@ -36,7 +43,7 @@ impl Watching {
         let (emitter, events) = journal::channel();
         let stop = CancellationToken::new();
         let mut watcher = JoinSet::new();
-        watcher.spawn(swarm::run(engine, sender, emitter, stop.clone()));
+        watcher.spawn(swarm::run(engine, own, sender, emitter, stop.clone()));
         let mut watching = Self {
             fake,
             inventory,
@@ -76,6 +83,12 @@ impl Watching {
     async fn looks(&self, count: usize) {
         let before = self.fake.seen("/nodes").len();
         until("looks", || self.fake.seen("/nodes").len() >= before + count).await;
+    }
+
+    /// Changes the swarm, and has it looked at.
+    fn change(&self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.fake.recording());
+        self.hint();
     }
 
     fn hint(&self) {
@@ -254,7 +267,7 @@ async fn a_swarm_without_events_is_followed_by_the_clock() {
     let (emitter, _events) = journal::channel();
     let stop = CancellationToken::new();
     let mut watcher = JoinSet::new();
-    watcher.spawn(swarm::run(engine, sender, emitter, stop.clone()));
+    watcher.spawn(swarm::run(engine, None, sender, emitter, stop.clone()));
     inventory.wait_for(Option::is_some).await.unwrap();
     fake.recording()["tasks"].as_array_mut().unwrap().clear();
     inventory
