@@ -6,9 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use super::control::TypedControl;
+use super::dns::TypedDns;
+use super::ejection::TypedEjection;
 use super::names::TypedNames;
 use super::value::{Listen, address, domain, duration, network, network_name, threads};
 use super::{RunConfig, Source};
@@ -20,7 +24,7 @@ use crate::logging::LogFormat;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedRun {
-    /// The engine to watch, a Swarm manager's: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
+    /// This node's engine: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
     /// DOCKER_CERT_PATH tcp speaks TLS [default: $DOCKER_HOST, or unix:///var/run/docker.sock]
     #[arg(long, env = "HIVEWAY_DOCKER_HOST", value_name = "URL")]
     docker_host: Option<String>,
@@ -33,6 +37,14 @@ pub(super) struct TypedRun {
         conflicts_with = "docker_host"
     )]
     inventory: Option<PathBuf>,
+
+    /// Have no engine: routes come from controllers alone. What faces the internet should need no engine's socket
+    #[arg(long, env = "HIVEWAY_EDGE", value_parser = BoolishValueParser::new(),
+        conflicts_with_all = ["docker_host", "inventory"])]
+    edge: bool,
+
+    #[command(flatten)]
+    control: TypedControl,
 
     /// Where the containers of the cluster connect, or off
     #[arg(
@@ -51,6 +63,9 @@ pub(super) struct TypedRun {
         default_value = "off"
     )]
     listen_public: Listen,
+
+    #[command(flatten)]
+    dns: TypedDns,
 
     /// Where health, metrics, the snapshot and events are served; anyone who can connect can read them
     #[arg(
@@ -100,16 +115,22 @@ pub(super) struct TypedRun {
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    ejection: TypedEjection,
 }
 
 impl TypedRun {
-    pub(super) fn configure(self) -> RunConfig {
+    pub(super) fn configure(self) -> Result<RunConfig, String> {
         // Destructured, so that a flag that nobody uses does not compile.
         let Self {
             docker_host,
             inventory,
+            edge,
+            control,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
+            dns,
             admin,
             network,
             names,
@@ -118,16 +139,19 @@ impl TypedRun {
             domain_suffix,
             log_format,
             threads,
+            ejection,
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
+            None if edge => Source::Controllers,
             None => Source::Docker(engine(docker_host)),
         };
         let threads = threads
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
-        RunConfig {
+        Ok(RunConfig {
             source,
+            control: control.configure(edge)?,
             desired: desired::Options {
                 labels: LabelOptions { domain_suffix },
                 networks: network,
@@ -140,13 +164,18 @@ impl TypedRun {
                 grace,
                 limits: gateway::Limits::default(),
                 threads,
+                node: None,
+                prefer_local: ejection.prefer_local,
+                ejection: ejection.policy(),
+                judged_every: gateway::JUDGED_EVERY,
             },
+            dns: dns.configure(),
             admin,
             log_format: match log_format {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,
             },
-        }
+        })
     }
 }
 

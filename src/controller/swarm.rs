@@ -3,15 +3,14 @@
 //! `Listing → Following → Backoff → Listing`:
 //!
 //! * *Listing*: subscribe to the engine's events, then look, so that no change falls between the two.
-//! * *Following*: look again at every hint and by the clock, as often as `pace.rs` says. What an event says is never taken
-//!   for a fact: lost, repeated or reordered events cost time, never truth.
+//! * *Following*: look again at every hint, of this engine or of an agent, and by the clock, as often as `pace.rs` says.
+//!   What an event says is never taken for a fact: lost, repeated or reordered events cost time, never truth.
 //! * *Backoff*: a look failed. The last inventory stands, and the engine is asked again after a growing pause.
 
 mod look;
 mod objects;
 mod own;
 mod pace;
-mod subscription;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,29 +21,33 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::own::OwnContainer;
 use self::pace::Circumstances;
-use self::subscription::Subscription;
 use crate::backoff;
 use crate::core::event::Event;
 use crate::core::model::Inventory;
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, Scope, Subscription};
 use crate::journal::Emitter;
 
 /// How long the first look waits for the subscription. An engine that lists is worth more than one that hints.
 const SUBSCRIBING: Duration = Duration::from_secs(1);
 
 /// Watches until `stop`. `inventory` holds nothing before the first look that succeeded, and changes only when a look
-/// differs from the one before; a failed look leaves it as it is. `own` is the container that this process runs in.
+/// differs from the one before; a failed look leaves it as it is, and `frozen` then says why. Whenever `nudges` changes, it is
+/// time to look. `own` is the container that this process runs in.
 pub async fn run(
     engine: Engine,
     own: Option<OwnContainer>,
+    nudges: watch::Receiver<u64>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
+    frozen: watch::Sender<Option<Arc<str>>>,
     emitter: Emitter,
     stop: CancellationToken,
 ) {
     let mut watcher = Watcher {
         engine,
         own,
+        nudges,
         inventory,
+        frozen,
         emitter,
         reached: None,
         leads: false,
@@ -55,7 +58,10 @@ pub async fn run(
 struct Watcher {
     engine: Engine,
     own: Option<OwnContainer>,
+    nudges: watch::Receiver<u64>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
+    /// Why the last look failed; none when it succeeded.
+    frozen: watch::Sender<Option<Arc<str>>>,
     emitter: Emitter,
     /// Whether the last look succeeded; none before the first.
     reached: Option<bool>,
@@ -80,11 +86,14 @@ impl Watcher {
         if *failures > 0 {
             self.engine.negotiate().await?;
         }
-        let mut subscription = Subscription::new(self.engine.clone());
+        let otherwise = "changes are seen seconds later";
+        let mut subscription = Subscription::new(self.engine.clone(), Scope::Swarm, otherwise);
         // Where this fails, looks go by the clock.
         let _ = timeout(SUBSCRIBING, subscription.next()).await;
         let mut moved = Instant::now();
         loop {
+            // One that comes during the look asks for another.
+            self.nudges.mark_unchanged();
             let began = Instant::now();
             let changed = self.look().await?;
             *failures = 0;
@@ -103,12 +112,14 @@ impl Watcher {
                 cost: ended - began,
             };
             tokio::select! {
-                () = subscription.next() => {
-                    moved = Instant::now();
-                    subscription.skip_until(ended + pace::BURST.max(now.cost)).await;
-                }
-                () = sleep_until(ended + pace::pause(now)) => {}
+                _ = subscription.next() => {}
+                () = nudged(&mut self.nudges) => {}
+                () = sleep_until(ended + pace::pause(now)) => continue,
             }
+            moved = Instant::now();
+            subscription
+                .skip_until(ended + pace::BURST.max(now.cost))
+                .await;
         }
     }
 
@@ -133,17 +144,22 @@ impl Watcher {
                 false => Event::LeadershipLost,
             });
         }
-        Ok(self.inventory.send_if_modified(|last| {
+        let changed = self.inventory.send_if_modified(|last| {
             let changed = last.as_deref() != Some(&seen);
             if changed {
                 *last = Some(Arc::new(seen));
             }
             changed
-        }))
+        });
+        // After the inventory: who sees that it is not frozen sees what was seen.
+        self.frozen
+            .send_if_modified(|frozen| frozen.take().is_some());
+        Ok(changed)
     }
 
     /// Says so, once an outage.
     fn lost(&mut self, error: &Error) {
+        self.frozen.send_replace(Some(error.to_string().into()));
         if self.reached != Some(false) {
             self.reached = Some(false);
             self.emitter.emit(Event::EngineLost {
@@ -151,5 +167,12 @@ impl Watcher {
                 reason: error.to_string().into(),
             });
         }
+    }
+}
+
+/// Returns when somebody asks for a look; never where nobody can.
+async fn nudged(nudges: &mut watch::Receiver<u64>) {
+    if nudges.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -10,10 +10,11 @@
 //!
 //! There is one haste. A `docker stack deploy` of Hiveway's own stack writes a spec without the names, and from each task
 //! that is replaced on, they resolve to one task less; in the end to none. Waiting for the end of that update cost every
-//! client the name for ten seconds (measured on one manager). So names that did resolve are written into the update in
-//! progress, as soon as one of its tasks runs; where there are several managers, the others' tasks still resolve then. Not
-//! sooner: Swarm rolls back to the spec before the last write, and if that were the deployed one, a deploy that cannot
-//! work would not be undone any more. What Swarm takes back itself is left alone, or each would undo the other for ever.
+//! client the name for ten seconds (measured on one node). So names that did resolve are written into the update in
+//! progress, as soon as one of its tasks runs; the tasks of other nodes still resolve then, and where there are none, half
+//! of the time is won. Not sooner: Swarm rolls back to the spec before the last write, and if that were the deployed one, a
+//! deploy that cannot work would not be undone any more (tried: it was not). What Swarm takes back itself is left alone, or
+//! each would undo the other for ever.
 
 mod change;
 mod refusal;

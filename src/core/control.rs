@@ -64,11 +64,6 @@ pub enum ToController {
     },
     /// Asks for no more snapshots.
     Leave,
-    /// The node steers by this one now.
-    Applied {
-        /// Which one.
-        generation: Generation,
-    },
     /// What an agent saw or found.
     Note(Note),
 }
@@ -106,6 +101,19 @@ pub enum ContainerAction {
     Died,
     /// Docker's own check of it changed its mind, or it was sent a signal that says nothing about its end.
     Changed,
+}
+
+impl ContainerAction {
+    /// The action's name in metrics and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Signalled => "signalled",
+            Self::Died => "died",
+            Self::Changed => "changed",
+        }
+    }
 }
 
 /// The commands to run in the containers of one node, by task.

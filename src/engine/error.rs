@@ -136,8 +136,8 @@ pub enum Error {
     },
     /// The engine's node is a worker.
     #[error(
-        "the Docker engine at {host} is a Swarm worker, which cannot list services; run the controller on a manager \
-         (constraint node.role == manager), or promote the node with `docker node promote`"
+        "the Docker engine at {host} is a Swarm worker, which cannot list services; give --control-secret-file, so that \
+         routes come from the controllers on managers, or run on managers only (constraint node.role == manager)"
     )]
     FindManager {
         /// The engine's address.
@@ -228,7 +228,8 @@ fn remedy_of(status: u16, message: &str) -> &'static str {
     } else if message.contains("does not have a leader") {
         "; most managers are away: bring them back"
     } else if status == 403 {
-        "; where a proxy guards the socket, let it pass /version /info /services /tasks /nodes /events, and POST for scale and aliases"
+        "; where a proxy guards the socket, let it pass /version /info /services /tasks /nodes /events, POST for scale and aliases, and \
+         /containers /exec for probe.cmd"
     } else {
         ""
     }

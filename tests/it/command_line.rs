@@ -1,10 +1,12 @@
 //! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
 
+mod following;
 mod mistakes;
 mod process;
 mod stop;
 
 use self::process::{Process, hiveway};
+use crate::folder::Folder;
 
 #[tokio::test]
 async fn the_version_is_one_line() {
@@ -49,19 +51,37 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
             "[default: 0.0.0.0:80]",
         ),
         ("--listen-public", "HIVEWAY_LISTEN_PUBLIC", "[default: off]"),
+        ("--dns", "HIVEWAY_DNS", "[default: off]"),
+        ("--dns-forward", "HIVEWAY_DNS_FORWARD", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
         ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
+        ("--edge", "HIVEWAY_EDGE", ""),
+        (
+            "--controllers",
+            "HIVEWAY_CONTROLLERS",
+            "[default: tasks.hiveway]",
+        ),
+        ("--control-secret-file", "HIVEWAY_CONTROL_SECRET_FILE", ""),
+        ("--listen-control", "HIVEWAY_LISTEN_CONTROL", "0.0.0.0:9901"),
+        ("--state-dir", "HIVEWAY_STATE_DIR", ""),
+        ("--node", "HIVEWAY_NODE", "{{.Node.ID}}"),
         ("--aliases", "HIVEWAY_ALIASES", "[default: managed]"),
         ("--trusted-proxies", "HIVEWAY_TRUSTED_PROXIES", ""),
         ("--grace", "HIVEWAY_GRACE", "[default: 10s]"),
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),
         ("--log-format", "HIVEWAY_LOG_FORMAT", "[default: human]"),
         ("--threads", "HIVEWAY_THREADS", "number of processors"),
+        ("--eject-after", "HIVEWAY_EJECT_AFTER", "[default: 3]"),
+        ("--eject-5xx", "HIVEWAY_EJECT_5XX", "[default: off]"),
+        ("--prefer-local", "HIVEWAY_PREFER_LOCAL", ""),
     ] {
         // The part about one flag ends where the next begins.
         let about = help
             .split("\n      --")
-            .find_map(|part| part.strip_prefix(&format!("{} ", &flag[2..])))
+            .find_map(|part| {
+                let about = part.strip_prefix(&flag[2..])?;
+                about.starts_with([' ', '\n']).then_some(about)
+            })
             .unwrap_or_else(|| panic!("{flag} in {help}"));
         assert!(about.contains(&format!("[env: {variable}=")), "{about}");
         let words = about.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -74,20 +94,22 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
 
 #[tokio::test]
 async fn variables_do_what_flags_do() {
-    let folder = process::Folder::with("inventory.json", r#"{"services": []}"#);
+    let folder = Folder::with("inventory.json", r#"{"services": []}"#);
     let mut process = Process::start(
         [],
         [
             ("HIVEWAY_INVENTORY", folder.file("inventory.json")),
             ("HIVEWAY_LISTEN_INTERNAL", "127.0.0.1:0".to_owned()),
             ("HIVEWAY_LISTEN_PUBLIC", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_DNS", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_DNS_FORWARD", "127.0.0.11,127.0.0.12:54".to_owned()),
             ("HIVEWAY_ADMIN", "127.0.0.1:0".to_owned()),
             ("HIVEWAY_LOG_FORMAT", "json".to_owned()),
         ],
     );
     let line = process.line_with("listens").await;
     let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    for listener in ["internal", "public", "admin"] {
+    for listener in ["internal", "public", "dns", "admin"] {
         let address = line[listener].as_str().expect("an address");
         assert!(address.starts_with("127.0.0.1:"), "{line}");
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::engine::{Engine, EngineConfig};
+use hiveway::engine::{Engine, EngineConfig, Scope};
 use pingora::tls;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,7 +49,7 @@ async fn every_request_carries_the_version_that_was_agreed_on() {
 async fn recorded_events_are_hints() {
     let fake = FakeEngine::start(recording("rest"));
     let engine = Engine::connect(&fake.config()).await.unwrap();
-    let mut hints = engine.hints().await.unwrap();
+    let mut hints = engine.hints(Scope::Swarm).await.unwrap();
     for event in recording("events").as_array().unwrap() {
         fake.announce(event);
         let hint = hints.next().await.unwrap();
@@ -82,8 +82,8 @@ async fn a_worker_s_engine_is_reached_and_cannot_list_services() {
     assert_eq!(
         engine.require_manager().unwrap_err().to_string(),
         format!(
-            "the Docker engine at {} is a Swarm worker, which cannot list services; run the controller on a manager \
-             (constraint node.role == manager), or promote the node with `docker node promote`",
+            "the Docker engine at {} is a Swarm worker, which cannot list services; give --control-secret-file, so that \
+             routes come from the controllers on managers, or run on managers only (constraint node.role == manager)",
             fake.host()
         )
     );

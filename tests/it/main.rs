@@ -6,11 +6,15 @@
 )]
 
 mod admin;
+mod agent;
 mod bounded;
 mod command_line;
+mod control;
 mod controller;
 mod data_plane;
+mod dns;
 mod engine;
 mod fake_engine;
+mod folder;
 mod layers;
 mod swarm;

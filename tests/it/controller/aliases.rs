@@ -60,8 +60,9 @@ impl Controlling {
         let engine = Engine::connect(&fake.config()).await.unwrap();
         let (inventories, inventory) = watch::channel(None);
         let (wishes, wished) = watch::channel(Wishes::default());
-        // Nobody probes.
-        let (_, reports) = mpsc::channel(1);
+        // Nobody probes, and there are no agents.
+        let ((_, reports), (_, notes)) = (mpsc::channel(1), mpsc::channel(1));
+        let (nudges, nudged) = watch::channel(0);
         let (emitter, events) = journal::channel();
         let stop = CancellationToken::new();
         let options = Options {
@@ -71,11 +72,17 @@ impl Controlling {
         };
         let outputs = Outputs {
             targets: watch::channel(Arc::new(Targets::new())).0,
+            commands: watch::channel(Arc::default()).0,
+            nudges,
             snapshots: watch::channel(None).0,
             wishes,
             emitter: emitter.clone(),
         };
-        let inputs = Inputs { inventory, reports };
+        let inputs = Inputs {
+            inventory,
+            reports,
+            notes,
+        };
         let metrics = Metrics::new(&emitter);
         let own = OwnContainer::read("", OWN_CONTAINER);
         let mut tasks = JoinSet::new();
@@ -93,7 +100,16 @@ impl Controlling {
             metrics,
             stop.clone(),
         ));
-        tasks.spawn(swarm::run(engine, own, inventories, emitter, stop));
+        let frozen = watch::channel(None).0;
+        tasks.spawn(swarm::run(
+            engine,
+            own,
+            nudged,
+            inventories,
+            frozen,
+            emitter,
+            stop,
+        ));
         Self {
             fake,
             events,

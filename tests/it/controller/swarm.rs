@@ -22,7 +22,9 @@ use crate::fake_engine::{FakeEngine, Fault, recording, until};
 struct Watching {
     fake: FakeEngine,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
+    frozen: watch::Receiver<Option<Arc<str>>>,
     events: mpsc::Receiver<Event>,
+    nudges: watch::Sender<u64>,
     watcher: JoinSet<()>,
     stop: DropGuard,
 }
@@ -40,14 +42,26 @@ impl Watching {
         config.answer_timeout = std::time::Duration::from_secs(1);
         let engine = Engine::connect(&config).await.unwrap();
         let (sender, inventory) = watch::channel(None);
+        let (freeze, frozen) = watch::channel(None);
         let (emitter, events) = journal::channel();
+        let (nudges, nudged) = watch::channel(0);
         let stop = CancellationToken::new();
         let mut watcher = JoinSet::new();
-        watcher.spawn(swarm::run(engine, own, sender, emitter, stop.clone()));
+        watcher.spawn(swarm::run(
+            engine,
+            own,
+            nudged,
+            sender,
+            freeze,
+            emitter,
+            stop.clone(),
+        ));
         let mut watching = Self {
             fake,
             inventory,
+            frozen,
             events,
+            nudges,
             watcher,
             stop: stop.drop_guard(),
         };
@@ -65,6 +79,13 @@ impl Watching {
             .unwrap()
             .clone()
             .unwrap()
+    }
+
+    /// Waits until it says that the swarm is known as it is.
+    async fn thawed(&mut self) {
+        let wait = self.frozen.wait_for(Option::is_none);
+        let thawed = tokio::time::timeout(std::time::Duration::from_secs(30), wait).await;
+        thawed.expect("it thaws in time").unwrap();
     }
 
     /// The next event's kind.
@@ -190,6 +211,7 @@ async fn goes_wrong_and_is_mended(path: &'static str, fault: Fault) {
     watching.fake.fail(path, fault);
     watching.hint();
     assert_eq!(watching.event().await, "engine_lost", "{fault:?} {path}");
+    assert!(watching.frozen.borrow().is_some(), "{fault:?} {path}");
     watching.fake.recording()["tasks"]
         .as_array_mut()
         .unwrap()
@@ -205,6 +227,7 @@ async fn goes_wrong_and_is_mended(path: &'static str, fault: Fault) {
 
     watching.fake.mend();
     watching.expect(|seen| seen.tasks.is_empty()).await;
+    watching.thawed().await;
     assert_eq!(
         watching.events_so_far(),
         ["engine_reached"],
@@ -267,7 +290,17 @@ async fn a_swarm_without_events_is_followed_by_the_clock() {
     let (emitter, _events) = journal::channel();
     let stop = CancellationToken::new();
     let mut watcher = JoinSet::new();
-    watcher.spawn(swarm::run(engine, None, sender, emitter, stop.clone()));
+    let (freeze, _frozen) = watch::channel(None);
+    let nudges = watch::channel(0).1;
+    watcher.spawn(swarm::run(
+        engine,
+        None,
+        nudges,
+        sender,
+        freeze,
+        emitter,
+        stop.clone(),
+    ));
     inventory.wait_for(Option::is_some).await.unwrap();
     fake.recording()["tasks"].as_array_mut().unwrap().clear();
     inventory
@@ -292,6 +325,23 @@ async fn a_burst_of_events_costs_few_looks() {
     watching.expect(|seen| seen.tasks.is_empty()).await;
     let looks = watching.fake.seen("/services").len() - before;
     assert!(looks < 50, "{looks} looks for 500 events");
+}
+
+#[tokio::test]
+async fn a_burst_of_nudges_costs_few_looks_too() {
+    let mut watching = Watching::start(recording("rest")).await;
+    let before = watching.fake.seen("/services").len();
+    watching.fake.recording()["tasks"]
+        .as_array_mut()
+        .unwrap()
+        .clear();
+    for _ in 0..500 {
+        watching.nudges.send_modify(|count| *count += 1);
+        tokio::task::yield_now().await;
+    }
+    watching.expect(|seen| seen.tasks.is_empty()).await;
+    let looks = watching.fake.seen("/services").len() - before;
+    assert!(looks < 50, "{looks} looks for 500 nudges");
 }
 
 #[tokio::test]
