@@ -6,6 +6,7 @@
 //! [`model::Timestamp`] or a count, randomness as a number. Whatever is decided here can therefore be tested by
 //! comparing whole values, and the same inputs always give the same bytes. `tests/it/layers.rs` holds the rule.
 
+pub mod aliases;
 pub mod balance;
 pub mod control;
 pub mod desired;
@@ -24,3 +25,4 @@ pub mod route;
 pub mod scale;
 pub mod signals;
 pub mod snapshot;
+pub mod wishes;

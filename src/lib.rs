@@ -10,7 +10,7 @@
 //!  (lists,      │ inventory_file ─┴─Inventory─► reconciler ──┬─ Snapshot ───┼──► gateway ──► tasks
 //!   hints)      │                                ▲   │       │              │       ▲
 //!               │                        results │   │ targets              │       │ requests
-//!               │                                probe       ├─ ScaleWishes ┼─► actuator ─► Docker API
+//!               │                                probe       ├─ Wishes ─────┼─► actuator ─► Docker API
 //!               │                                            └─ Event ──┐   │    clients
 //!               └───────────────────────────────────────────────────────┼───┘
 //!                                 journal (log, count, remember) ◄──────┘──► admin: /live /ready /metrics /snapshot /events
@@ -63,8 +63,8 @@
 //!    where nothing else can serve does one that drains go on.
 //! 6. **Nobody is detached.** The end or panic of any component ends the process with a non-zero code, and Swarm restarts
 //!    it. Queues are bounded, and what overflows is counted.
-//! 7. **Writes are few.** Only on the leading manager, only the replicas of services with a `scale` label, one field at a
-//!    time, by version.
+//! 7. **Writes are few.** Only on the leading manager, only the replicas of services with a `scale` label and the network
+//!    aliases of Hiveway's own service, one field at a time, by version.
 //! 8. **User mistakes are data.** A label that cannot be read is a diagnostic; it stops nothing and harms nobody else.
 //!
 //! # Lexicon

@@ -22,13 +22,14 @@ use crate::cli::{ControlConfig, RunConfig};
 use crate::controller::probe::Targets;
 use crate::controller::publish::{self, Publisher};
 use crate::controller::reconciler::{self, Inputs, Outputs};
-use crate::controller::{actuator, probe, swarm};
+use crate::controller::swarm::{self, OwnContainer};
+use crate::controller::{actuator, probe};
 use crate::core::control::{CommandTargets, Note};
 use crate::core::desired;
 use crate::core::event::Event;
 use crate::core::model::Inventory;
-use crate::core::scale::ScaleWishes;
 use crate::core::snapshot::Snapshot;
+use crate::core::wishes::Wishes;
 use crate::follow::{self, Store};
 use crate::gateway::Gateway;
 use crate::gateway::dns::NameServer;
@@ -205,7 +206,7 @@ fn control_swarm(
     let (inventories, inventory) = watch::channel::<Option<Arc<Inventory>>>(None);
     let (targets, probed) = watch::channel(Arc::new(Targets::new()));
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
-    let (wishes, wished) = watch::channel(ScaleWishes::default());
+    let (wishes, wished) = watch::channel(Wishes::default());
     let (look_failure, look_failed) = watch::channel(None);
     let (freeze, frozen) = watch::channel(None);
     let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
@@ -243,7 +244,17 @@ fn control_swarm(
             supervisor.serve("the watcher of the swarm", {
                 let (emitter, stop) = (emitter.clone(), stop.clone());
                 async move {
-                    swarm::run(engine, nudged, inventories, look_failure, emitter, stop).await;
+                    let own = OwnContainer::look();
+                    swarm::run(
+                        engine,
+                        own,
+                        nudged,
+                        inventories,
+                        look_failure,
+                        emitter,
+                        stop,
+                    )
+                    .await;
                     Ok(())
                 }
             });

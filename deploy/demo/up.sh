@@ -118,6 +118,7 @@ servers=$(containers example_restserver)
 begun=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 
 step "The client's log: one request a second to restserver.local"
+say "The name resolves a few seconds after the service came, when Hiveway has added it to its own network aliases."
 log=$notes/client.log
 : >"$log"
 docker service logs --follow --raw --since "$begun" example_restclient >"$log" 2>&1 &

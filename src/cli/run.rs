@@ -13,7 +13,8 @@ use ipnet::IpNet;
 use super::control::TypedControl;
 use super::dns::TypedDns;
 use super::ejection::TypedEjection;
-use super::value::{Listen, address, domain, duration, network, threads};
+use super::names::TypedNames;
+use super::value::{Listen, address, domain, duration, network, network_name, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
 use crate::core::labels::LabelOptions;
@@ -82,9 +83,13 @@ pub(super) struct TypedRun {
         env = "HIVEWAY_NETWORK",
         value_name = "NAME",
         default_value = "mesh",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = network_name
     )]
-    network: Vec<String>,
+    network: Vec<Arc<str>>,
+
+    #[command(flatten)]
+    names: TypedNames,
 
     /// Networks of proxies whose X-Forwarded-* headers are believed, by commas (10.0.0.0/8,192.168.1.7/32)
     #[arg(long, env = "HIVEWAY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
@@ -128,6 +133,7 @@ impl TypedRun {
             dns,
             admin,
             network,
+            names,
             trusted_proxies,
             grace,
             domain_suffix,
@@ -148,7 +154,8 @@ impl TypedRun {
             control: control.configure(edge)?,
             desired: desired::Options {
                 labels: LabelOptions { domain_suffix },
-                networks: network.into_iter().map(Arc::from).collect(),
+                networks: network,
+                manage_aliases: names.manage_aliases(),
             },
             gateway: gateway::Config {
                 internal,
@@ -195,4 +202,32 @@ enum TypedLogFormat {
     Human,
     /// One JSON object a line
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::cli::{Command, parse};
+
+    #[test]
+    fn networks_are_given_by_commas_or_one_by_one_and_keep_their_order() {
+        let networks = |flags: &[&str]| -> Result<Vec<Arc<str>>, String> {
+            let words = ["hiveway", "run"].iter().chain(flags).map(Into::into);
+            match parse(words) {
+                Ok(Command::Run(config)) => Ok(config.desired.networks),
+                Ok(_) => panic!("another command"),
+                Err(refused) => Err(refused.text),
+            }
+        };
+        let list = |names: &[&str]| Ok(names.iter().map(|name| Arc::from(*name)).collect());
+        assert_eq!(
+            networks(&["--network", "mesh, edge"]),
+            list(&["mesh", "edge"])
+        );
+        let repeated = ["--network", "mesh,edge", "--network=back"];
+        assert_eq!(networks(&repeated), list(&["mesh", "edge", "back"]));
+        let refused = networks(&["--network", "mesh,"]).unwrap_err();
+        assert!(refused.contains("separated by commas"), "{refused}");
+    }
 }

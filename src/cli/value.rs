@@ -53,6 +53,14 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     })
 }
 
+/// The name of a Docker network.
+pub(super) fn network_name(text: &str) -> Result<Arc<str>, String> {
+    match text.trim() {
+        "" => Err("give the names of networks, separated by commas".into()),
+        name => Ok(name.into()),
+    }
+}
+
 pub(super) fn domain(text: &str) -> Result<Arc<str>, String> {
     let name = text.trim_matches('.').to_ascii_lowercase();
     let label = |label: &str| {

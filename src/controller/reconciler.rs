@@ -25,8 +25,8 @@ use crate::core::event::Event;
 use crate::core::model::Inventory;
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
-use crate::core::scale::ScaleWishes;
 use crate::core::snapshot::{Generation, Snapshot};
+use crate::core::wishes::Wishes;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
@@ -61,8 +61,8 @@ pub struct Outputs {
     pub snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// Why that is not the swarm as it is now; none once everything that was seen is judged and published.
     pub frozen: watch::Sender<Option<Arc<str>>>,
-    /// What to scale.
-    pub wishes: watch::Sender<ScaleWishes>,
+    /// What to write into the swarm.
+    pub wishes: watch::Sender<Wishes>,
     /// What happened.
     pub emitter: Emitter,
 }
@@ -132,6 +132,8 @@ struct State {
     outputs: Outputs,
     /// The time that signals are counted from.
     began: Instant,
+    /// Whether this node's manager led at the last look.
+    leading: bool,
     desired: Desired,
     /// What has to be judged, over the network or by a command.
     probed: Targets,
@@ -150,6 +152,7 @@ impl State {
             options,
             outputs,
             began: Instant::now(),
+            leading: false,
             desired: Desired::default(),
             probed: Targets::new(),
             observed: Observed::default(),
@@ -167,13 +170,6 @@ impl State {
         for event in tell_diagnostics(&self.desired.diagnostics, &desired.diagnostics) {
             self.outputs.emitter.emit(event);
         }
-        let wishes = ScaleWishes {
-            leading: inventory.leads(),
-            replicas: desired.scale.clone(),
-        };
-        self.outputs
-            .wishes
-            .send_if_modified(|old| replace(old, wishes));
         let commands = Arc::new(desired.commands());
         self.outputs
             .commands
@@ -188,9 +184,24 @@ impl State {
         self.observed.retain(&probed);
         self.observed.signals.retain(&desired);
         self.desired = desired;
+        self.leading = inventory.leads();
+        self.wish();
         if !self.warm && self.deadline.is_none() {
             self.deadline = Some(Instant::now() + WARM_UP);
         }
+    }
+
+    /// Whom to name is known only when the routes are.
+    fn wish(&self) {
+        let aliases = self.desired.aliases.as_ref().filter(|_| self.warm);
+        let wishes = Wishes {
+            leading: self.leading,
+            replicas: self.desired.scale.clone(),
+            aliases: aliases.cloned(),
+        };
+        self.outputs
+            .wishes
+            .send_if_modified(|old| replace(old, wishes));
     }
 
     /// True when the result changes what is believed of a task.
@@ -274,6 +285,7 @@ impl State {
         }
         self.warm = true;
         self.deadline = None;
+        self.wish();
         let next = reconcile(&self.desired, &self.observed, &self.current).snapshot;
         let ready = next.iter().flat_map(|snapshot| snapshot.clusters.values());
         self.outputs.emitter.emit(Event::WarmedUp {

@@ -9,6 +9,7 @@
 
 mod look;
 mod objects;
+mod own;
 mod pace;
 
 use std::convert::Infallible;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::own::OwnContainer;
 use self::pace::Circumstances;
 use crate::backoff;
 use crate::core::event::Event;
@@ -30,9 +32,10 @@ const SUBSCRIBING: Duration = Duration::from_secs(1);
 
 /// Watches until `stop`. `inventory` holds nothing before the first look that succeeded, and changes only when a look
 /// differs from the one before; a failed look leaves it as it is, and `frozen` then says why. Whenever `nudges` changes, it is
-/// time to look.
+/// time to look. `own` is the container that this process runs in.
 pub async fn run(
     engine: Engine,
+    own: Option<OwnContainer>,
     nudges: watch::Receiver<u64>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     frozen: watch::Sender<Option<Arc<str>>>,
@@ -41,6 +44,7 @@ pub async fn run(
 ) {
     let mut watcher = Watcher {
         engine,
+        own,
         nudges,
         inventory,
         frozen,
@@ -53,6 +57,7 @@ pub async fn run(
 
 struct Watcher {
     engine: Engine,
+    own: Option<OwnContainer>,
     nudges: watch::Receiver<u64>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     /// Why the last look failed; none when it succeeded.
@@ -121,7 +126,10 @@ impl Watcher {
     /// One look; whether it saw a change.
     async fn look(&mut self) -> Result<bool, Error> {
         let previous = self.inventory.borrow().clone();
-        let seen = look::look(&self.engine, previous.as_deref()).await?;
+        let seen = look::look(&self.engine, self.own.as_ref(), previous.as_deref()).await?;
+        if previous.is_none() && seen.own_service.is_none() {
+            tracing::info!("this process is no task of a service: there are no aliases to manage");
+        }
         if self.reached != Some(true) {
             self.reached = Some(true);
             self.emitter.emit(Event::EngineReached {

@@ -1,17 +1,22 @@
 //! What the swarm should look like to clients: the inventory, read through the labels. Never fails: what cannot be read
 //! is a diagnostic.
 
+mod names;
+mod networks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::networks::{Networks, address};
+use super::aliases::AliasWish;
 use super::control::{CommandTarget, CommandTargets};
 use super::labels::{self, LabelOptions};
 use super::model::{
-    ContainerId, DesiredState, Inventory, Mode, NodeId, Service, ServiceId, Task, TaskId,
+    ContainerId, DesiredState, Inventory, Mode, Node, NodeId, Service, ServiceId, Task, TaskId,
     TaskState, Timestamp,
 };
-use super::route::{Check, Diagnostic, Level, ProbeSpec, ServiceSpec};
+use super::route::{Check, Diagnostic, ProbeSpec, ServiceSpec};
 use super::scale::ScaleWish;
 use super::snapshot::GatewayTask;
 
@@ -28,6 +33,8 @@ pub struct Desired {
     pub departures: BTreeMap<TaskId, Arc<str>>,
     /// Hiveway's own running tasks, sorted.
     pub gateways: Arc<[GatewayTask]>,
+    /// The names that should resolve to Hiveway's own service; none where it is no service, or they are not managed.
+    pub aliases: Option<AliasWish>,
 }
 
 /// A routed service.
@@ -74,6 +81,8 @@ pub struct Options {
     pub labels: LabelOptions,
     /// The networks that gateways are attached to, the preferred first (`--network`).
     pub networks: Vec<Arc<str>>,
+    /// Whether the network aliases of Hiveway's own service are kept as routes need them (`--aliases`).
+    pub manage_aliases: bool,
 }
 
 /// What to probe: one target a task that is meant to serve.
@@ -96,12 +105,10 @@ impl Desired {
         for task in &inventory.tasks {
             tasks.entry(&task.service).or_default().push(task);
         }
-        desired.gateways = gateways(inventory, &options.networks);
-        let ready: BTreeMap<&NodeId, bool> = inventory
-            .nodes
-            .iter()
-            .map(|node| (&node.id, node.ready))
-            .collect();
+        let nodes: BTreeMap<&NodeId, &Node> =
+            inventory.nodes.iter().map(|it| (&it.id, it)).collect();
+        let networks = Networks::of(inventory, &options.networks);
+        desired.gateways = gateways(inventory, &nodes, &networks.shared);
         for service in &inventory.services {
             let (spec, diagnostics) = labels::parse(service, &options.labels);
             desired.diagnostics.extend(diagnostics);
@@ -117,7 +124,12 @@ impl Desired {
                 continue;
             }
             let tasks = tasks.get(&service.id).map_or(&[][..], Vec::as_slice);
-            desired.add(service, spec, tasks, &ready, options);
+            desired.add(service, spec, tasks, &nodes, &networks);
+        }
+        if let Some(own) = &inventory.own_service
+            && options.manage_aliases
+        {
+            desired.name(own, &options.networks);
         }
         desired
     }
@@ -127,27 +139,30 @@ impl Desired {
         service: &Service,
         spec: ServiceSpec,
         tasks: &[&Task],
-        ready: &BTreeMap<&NodeId, bool>,
-        options: &Options,
+        nodes: &BTreeMap<&NodeId, &Node>,
+        networks: &Networks,
     ) {
+        let usable = networks.usable(spec.network.as_ref());
+        if let (Some(named), []) = (&spec.network, usable) {
+            self.diagnostics.insert(networks.foreign(service, named));
+        }
         let mut reachable = BTreeMap::new();
         for task in tasks {
-            if task.state != TaskState::Running {
-                if task.state == TaskState::Ended {
-                    self.departures.insert(task.id.clone(), why_ended(task));
-                }
-                continue;
-            }
-            let (Some(container), Some(node)) = (&task.container, &task.node) else {
-                continue;
-            };
-            let Some(address) = address(task, spec.network.as_ref(), &options.networks) else {
+            let address = address(task, usable);
+            if address.is_none() && should_be_reached(task) && !usable.is_empty() {
                 self.diagnostics
-                    .insert(unreachable(service, &spec, &options.networks));
+                    .insert(networks::unreachable(service, usable));
+            }
+            if task.state == TaskState::Ended {
+                self.departures.insert(task.id.clone(), why_ended(task));
+            }
+            let (TaskState::Running, Some(container), Some(node), Some(address)) =
+                (task.state, &task.container, &task.node, address)
+            else {
                 continue;
             };
             let fate = match task.desired {
-                _ if ready.get(node) == Some(&false) => Fate::Lost,
+                _ if nodes.get(node).is_some_and(|node| !node.ready) => Fate::Lost,
                 DesiredState::Stopped => Fate::Stops,
                 DesiredState::Running | DesiredState::Ready => Fate::Serves,
             };
@@ -236,38 +251,40 @@ impl DesiredService {
     }
 }
 
-/// The task's address on the network that the label names, or else on the first that both sides share. Never an arbitrary
-/// one: an address on another network could lead to another service.
-fn address(task: &Task, named: Option<&Arc<str>>, shared: &[Arc<str>]) -> Option<IpAddr> {
-    let on = |network: &Arc<str>| {
-        task.addresses
-            .iter()
-            .find(|at| at.network == *network)
-            .map(|at| at.address)
-    };
-    match named {
-        Some(network) => on(network),
-        None => shared.iter().find_map(on),
-    }
+/// Whether the task serves, or will. Swarm gives it its addresses before it puts it on a node, so that a missing network is
+/// known before anything runs.
+fn should_be_reached(task: &Task) -> bool {
+    task.desired != DesiredState::Stopped
+        && match task.state {
+            TaskState::Pending => !task.addresses.is_empty(),
+            TaskState::Running => true,
+            TaskState::Ended => false,
+        }
 }
 
 /// Hiveway's own tasks that run on nodes that are there and are meant to go on, with their addresses.
-fn gateways(inventory: &Inventory, networks: &[Arc<str>]) -> Arc<[GatewayTask]> {
-    let own = |task: &&Task| {
-        inventory.own_service.as_ref() == Some(&task.service)
+fn gateways(
+    inventory: &Inventory,
+    nodes: &BTreeMap<&NodeId, &Node>,
+    networks: &[Arc<str>],
+) -> Arc<[GatewayTask]> {
+    let Some(own) = &inventory.own_service else {
+        return Arc::default();
+    };
+    let serves = |task: &&Task| {
+        task.service == own.id
             && task.state == TaskState::Running
             && task.desired == DesiredState::Running
     };
     let gateway = |task: &Task| {
-        let id = task.node.as_ref()?;
-        let node = inventory.nodes.iter().find(|node| node.id == *id)?;
+        let node = nodes.get(task.node.as_ref()?)?;
         node.ready.then_some(GatewayTask {
-            node: id.clone(),
-            address: address(task, None, networks)?,
+            node: node.id.clone(),
+            address: address(task, networks)?,
             controller: node.manager,
         })
     };
-    let tasks = inventory.tasks.iter().filter(own);
+    let tasks = inventory.tasks.iter().filter(serves);
     let sorted: BTreeSet<GatewayTask> = tasks.filter_map(gateway).collect();
     sorted.into_iter().collect()
 }
@@ -276,22 +293,6 @@ fn why_ended(task: &Task) -> Arc<str> {
     match &task.error {
         Some(error) => format!("its task ended: {error}").into(),
         None => "its task ended".into(),
-    }
-}
-
-fn unreachable(service: &Service, spec: &ServiceSpec, networks: &[Arc<str>]) -> Diagnostic {
-    let wanted = match &spec.network {
-        Some(network) => network.to_string(),
-        None => networks.join(" or "),
-    };
-    Diagnostic {
-        level: Level::Error,
-        service: service.name.clone(),
-        key: "routing.network".into(),
-        value: wanted.clone().into(),
-        reason: format!("its tasks have no address on network {wanted}, so they cannot be reached"),
-        remedy: format!("attach the service with `networks: [{wanted}]` in its stack file"),
-        suggestion: None,
     }
 }
 

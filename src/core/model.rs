@@ -19,7 +19,7 @@ pub struct Inventory {
     /// The node whose engine was asked; none for an inventory file.
     pub own_node: Option<NodeId>,
     /// The service that Hiveway itself runs as; none where it is no task of a service.
-    pub own_service: Option<ServiceId>,
+    pub own_service: Option<OwnService>,
     /// All services, sorted by id.
     pub services: Vec<Service>,
     /// The tasks that run or are meant to, and those that left lately, sorted by id.
@@ -62,6 +62,58 @@ pub struct Service {
     pub container_labels: BTreeMap<String, String>,
     /// Whether Swarm is replacing its tasks right now.
     pub updating: bool,
+}
+
+/// The service that Hiveway itself runs as: what decides about its network aliases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnService {
+    /// Swarm's id of the service.
+    pub id: ServiceId,
+    /// The name.
+    pub name: Arc<str>,
+    /// The networks that its tasks are attached to, in the order of its spec.
+    pub networks: Vec<OwnNetwork>,
+    /// What became of the last change to its spec.
+    pub update: UpdateState,
+    /// Whether a task runs on these networks by these aliases: a change to them works on one node at least.
+    pub proven: bool,
+    /// Whether a new task runs before the one that it replaces stops.
+    pub start_first: bool,
+    /// Whether it publishes a port of its nodes (`mode: host`), which only one task a node can have.
+    pub host_port: bool,
+}
+
+/// A network of Hiveway's own service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnNetwork {
+    /// How the spec names it: by its id.
+    pub target: Arc<str>,
+    /// The network's name.
+    pub name: Arc<str>,
+    /// The names that resolve to the service there, in the order of its spec.
+    pub aliases: Vec<Arc<str>>,
+}
+
+/// What became of the last change to a service's spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateState {
+    /// Its tasks are as its spec says, or nobody tries any more to make them so.
+    Done,
+    /// Swarm is replacing its tasks.
+    Updating,
+    /// The new tasks failed, and Swarm is taking the change back.
+    RollingBack,
+    /// Swarm has taken the change back, or has given that up.
+    RolledBack,
+}
+
+impl UpdateState {
+    /// Whether tasks are being replaced right now.
+    #[must_use]
+    pub fn is_in_progress(self) -> bool {
+        matches!(self, Self::Updating | Self::RollingBack)
+    }
 }
 
 /// How Swarm decides the number of a service's tasks.

@@ -132,7 +132,7 @@ mod tests {
         };
         assert_eq!(
             logged(LogFormat::Human, || write(&recorded)),
-            "TIME INFO  this manager leads: scale labels are acted on from here kind=leadership_gained\n"
+            "TIME INFO  this manager leads: what labels ask of the swarm is written from here kind=leadership_gained\n"
         );
     }
 }

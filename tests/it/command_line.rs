@@ -65,6 +65,7 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--listen-control", "HIVEWAY_LISTEN_CONTROL", "0.0.0.0:9901"),
         ("--state-dir", "HIVEWAY_STATE_DIR", ""),
         ("--node", "HIVEWAY_NODE", "{{.Node.ID}}"),
+        ("--aliases", "HIVEWAY_ALIASES", "[default: managed]"),
         ("--trusted-proxies", "HIVEWAY_TRUSTED_PROXIES", ""),
         ("--grace", "HIVEWAY_GRACE", "[default: 10s]"),
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),

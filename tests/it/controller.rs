@@ -1,6 +1,7 @@
 //! The controller's modules: against an engine that serves recordings of a real one, real sockets and paused time.
 
 mod actuator;
+mod aliases;
 mod probe;
 mod reconciler;
 mod swarm;

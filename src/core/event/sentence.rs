@@ -93,10 +93,10 @@ impl fmt::Display for Event {
                 )
             }
             Self::LeadershipGained => {
-                f.write_str("this manager leads: scale labels are acted on from here")
+                f.write_str("this manager leads: what labels ask of the swarm is written from here")
             }
             Self::LeadershipLost => {
-                f.write_str("another manager leads: scale labels are acted on there")
+                f.write_str("another manager leads: what labels ask of the swarm is written there")
             }
             Self::ServiceScaled { service, from, to } => {
                 write!(

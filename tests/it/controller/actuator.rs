@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hiveway::controller::actuator;
 use hiveway::core::event::Event;
 use hiveway::core::model::ServiceId;
-use hiveway::core::scale::{ScaleWish, ScaleWishes};
+use hiveway::core::scale::ScaleWish;
+use hiveway::core::wishes::Wishes;
 use hiveway::engine::Engine;
 use hiveway::journal;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::fake_engine::{FakeEngine, Fault, recording, until};
 /// An actuator of a fake engine.
 struct Acting {
     fake: FakeEngine,
-    wishes: watch::Sender<ScaleWishes>,
+    wishes: watch::Sender<Wishes>,
     events: mpsc::Receiver<Event>,
     _actuator: JoinSet<()>,
 }
@@ -27,7 +28,7 @@ impl Acting {
     async fn start() -> Self {
         let fake = FakeEngine::start(recording("rest"));
         let engine = Engine::connect(&fake.config()).await.unwrap();
-        let (wishes, receiver) = watch::channel(ScaleWishes::default());
+        let (wishes, receiver) = watch::channel(Wishes::default());
         let (emitter, events) = journal::channel();
         let mut actuator = JoinSet::new();
         actuator.spawn(actuator::run(
@@ -68,7 +69,11 @@ impl Acting {
             )
         };
         let replicas: BTreeMap<_, _> = wishes.iter().map(wish).collect();
-        self.wishes.send_replace(ScaleWishes { leading, replicas });
+        self.wishes.send_replace(Wishes {
+            leading,
+            replicas,
+            aliases: None,
+        });
     }
 
     async fn event(&mut self) -> Event {

@@ -13,11 +13,12 @@ use hiveway::core::control::Note;
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
 use hiveway::core::model::{
-    DesiredState, Inventory, Mode, Node, Service, Task, TaskAddress, TaskId, TaskState,
+    DesiredState, Inventory, Mode, Node, OwnService, Service, Task, TaskAddress, TaskId, TaskState,
+    UpdateState,
 };
 use hiveway::core::observed::ProbeReport;
-use hiveway::core::scale::ScaleWishes;
 use hiveway::core::snapshot::{EndpointState, Snapshot};
+use hiveway::core::wishes::Wishes;
 use hiveway::journal;
 use hiveway::metrics::Metrics;
 use tokio::sync::{mpsc, watch};
@@ -36,6 +37,7 @@ struct Loop {
     nudges: watch::Receiver<u64>,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     frozen: watch::Receiver<Option<Arc<str>>>,
+    wishes: watch::Receiver<Wishes>,
     events: mpsc::Receiver<Event>,
     _task: JoinSet<()>,
 }
@@ -53,7 +55,7 @@ impl Loop {
         let (published, snapshots) = watch::channel(None);
         let (emitter, events) = journal::channel();
         let metrics = Metrics::new(&emitter);
-        let wishes = watch::channel(ScaleWishes::default()).0;
+        let (wishes, wished) = watch::channel(Wishes::default());
         let inputs = Inputs {
             inventory: seen,
             frozen: look_failed,
@@ -71,6 +73,7 @@ impl Loop {
         };
         let options = Options {
             networks: vec!["mesh".into()],
+            manage_aliases: true,
             ..Options::default()
         };
         let mut task = JoinSet::new();
@@ -92,6 +95,7 @@ impl Loop {
             nudges: nudged,
             snapshots,
             frozen,
+            wishes: wished,
             events,
             _task: task,
         }
@@ -297,4 +301,26 @@ async fn a_swarm_that_could_not_be_looked_at_is_known_again_after_ten_seconds_in
     let began = Instant::now();
     reconciler.frozen.wait_for(Option::is_none).await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_wished_for_only_when_the_routes_are_known() {
+    let mut reconciler = Loop::start();
+    let mut seen = swarm(&["a"]);
+    let own = OwnService {
+        id: "own".into(),
+        name: "hiveway".into(),
+        networks: vec![],
+        update: UpdateState::Done,
+        proven: true,
+        start_first: true,
+        host_port: false,
+    };
+    seen.own_service = Some(own);
+    reconciler.see(seen);
+    let wishes = reconciler.wishes.wait_for(|wishes| wishes.leading).await;
+    assert_eq!(wishes.unwrap().aliases, None);
+    reconciler.published().await.unwrap();
+    let names = reconciler.wishes.borrow().aliases.clone().unwrap().names;
+    assert_eq!(names, ["web.local".into()].into());
 }

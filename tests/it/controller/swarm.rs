@@ -1,9 +1,11 @@
 //! Watching a swarm whose engine works, changes its mind, misbehaves and goes away.
 
+mod own;
+
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use hiveway::controller::swarm;
+use hiveway::controller::swarm::{self, OwnContainer};
 use hiveway::core::event::Event;
 use hiveway::core::model::{DesiredState, Inventory, TaskState};
 use hiveway::engine::Engine;
@@ -30,6 +32,11 @@ struct Watching {
 impl Watching {
     /// Starts one and waits for its first inventory.
     async fn start(recording: Value) -> Self {
+        Self::start_in(None, recording).await
+    }
+
+    /// The same in this container.
+    async fn start_in(own: Option<OwnContainer>, recording: Value) -> Self {
         let fake = FakeEngine::start(recording);
         let mut config = fake.config();
         config.answer_timeout = std::time::Duration::from_secs(1);
@@ -42,6 +49,7 @@ impl Watching {
         let mut watcher = JoinSet::new();
         watcher.spawn(swarm::run(
             engine,
+            own,
             nudged,
             sender,
             freeze,
@@ -96,6 +104,12 @@ impl Watching {
     async fn looks(&self, count: usize) {
         let before = self.fake.seen("/nodes").len();
         until("looks", || self.fake.seen("/nodes").len() >= before + count).await;
+    }
+
+    /// Changes the swarm, and has it looked at.
+    fn change(&self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.fake.recording());
+        self.hint();
     }
 
     fn hint(&self) {
@@ -280,6 +294,7 @@ async fn a_swarm_without_events_is_followed_by_the_clock() {
     let nudges = watch::channel(0).1;
     watcher.spawn(swarm::run(
         engine,
+        None,
         nudges,
         sender,
         freeze,

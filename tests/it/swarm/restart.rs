@@ -76,10 +76,17 @@ async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_rest
     );
 }
 
-/// Deploys `deploy/stack.yml` as it is but for the place of the engine's socket, and a service.
+/// Deploys `deploy/stack.yml` as it is but for the place of the engine's socket, and a service. Nobody asks for its name
+/// here, and adding it would replace the instance that the requests go to.
 async fn deploy(stage: &Stage, engine: &OwnEngine) {
     let socket = format!("- {}/docker.sock:", engine.directory.display());
-    let replacements = [("- /var/run/docker.sock:", &*socket)];
+    let replacements = [
+        ("- /var/run/docker.sock:", &*socket),
+        (
+            "HIVEWAY_NETWORK: mesh",
+            "HIVEWAY_NETWORK: mesh\n      HIVEWAY_ALIASES: \"off\"",
+        ),
+    ];
     let variables = [
         ("HIVEWAY_IMAGE", &*stage.images.hiveway),
         ("DOCKER_HOST", &engine.host),

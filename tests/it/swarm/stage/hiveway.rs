@@ -35,15 +35,22 @@ struct Container {
 }
 
 impl Hiveway {
-    /// Deploys `deploy/stack.yml`. Only the network's name differs from what users run, and that admin can be read here.
+    /// Deploys `deploy/stack.yml`. What differs from what users run is the network's name, that admin can be read here, and
+    /// that its one name is written by hand: adding one would replace the instance in the middle of somebody's test.
     pub(super) async fn deploy(name: &str, images: &Images) -> Self {
         let network = format!("{name}-mesh");
-        let variables = format!("HIVEWAY_NETWORK: {network}\n      HIVEWAY_ADMIN: 0.0.0.0:9900");
+        let variables = format!(
+            "HIVEWAY_NETWORK: {network}\n      HIVEWAY_ADMIN: 0.0.0.0:9900\n      HIVEWAY_ALIASES: \"off\""
+        );
         let replacements = [
             ("HIVEWAY_NETWORK: mesh", &*variables),
             ("name: mesh", &format!("name: {network}")),
+            (
+                "networks: [mesh]",
+                &format!("networks: {{ mesh: {{ aliases: [{HOST}] }} }}"),
+            ),
         ];
-        let variables = [("HIVEWAY_IMAGE", &*images.hiveway), ("HIVEWAY_ALIAS", HOST)];
+        let variables = [("HIVEWAY_IMAGE", &*images.hiveway)];
         let stack = Stack::deploy(name.into(), "stack.yml", &replacements, &variables).await;
         let nowhere = Container {
             id: String::new(),
