@@ -8,10 +8,10 @@ use hiveway::core::snapshot::{Cluster, EndpointState, Snapshot};
 use hiveway::demo::request::{Answer, Failure, Target, ask};
 use http::Method;
 
-use super::images::Images;
-use super::stack::Stack;
 use super::{HOST, eventually};
-use crate::swarm::docker;
+use crate::docker;
+use crate::images::Images;
+use crate::stack::Stack;
 
 /// How long one request may take.
 const REQUEST_BOUND: Duration = Duration::from_secs(5);

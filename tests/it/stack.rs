@@ -6,16 +6,16 @@ use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt as _;
 
-use crate::swarm::docker::{ask_blocking, remove};
+use crate::docker::{ask_blocking, remove};
 
 /// A stack; removed with its containers and networks when dropped.
-pub(in crate::swarm) struct Stack {
-    pub(in crate::swarm) name: String,
+pub(crate) struct Stack {
+    pub(crate) name: String,
 }
 
 impl Stack {
     /// Deploys a file after some replacements, each of which has to find its text exactly once, with some variables.
-    pub(in crate::swarm) async fn deploy(
+    pub(crate) async fn deploy(
         name: String,
         file: &str,
         replacements: &[(&str, &str)],
@@ -28,7 +28,7 @@ impl Stack {
 }
 
 /// The same for an engine that ends with all that runs on it.
-pub(in crate::swarm) async fn deploy(
+pub(crate) async fn deploy(
     name: &str,
     file: &str,
     replacements: &[(&str, &str)],
