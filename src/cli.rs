@@ -1,6 +1,7 @@
 //! The command line: what users type, turned into each component's own configuration. Only this file and those below it know
 //! clap.
 
+mod control;
 mod run;
 mod value;
 
@@ -13,7 +14,9 @@ use clap::{Parser, Subcommand};
 
 use self::run::TypedRun;
 use crate::core::desired;
+use crate::core::model::NodeId;
 use crate::engine::EngineConfig;
+use crate::follow::Place;
 use crate::gateway;
 use crate::logging::LogFormat;
 
@@ -40,6 +43,8 @@ pub struct RunConfig {
     pub source: Source,
     /// What labels are read with.
     pub desired: desired::Options,
+    /// Who is followed, and who may follow.
+    pub control: ControlConfig,
     /// The data plane.
     pub gateway: gateway::Config,
     /// Where admin listens.
@@ -48,13 +53,30 @@ pub struct RunConfig {
     pub log_format: LogFormat,
 }
 
+/// Who is followed, and who may follow.
+#[derive(Debug)]
+pub struct ControlConfig {
+    /// Where controllers are; none where nobody is followed.
+    pub places: Vec<Place>,
+    /// The file with the secret that all instances share.
+    pub secret_file: Option<PathBuf>,
+    /// Where a controller listens for those who follow it.
+    pub listen: Option<SocketAddr>,
+    /// The folder in which the last good snapshot is kept.
+    pub state_dir: Option<PathBuf>,
+    /// The node that this instance runs on, where it was given.
+    pub node: Option<NodeId>,
+}
+
 /// Where services and tasks are read from.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A Docker engine that is a Swarm manager.
+    /// A Docker engine; that of a Swarm manager knows services and tasks, and a worker's leaves them to controllers.
     Docker(EngineConfig),
     /// A static file.
     File(PathBuf),
+    /// Nothing: controllers know them.
+    Controllers,
 }
 
 /// A command line that cannot be acted on.
@@ -74,11 +96,21 @@ pub struct Refused {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Refused> {
     let typed = Typed::try_parse_from(arguments).map_err(|error| refuse(&error))?;
     Ok(match typed.command {
-        TypedCommand::Run(run) => Command::Run(Box::new(run.configure())),
+        TypedCommand::Run(run) => {
+            Command::Run(Box::new(run.configure().map_err(|text| contradict(&text))?))
+        }
         TypedCommand::Healthcheck { admin_url } => Command::Healthcheck { admin_url },
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
+}
+
+/// Flags of `run` that are right each for itself, and not together.
+fn contradict(text: &str) -> Refused {
+    Refused {
+        text: format!("hiveway: {text}; see hiveway run --help"),
+        code: 64,
+    }
 }
 
 fn refuse(error: &clap::Error) -> Refused {

@@ -4,5 +4,6 @@
 pub mod actuator;
 pub mod inventory_file;
 pub mod probe;
+pub mod publish;
 pub mod reconciler;
 pub mod swarm;

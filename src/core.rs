@@ -10,6 +10,7 @@ pub mod balance;
 pub mod control;
 pub mod desired;
 pub mod event;
+pub mod following;
 pub mod labels;
 pub mod lookup;
 pub mod model;

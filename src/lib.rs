@@ -71,15 +71,18 @@
 
 pub mod admin;
 mod backoff;
+pub mod channel;
 pub mod cli;
 pub mod controller;
 pub mod core;
 pub mod demo;
 pub mod engine;
+pub mod follow;
 pub mod gateway;
 pub mod healthcheck;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod readiness;
+pub mod run;
 pub mod supervisor;

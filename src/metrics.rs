@@ -8,6 +8,8 @@
 //! with it.
 
 mod cluster;
+mod control;
+mod counted;
 mod family;
 mod snapshot;
 
@@ -28,6 +30,8 @@ use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 
 pub use cluster::ClusterMetrics;
+pub use control::ControlMetrics;
+pub use counted::Counted;
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -49,6 +53,7 @@ struct Inner {
     reconcile_duration: Histogram,
     probes: IntCounterVec,
     events: IntCounterVec,
+    control: ControlMetrics,
 }
 
 impl Metrics {
@@ -100,6 +105,7 @@ impl Metrics {
                 "Events, by kind and severity.",
                 &["kind", "severity"],
             ),
+            control: ControlMetrics::new(&registry),
             reconcile_duration,
             registry,
         }))
@@ -139,6 +145,12 @@ impl Metrics {
     #[must_use]
     pub fn probes(&self, result: &'static str) -> IntCounter {
         self.0.probes.with_label_values(&[result])
+    }
+
+    /// What the control channel counts.
+    #[must_use]
+    pub fn control(&self) -> &ControlMetrics {
+        &self.0.control
     }
 
     /// Counts one reconciliation.

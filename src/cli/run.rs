@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use super::control::TypedControl;
 use super::value::{Listen, address, domain, duration, network, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -19,7 +21,7 @@ use crate::logging::LogFormat;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedRun {
-    /// The engine to watch, a Swarm manager's: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
+    /// This node's engine: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
     /// DOCKER_CERT_PATH tcp speaks TLS [default: $DOCKER_HOST, or unix:///var/run/docker.sock]
     #[arg(long, env = "HIVEWAY_DOCKER_HOST", value_name = "URL")]
     docker_host: Option<String>,
@@ -32,6 +34,14 @@ pub(super) struct TypedRun {
         conflicts_with = "docker_host"
     )]
     inventory: Option<PathBuf>,
+
+    /// Have no engine: routes come from controllers alone. What faces the internet should need no engine's socket
+    #[arg(long, env = "HIVEWAY_EDGE", value_parser = BoolishValueParser::new(),
+        conflicts_with_all = ["docker_host", "inventory"])]
+    edge: bool,
+
+    #[command(flatten)]
+    control: TypedControl,
 
     /// Where the containers of the cluster connect, or off
     #[arg(
@@ -98,11 +108,13 @@ pub(super) struct TypedRun {
 }
 
 impl TypedRun {
-    pub(super) fn configure(self) -> RunConfig {
+    pub(super) fn configure(self) -> Result<RunConfig, String> {
         // Destructured, so that a flag that nobody uses does not compile.
         let Self {
             docker_host,
             inventory,
+            edge,
+            control,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
             admin,
@@ -115,13 +127,15 @@ impl TypedRun {
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
+            None if edge => Source::Controllers,
             None => Source::Docker(engine(docker_host)),
         };
         let threads = threads
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
-        RunConfig {
+        Ok(RunConfig {
             source,
+            control: control.configure(edge)?,
             desired: desired::Options {
                 labels: LabelOptions { domain_suffix },
                 networks: network.into_iter().map(Arc::from).collect(),
@@ -139,7 +153,7 @@ impl TypedRun {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,
             },
-        }
+        })
     }
 }
 

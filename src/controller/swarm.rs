@@ -31,16 +31,18 @@ use crate::journal::Emitter;
 const SUBSCRIBING: Duration = Duration::from_secs(1);
 
 /// Watches until `stop`. `inventory` holds nothing before the first look that succeeded, and changes only when a look
-/// differs from the one before; a failed look leaves it as it is.
+/// differs from the one before; a failed look leaves it as it is, and `frozen` then says why.
 pub async fn run(
     engine: Engine,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
+    frozen: watch::Sender<Option<Arc<str>>>,
     emitter: Emitter,
     stop: CancellationToken,
 ) {
     let mut watcher = Watcher {
         engine,
         inventory,
+        frozen,
         emitter,
         reached: None,
         leads: false,
@@ -51,6 +53,8 @@ pub async fn run(
 struct Watcher {
     engine: Engine,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
+    /// Why the last look failed; none when it succeeded.
+    frozen: watch::Sender<Option<Arc<str>>>,
     emitter: Emitter,
     /// Whether the last look succeeded; none before the first.
     reached: Option<bool>,
@@ -125,17 +129,22 @@ impl Watcher {
                 false => Event::LeadershipLost,
             });
         }
-        Ok(self.inventory.send_if_modified(|last| {
+        let changed = self.inventory.send_if_modified(|last| {
             let changed = last.as_deref() != Some(&seen);
             if changed {
                 *last = Some(Arc::new(seen));
             }
             changed
-        }))
+        });
+        // After the inventory: who sees that it is not frozen sees what was seen.
+        self.frozen
+            .send_if_modified(|frozen| frozen.take().is_some());
+        Ok(changed)
     }
 
     /// Says so, once an outage.
     fn lost(&mut self, error: &Error) {
+        self.frozen.send_replace(Some(error.to_string().into()));
         if self.reached != Some(false) {
             self.reached = Some(false);
             self.emitter.emit(Event::EngineLost {

@@ -64,11 +64,6 @@ pub enum ToController {
     },
     /// Asks for no more snapshots.
     Leave,
-    /// The node steers by this one now.
-    Applied {
-        /// Which one.
-        generation: Generation,
-    },
     /// What an agent saw or found.
     Note(Note),
 }

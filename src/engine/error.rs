@@ -136,8 +136,8 @@ pub enum Error {
     },
     /// The engine's node is a worker.
     #[error(
-        "the Docker engine at {host} is a Swarm worker, which cannot list services; run the controller on a manager \
-         (constraint node.role == manager), or promote the node with `docker node promote`"
+        "the Docker engine at {host} is a Swarm worker, which cannot list services; give --control-secret-file, so that \
+         routes come from the controllers on managers, or run on managers only (constraint node.role == manager)"
     )]
     FindManager {
         /// The engine's address.

@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 
 use super::Limits;
 use super::client::{Client, Side};
@@ -65,22 +65,6 @@ impl ServerApp for Acceptor {
             served.await;
         });
         None
-    }
-}
-
-/// Keeps a gauge one higher while it lives, also when the connection's task is cancelled or panics.
-struct Counted(IntGauge);
-
-impl Counted {
-    fn new(gauge: IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -5,6 +5,7 @@ mod process;
 mod stop;
 
 use self::process::{Process, hiveway};
+use crate::folder::Folder;
 
 #[tokio::test]
 async fn the_version_is_one_line() {
@@ -51,6 +52,16 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--listen-public", "HIVEWAY_LISTEN_PUBLIC", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
         ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
+        ("--edge", "HIVEWAY_EDGE", ""),
+        (
+            "--controllers",
+            "HIVEWAY_CONTROLLERS",
+            "[default: tasks.hiveway]",
+        ),
+        ("--control-secret-file", "HIVEWAY_CONTROL_SECRET_FILE", ""),
+        ("--listen-control", "HIVEWAY_LISTEN_CONTROL", "0.0.0.0:9901"),
+        ("--state-dir", "HIVEWAY_STATE_DIR", ""),
+        ("--node", "HIVEWAY_NODE", "{{.Node.ID}}"),
         ("--trusted-proxies", "HIVEWAY_TRUSTED_PROXIES", ""),
         ("--grace", "HIVEWAY_GRACE", "[default: 10s]"),
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),
@@ -60,7 +71,10 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         // The part about one flag ends where the next begins.
         let about = help
             .split("\n      --")
-            .find_map(|part| part.strip_prefix(&format!("{} ", &flag[2..])))
+            .find_map(|part| {
+                let about = part.strip_prefix(&flag[2..])?;
+                about.starts_with([' ', '\n']).then_some(about)
+            })
             .unwrap_or_else(|| panic!("{flag} in {help}"));
         assert!(about.contains(&format!("[env: {variable}=")), "{about}");
         let words = about.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -73,7 +87,7 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
 
 #[tokio::test]
 async fn variables_do_what_flags_do() {
-    let folder = process::Folder::with("inventory.json", r#"{"services": []}"#);
+    let folder = Folder::with("inventory.json", r#"{"services": []}"#);
     let mut process = Process::start(
         [],
         [

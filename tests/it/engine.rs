@@ -82,8 +82,8 @@ async fn a_worker_s_engine_is_reached_and_cannot_list_services() {
     assert_eq!(
         engine.require_manager().unwrap_err().to_string(),
         format!(
-            "the Docker engine at {} is a Swarm worker, which cannot list services; run the controller on a manager \
-             (constraint node.role == manager), or promote the node with `docker node promote`",
+            "the Docker engine at {} is a Swarm worker, which cannot list services; give --control-secret-file, so that \
+             routes come from the controllers on managers, or run on managers only (constraint node.role == manager)",
             fake.host()
         )
     );

@@ -8,12 +8,14 @@
 mod admin;
 mod bounded;
 mod command_line;
+mod control;
 mod controller;
 mod data_plane;
 mod docker;
 mod engine;
 mod eventually;
 mod fake_engine;
+mod folder;
 mod images;
 mod lab;
 mod layers;

@@ -2,7 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use super::process::{Folder, hiveway};
+use super::process::hiveway;
+use crate::folder::Folder;
 
 #[tokio::test]
 async fn a_mistake_on_the_command_line_is_told_in_one_line_and_ends_with_64() {
@@ -49,6 +50,22 @@ async fn a_mistake_on_the_command_line_is_told_in_one_line_and_ends_with_64() {
         (
             vec!["run", "--inventory", "a", "--docker-host", "b"],
             vec!["--inventory", "--docker-host"],
+        ),
+        (
+            vec!["run", "--edge", "--inventory", "a"],
+            vec!["--edge", "--inventory"],
+        ),
+        (
+            vec!["run", "--edge"],
+            vec!["--edge", "--control-secret-file"],
+        ),
+        (
+            vec!["run", "--listen-control", "0.0.0.0:9901"],
+            vec!["0.0.0.0:9901", "--control-secret-file"],
+        ),
+        (
+            vec!["run", "--controllers", "http://x"],
+            vec!["--controllers", "'http://x'", "tasks.hiveway"],
         ),
         (
             vec!["run", "--grace", "1s", "--grace", "2s"],

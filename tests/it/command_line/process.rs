@@ -1,9 +1,7 @@
 //! The binary, run with nothing of this process's environment.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
@@ -128,32 +126,5 @@ impl Process {
             stdout,
             stderr,
         }
-    }
-}
-
-/// A folder of one test, removed when it is dropped.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn with(name: &str, text: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name_of_folder = format!("hiveway-it-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name_of_folder);
-        std::fs::create_dir_all(&path).expect("a writable folder");
-        std::fs::write(path.join(name), text).expect("a writable file");
-        Self(path)
-    }
-
-    pub(super) fn file(&self, name: &str) -> String {
-        let path = self.0.join(name);
-        path.to_str().expect("a plain name").to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is a small file in the folder for temporary ones.
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -8,7 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::bounded::bounded;
 
-use super::process::{Folder, Process};
+use super::process::Process;
+use crate::folder::Folder;
 
 /// A process with one service, whose one task answers when the test says so.
 struct Running {

@@ -20,6 +20,7 @@ use crate::fake_engine::{FakeEngine, Fault, recording, until};
 struct Watching {
     fake: FakeEngine,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
+    frozen: watch::Receiver<Option<Arc<str>>>,
     events: mpsc::Receiver<Event>,
     watcher: JoinSet<()>,
     stop: DropGuard,
@@ -33,13 +34,15 @@ impl Watching {
         config.answer_timeout = std::time::Duration::from_secs(1);
         let engine = Engine::connect(&config).await.unwrap();
         let (sender, inventory) = watch::channel(None);
+        let (freeze, frozen) = watch::channel(None);
         let (emitter, events) = journal::channel();
         let stop = CancellationToken::new();
         let mut watcher = JoinSet::new();
-        watcher.spawn(swarm::run(engine, sender, emitter, stop.clone()));
+        watcher.spawn(swarm::run(engine, sender, freeze, emitter, stop.clone()));
         let mut watching = Self {
             fake,
             inventory,
+            frozen,
             events,
             watcher,
             stop: stop.drop_guard(),
@@ -58,6 +61,13 @@ impl Watching {
             .unwrap()
             .clone()
             .unwrap()
+    }
+
+    /// Waits until it says that the swarm is known as it is.
+    async fn thawed(&mut self) {
+        let wait = self.frozen.wait_for(Option::is_none);
+        let thawed = tokio::time::timeout(std::time::Duration::from_secs(30), wait).await;
+        thawed.expect("it thaws in time").unwrap();
     }
 
     /// The next event's kind.
@@ -177,6 +187,7 @@ async fn goes_wrong_and_is_mended(path: &'static str, fault: Fault) {
     watching.fake.fail(path, fault);
     watching.hint();
     assert_eq!(watching.event().await, "engine_lost", "{fault:?} {path}");
+    assert!(watching.frozen.borrow().is_some(), "{fault:?} {path}");
     watching.fake.recording()["tasks"]
         .as_array_mut()
         .unwrap()
@@ -192,6 +203,7 @@ async fn goes_wrong_and_is_mended(path: &'static str, fault: Fault) {
 
     watching.fake.mend();
     watching.expect(|seen| seen.tasks.is_empty()).await;
+    watching.thawed().await;
     assert_eq!(
         watching.events_so_far(),
         ["engine_reached"],
@@ -254,7 +266,8 @@ async fn a_swarm_without_events_is_followed_by_the_clock() {
     let (emitter, _events) = journal::channel();
     let stop = CancellationToken::new();
     let mut watcher = JoinSet::new();
-    watcher.spawn(swarm::run(engine, sender, emitter, stop.clone()));
+    let (freeze, _frozen) = watch::channel(None);
+    watcher.spawn(swarm::run(engine, sender, freeze, emitter, stop.clone()));
     inventory.wait_for(Option::is_some).await.unwrap();
     fake.recording()["tasks"].as_array_mut().unwrap().clear();
     inventory

@@ -1,0 +1,198 @@
+//! Serves snapshots to the gateways that follow this controller, and takes in what their agents tell.
+//!
+//! # Design notes
+//!
+//! Every snapshot is written down once, as an [`Edition`], and sent to whoever follows as the bytes that it needs. A peer
+//! that is slow is sent the latest when it can take it, never a queue of what was in between.
+
+mod edition;
+mod peer;
+mod refusals;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::edition::Edition;
+use self::peer::Peer;
+use self::refusals::Refusals;
+use crate::channel::{Identity, encode};
+use crate::core::control::{CommandTargets, Note, Standing, ToNode};
+use crate::core::model::NodeId;
+use crate::core::snapshot::Snapshot;
+use crate::journal::Emitter;
+use crate::metrics::Metrics;
+
+/// Peers at once. A swarm has hundreds of nodes; whoever opens more connections than this is no swarm.
+const PEERS: usize = 4096;
+
+/// The pause after an address could not be accepted on, most often because no more files can be opened.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// By node, the commands to run in its containers. Written by the reconciler, read here and by the own agent.
+pub type Commands = BTreeMap<NodeId, Arc<CommandTargets>>;
+
+/// Why the control channel could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address could not be taken.
+    #[error(
+        "cannot listen on {address} for the control channel: {source}; stop what listens there, or choose another address \
+         with --listen-control"
+    )]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// What is published, and where what peers tell goes.
+pub struct Inputs {
+    /// The latest snapshot; none while warming up.
+    pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// Why the swarm is not known as it is now; none while it is.
+    pub frozen: watch::Receiver<Option<Arc<str>>>,
+    /// The commands to run, by node.
+    pub commands: watch::Receiver<Arc<Commands>>,
+    /// What agents tell.
+    pub notes: mpsc::Sender<Note>,
+}
+
+/// A listener that is bound and serves nothing yet.
+pub struct Publisher {
+    listener: TcpListener,
+    identity: Identity,
+}
+
+impl Publisher {
+    /// Binds the listener.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, not allowed, or not this machine's.
+    pub async fn bind(address: SocketAddr, identity: Identity) -> Result<Self, Error> {
+        let fail = |source| Error::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        Ok(Self { listener, identity })
+    }
+
+    /// Where it listens; tells the port when 0 was asked for.
+    ///
+    /// # Panics
+    ///
+    /// Never: a bound listener has an address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let address = self.listener.local_addr();
+        address.expect("a bound listener has an address")
+    }
+
+    /// Serves until `stop`.
+    pub async fn run(
+        self,
+        inputs: Inputs,
+        emitter: Emitter,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) {
+        let Inputs {
+            mut snapshots,
+            mut frozen,
+            commands,
+            notes,
+        } = inputs;
+        let (editions, edition) = watch::channel::<Option<Arc<Edition>>>(None);
+        let (standings, standing) = watch::channel(Bytes::new());
+        let shared = Arc::new(Shared {
+            identity: self.identity,
+            edition,
+            standing,
+            commands,
+            notes,
+            refusals: Refusals::new(emitter),
+            metrics,
+        });
+        let room = Arc::new(Semaphore::new(PEERS));
+        let mut peers = JoinSet::new();
+        snapshots.mark_changed();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Ok(()) = snapshots.changed() => {
+                    let latest = snapshots.borrow_and_update().clone();
+                    if let Some(snapshot) = latest {
+                        let next = Edition::after(editions.borrow().as_deref(), snapshot);
+                        editions.send_replace(Some(Arc::new(next)));
+                    }
+                    standings.send_replace(stand(&snapshots, &frozen));
+                }
+                Ok(()) = frozen.changed() => {
+                    frozen.borrow_and_update();
+                    standings.send_replace(stand(&snapshots, &frozen));
+                }
+                (stream, address, permit) = accept(&self.listener, &room) => {
+                    let peer = Peer::new(shared.clone(), address, stop.clone());
+                    peers.spawn(async move {
+                        peer.serve(stream).await;
+                        drop(permit);
+                    });
+                }
+                Some(ended) = peers.join_next() => if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    std::panic::resume_unwind(error.into_panic());
+                },
+            }
+        }
+    }
+}
+
+/// What all peers' tasks share.
+struct Shared {
+    identity: Identity,
+    edition: watch::Receiver<Option<Arc<Edition>>>,
+    /// A [`Standing`], encoded.
+    standing: watch::Receiver<Bytes>,
+    commands: watch::Receiver<Arc<Commands>>,
+    notes: mpsc::Sender<Note>,
+    refusals: Refusals,
+    metrics: Metrics,
+}
+
+fn stand(
+    snapshots: &watch::Receiver<Option<Arc<Snapshot>>>,
+    frozen: &watch::Receiver<Option<Arc<str>>>,
+) -> Bytes {
+    let generation = snapshots.borrow().as_deref().map(|it| it.generation);
+    encode(&ToNode::Standing(Standing {
+        generation,
+        frozen: frozen.borrow().clone(),
+    }))
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
+    loop {
+        let permit = room.clone().acquire_owned().await;
+        let permit = permit.expect("nobody closes the semaphore");
+        match listener.accept().await {
+            Ok((stream, address)) => return (stream, address, permit),
+            Err(error) => {
+                tracing::debug!(%error, "accepting on the control channel failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

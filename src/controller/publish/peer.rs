@@ -1,0 +1,149 @@
+//! One connection of the control channel, from the controller's side.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use crate::channel::{self, BEAT, Error, Receiver, SILENCE, Sender, WireError};
+use crate::core::control::{CommandTargets, ToController, ToNode};
+use crate::core::model::NodeId;
+use crate::core::snapshot::Generation;
+use crate::metrics::Counted;
+
+/// A connection that was accepted.
+pub(super) struct Peer {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Peer {
+    pub(super) fn new(shared: Arc<Shared>, address: SocketAddr, stop: CancellationToken) -> Self {
+        Self {
+            shared,
+            address,
+            stop,
+        }
+    }
+
+    /// Serves it to its end.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let metrics = self.shared.metrics.control();
+        let (sender, mut receiver) = match channel::accept(stream, &self.shared.identity).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                metrics.refused.inc();
+                tracing::debug!(peer = %self.address, %error, "no control channel");
+                // Others are port scans and peers that went away.
+                if matches!(error, Error::Secret) {
+                    self.shared.refusals.tell(self.address, &error);
+                }
+                return;
+            }
+        };
+        let node = match receiver.next_within(SILENCE).await {
+            Ok(ToController::Hello { node, .. }) => node,
+            Ok(_) | Err(_) => return,
+        };
+        let conversation = Conversation {
+            shared: self.shared.clone(),
+            sender,
+            node,
+            follows: None,
+            commands: Arc::default(),
+        };
+        let talk = conversation.talk(receiver);
+        if let Some(Err(error)) = self.stop.run_until_cancelled(talk).await {
+            tracing::debug!(peer = %self.address, %error, "a control channel ended");
+        }
+    }
+}
+
+/// What is said to one peer.
+struct Conversation {
+    shared: Arc<Shared>,
+    sender: Sender,
+    node: Option<NodeId>,
+    /// Whether it follows, and what it has.
+    follows: Option<Follows>,
+    /// The commands that it was told last.
+    commands: Arc<CommandTargets>,
+}
+
+struct Follows {
+    have: Option<Generation>,
+    _counted: Counted,
+}
+
+impl Conversation {
+    async fn talk(mut self, mut receiver: Receiver) -> Result<(), WireError> {
+        let mut editions = self.shared.edition.clone();
+        let mut standings = self.shared.standing.clone();
+        let mut commands = self.shared.commands.clone();
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        standings.mark_changed();
+        commands.mark_changed();
+        loop {
+            tokio::select! {
+                heard = receiver.next() => {
+                    self.hear(heard?);
+                    editions.mark_changed();
+                }
+                // A snapshot goes before the standing that speaks of it.
+                Ok(()) = editions.changed(), if self.follows.is_some() => {
+                    let edition = editions.borrow_and_update().clone();
+                    if let (Some(edition), Some(follows)) = (edition, &mut self.follows)
+                        && let Some(message) = edition.bring(follows.have)
+                    {
+                        follows.have = Some(edition.generation());
+                        self.sender.send_encoded(message).await?;
+                    }
+                }
+                Ok(()) = standings.changed() => {
+                    let standing = standings.borrow_and_update().clone();
+                    self.sender.send_encoded(standing).await?;
+                }
+                Ok(()) = commands.changed() => {
+                    let all = commands.borrow_and_update().clone();
+                    self.tell_commands(&all).await?;
+                }
+                _ = beats.tick() => {
+                    let standing = standings.borrow().clone();
+                    self.sender.send_encoded(standing).await?;
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, said: ToController) {
+        let metrics = self.shared.metrics.control();
+        match said {
+            ToController::Hello { .. } => {}
+            ToController::Follow { have } => {
+                let _counted = Counted::new(metrics.followers.clone());
+                self.follows = Some(Follows { have, _counted });
+            }
+            ToController::Leave => self.follows = None,
+            ToController::Note(note) => {
+                if self.shared.notes.try_send(note).is_err() {
+                    metrics.notes_dropped.inc();
+                }
+            }
+        }
+    }
+
+    async fn tell_commands(&mut self, all: &super::Commands) -> Result<(), WireError> {
+        let own = self.node.as_ref().and_then(|node| all.get(node));
+        let own = own.cloned().unwrap_or_default();
+        if own == self.commands {
+            return Ok(());
+        }
+        self.commands = own.clone();
+        self.sender.send(&ToNode::Commands { commands: own }).await
+    }
+}

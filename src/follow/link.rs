@@ -1,0 +1,128 @@
+//! A link to one controller, from the follower's side: opened, spoken on, and ended when the controller falls silent.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::channel::{self, Identity, Receiver, SILENCE, Sender, WireError};
+use crate::core::control::{Note, ToController, ToNode};
+use crate::core::snapshot::Generation;
+
+/// Whether snapshots are asked for on a link. Written by the follower; a change is said to the controller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// They are not.
+    #[default]
+    Nothing,
+    /// They are.
+    Follow {
+        /// What the gateway steers by already.
+        have: Option<Generation>,
+        /// Tells a wish from the same one before.
+        number: u64,
+    },
+}
+
+/// What a link tells the follower.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The controller said something.
+    Said(ToNode),
+    /// The link is over.
+    Ended(Ended),
+}
+
+/// Why a link is over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// The address is this process's own.
+    #[error("it is this process itself")]
+    Itself,
+    #[error(transparent)]
+    Open(#[from] channel::Error),
+    #[error(transparent)]
+    Speak(#[from] WireError),
+}
+
+/// What every link needs.
+#[derive(Clone)]
+pub(super) struct Linking {
+    pub(super) identity: Identity,
+    pub(super) hello: ToController,
+    /// Where this process's own controller listens.
+    pub(super) own_listener: Option<SocketAddr>,
+    pub(super) notes: broadcast::Sender<Arc<Note>>,
+    pub(super) heard: mpsc::Sender<(SocketAddr, Heard)>,
+}
+
+impl Linking {
+    /// Keeps a link until it ends, and tells why it did.
+    pub(super) async fn keep(self, address: SocketAddr, wishes: watch::Receiver<Wish>) {
+        let Err(ended) = self.talk(address, wishes).await;
+        // Nobody hears it when the follower itself is over.
+        let _ = self.heard.send((address, Heard::Ended(ended))).await;
+    }
+
+    async fn talk(
+        &self,
+        address: SocketAddr,
+        mut wishes: watch::Receiver<Wish>,
+    ) -> Result<std::convert::Infallible, Ended> {
+        let notes = self.notes.subscribe();
+        let (mut sender, receiver, own) = channel::connect(address, &self.identity).await?;
+        let own_port = self.own_listener.map(|listener| listener.port());
+        if own.ip() == address.ip() && own_port == Some(address.port()) {
+            return Err(Ended::Itself);
+        }
+        sender.send(&self.hello).await?;
+        tokio::select! {
+            ended = speak(&mut sender, &mut wishes, notes) => ended,
+            ended = self.hear(address, receiver) => ended,
+        }
+    }
+
+    async fn hear(
+        &self,
+        address: SocketAddr,
+        mut receiver: Receiver,
+    ) -> Result<std::convert::Infallible, Ended> {
+        loop {
+            let said: ToNode = receiver.next_within(SILENCE).await?;
+            if self.heard.send((address, Heard::Said(said))).await.is_err() {
+                return Err(WireError::Close.into());
+            }
+        }
+    }
+}
+
+async fn speak(
+    sender: &mut Sender,
+    wishes: &mut watch::Receiver<Wish>,
+    mut notes: broadcast::Receiver<Arc<Note>>,
+) -> Result<std::convert::Infallible, Ended> {
+    wishes.mark_changed();
+    let mut follows = false;
+    loop {
+        tokio::select! {
+            changed = wishes.changed() => {
+                if changed.is_err() {
+                    return Err(WireError::Close.into());
+                }
+                let wish = *wishes.borrow_and_update();
+                match wish {
+                    Wish::Follow { have, .. } => sender.send(&ToController::Follow { have }).await?,
+                    Wish::Nothing if follows => sender.send(&ToController::Leave).await?,
+                    Wish::Nothing => {}
+                }
+                follows = wish != Wish::Nothing;
+            }
+            note = notes.recv() => match note {
+                Ok(note) => sender.send(&ToController::Note(Note::clone(&note))).await?,
+                // What was missed are hints, and results that the next probe brings again.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The links to all controllers: which are kept, and what is known of whoever is at their other end.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::link::{Ended, Linking, Wish};
+use super::search::Found;
+use crate::backoff;
+use crate::channel;
+use crate::core::control::{CommandTargets, Standing};
+use crate::core::event::Event;
+use crate::core::following;
+use crate::core::snapshot::Snapshot;
+use crate::journal::Emitter;
+
+/// The links of one follower. Their tasks end with it.
+pub(super) struct Links {
+    linking: Linking,
+    emitter: Emitter,
+    /// The port of controllers that are known by their address only.
+    port: u16,
+    /// What names resolve to.
+    pub(super) found: Found,
+    links: BTreeMap<SocketAddr, Link>,
+    tasks: JoinSet<()>,
+}
+
+/// A controller's address, and what is known of it.
+#[derive(Default)]
+pub(super) struct Link {
+    /// What is asked of it.
+    pub(super) wish: watch::Sender<Wish>,
+    /// What it said last of itself; none before it has, and after it is gone.
+    pub(super) standing: Option<Standing>,
+    /// The commands that it wants to be run here.
+    pub(super) commands: Arc<CommandTargets>,
+    /// Failures since it was heard last.
+    failures: u32,
+    /// When it is tried again; none while there is a link.
+    retry: Option<Instant>,
+    /// Why there is no link.
+    failure: Option<Arc<str>>,
+    /// It is this process itself, which needs none.
+    itself: bool,
+    /// That it has another secret was told.
+    refused: bool,
+}
+
+impl Links {
+    pub(super) fn new(linking: Linking, emitter: Emitter, port: u16) -> Self {
+        Self {
+            linking,
+            emitter,
+            port,
+            found: Found::default(),
+            links: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    pub(super) fn get(&self, address: SocketAddr) -> Option<&Link> {
+        self.links.get(&address)
+    }
+
+    pub(super) fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Link> {
+        self.links.get_mut(&address)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&SocketAddr, &Link)> {
+        self.links.iter()
+    }
+
+    /// Keeps a link to every candidate, and to nobody else.
+    pub(super) fn open(&mut self, snapshot: Option<&Snapshot>) {
+        if self.found == Found::default() {
+            // There is no controller but the own one, or none has been looked for yet.
+            return;
+        }
+        let candidates = following::candidates(&self.found.addresses, snapshot, self.port);
+        // One that is heard stays until it ends by itself, whatever is said of its address.
+        self.links
+            .retain(|address, link| candidates.contains(address) || link.standing.is_some());
+        let now = Instant::now();
+        for address in candidates {
+            let new = !self.links.contains_key(&address);
+            let link = self.links.entry(address).or_default();
+            if new || link.retry.is_some_and(|retry| retry <= now) {
+                link.retry = None;
+                let wishes = link.wish.subscribe();
+                self.tasks.spawn(self.linking.clone().keep(address, wishes));
+            }
+        }
+    }
+
+    /// When a link that failed is due to be tried again.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        self.links.values().filter_map(|link| link.retry).min()
+    }
+
+    /// Returns when a link's task has ended.
+    pub(super) async fn reap(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Notes that a link is over, and tells it where it matters.
+    pub(super) fn end(&mut self, address: SocketAddr, ended: &Ended) {
+        let Some(link) = self.links.get_mut(&address) else {
+            return;
+        };
+        let reason: Arc<str> = ended.to_string().into();
+        tracing::debug!(%address, %reason, "no link to a controller");
+        link.failures += 1;
+        link.itself = matches!(ended, Ended::Itself);
+        link.retry = (!link.itself).then(|| Instant::now() + backoff::after(link.failures));
+        link.failure = Some(reason.clone());
+        link.commands = Arc::default();
+        link.wish.send_replace(Wish::Nothing);
+        let controller: Arc<str> = address.ip().to_string().into();
+        let secret = matches!(ended, Ended::Open(channel::Error::Secret));
+        if link.standing.take().is_some() {
+            self.emitter
+                .emit(Event::ControllerLost { controller, reason });
+        } else if secret && !std::mem::replace(&mut link.refused, true) {
+            self.emitter.emit(Event::PeerRefused {
+                peer: controller,
+                reason,
+            });
+        }
+    }
+
+    /// Why nobody at the other ends knows the swarm as it is.
+    pub(super) fn complaints(&self) -> impl Iterator<Item = String> {
+        let links = self
+            .links
+            .iter()
+            .filter_map(|(address, link)| Some(format!("{}: {}", address.ip(), link.complaint()?)));
+        links.chain(self.found.failures.iter().map(ToString::to_string))
+    }
+}
+
+impl Link {
+    /// Takes in how the controller stands.
+    pub(super) fn hear(&mut self, standing: Standing) {
+        self.standing = Some(standing);
+        self.failures = 0;
+        self.failure = None;
+        self.refused = false;
+    }
+
+    fn complaint(&self) -> Option<String> {
+        match (&self.standing, &self.failure) {
+            _ if self.itself => None,
+            (Some(standing), _) => Some(match &standing.frozen {
+                Some(reason) => format!("it is frozen: {reason}"),
+                None => "it is warming up".to_owned(),
+            }),
+            (None, Some(failure)) => Some(failure.to_string()),
+            (None, None) => Some("no answer yet".to_owned()),
+        }
+    }
+}

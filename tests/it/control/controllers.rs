@@ -1,0 +1,71 @@
+//! A controller's side of the channel, and what it is given to publish.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hiveway::controller::publish::{Commands, Inputs, Publisher};
+use hiveway::core::control::Note;
+use hiveway::core::event::Event;
+use hiveway::core::snapshot::Snapshot;
+use hiveway::journal;
+use hiveway::metrics::Metrics;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{SECRET, identity};
+use crate::bounded::bounded;
+
+/// One that listens; it ends when dropped, and its connections with it.
+pub(super) struct Controller {
+    pub(super) address: SocketAddr,
+    pub(super) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    pub(super) frozen: watch::Sender<Option<Arc<str>>>,
+    pub(super) commands: watch::Sender<Arc<Commands>>,
+    pub(super) notes: mpsc::Receiver<Note>,
+    pub(super) metrics: Metrics,
+    events: mpsc::Receiver<Event>,
+    _running: JoinSet<()>,
+}
+
+impl Controller {
+    pub(super) async fn start(snapshot: Option<Arc<Snapshot>>) -> Self {
+        let identity = identity(SECRET).await;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let publisher = Publisher::bind(any, identity).await.expect("a free port");
+        let address = publisher.address();
+        let (snapshots, snapshot) = watch::channel(snapshot);
+        let (freeze, frozen) = watch::channel(None);
+        let (commands, commanded) = watch::channel(Arc::default());
+        let (note, notes) = mpsc::channel(64);
+        let (emitter, events) = journal::channel();
+        let metrics = Metrics::new(&emitter);
+        let inputs = Inputs {
+            snapshots: snapshot,
+            frozen,
+            commands: commanded,
+            notes: note,
+        };
+        let mut running = JoinSet::new();
+        let stop = CancellationToken::new();
+        running.spawn(publisher.run(inputs, emitter, metrics.clone(), stop));
+        Self {
+            address,
+            snapshots,
+            frozen: freeze,
+            commands,
+            notes,
+            metrics,
+            events,
+            _running: running,
+        }
+    }
+
+    pub(super) fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.snapshots.send_replace(Some(snapshot));
+    }
+
+    pub(super) async fn event(&mut self) -> Event {
+        bounded(self.events.recv()).await.expect("an emitter")
+    }
+}

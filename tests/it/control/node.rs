@@ -1,0 +1,104 @@
+//! A node that follows: its follower, and what it brings.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hiveway::core::control::{CommandTargets, Note};
+use hiveway::core::event::Event;
+use hiveway::core::snapshot::Snapshot;
+use hiveway::follow::{self, Config, Outputs, Own, Place};
+use hiveway::journal;
+use hiveway::metrics::Metrics;
+use hiveway::readiness::Readiness;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{SECRET, identity};
+use crate::bounded::bounded;
+
+/// One that follows; it ends when dropped.
+pub(super) struct Node {
+    pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    pub(super) commands: watch::Receiver<Arc<CommandTargets>>,
+    pub(super) notes: broadcast::Sender<Arc<Note>>,
+    pub(super) readiness: Readiness,
+    pub(super) metrics: Metrics,
+    events: mpsc::Receiver<Event>,
+    _running: JoinSet<()>,
+}
+
+impl Node {
+    pub(super) async fn start(controllers: &[SocketAddr]) -> Self {
+        Self::start_with(SECRET, controllers, None, None).await
+    }
+
+    /// One with a secret, with a controller of its own, and with a snapshot to begin with.
+    pub(super) async fn start_with(
+        secret: &str,
+        controllers: &[SocketAddr],
+        own: Option<Own>,
+        kept: Option<Arc<Snapshot>>,
+    ) -> Self {
+        let places = controllers.iter().map(ToString::to_string);
+        let places = places.map(|it| it.parse::<Place>().expect("an address"));
+        let config = Config {
+            places: places.collect(),
+            identity: identity(secret).await,
+            node: Some("n1".into()),
+            own_listener: None,
+        };
+        let (snapshots, snapshot) = watch::channel(kept);
+        let (commands, commanded) = watch::channel(Arc::default());
+        let (notes, _) = broadcast::channel(64);
+        let (emitter, events) = journal::channel();
+        let (metrics, readiness) = (Metrics::new(&emitter), Readiness::default());
+        let outputs = Outputs {
+            snapshots,
+            commands,
+            notes: notes.clone(),
+            emitter,
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+        };
+        let mut running = JoinSet::new();
+        running.spawn(follow::run(config, own, outputs, CancellationToken::new()));
+        Self {
+            snapshots: snapshot,
+            commands: commanded,
+            notes,
+            readiness,
+            metrics,
+            events,
+            _running: running,
+        }
+    }
+
+    /// Waits until it steers by this snapshot, and by all of it.
+    pub(super) async fn steers_by(&mut self, snapshot: &Arc<Snapshot>) {
+        let same = |latest: &Option<Arc<Snapshot>>| latest.as_ref() == Some(snapshot);
+        let waited = bounded(self.snapshots.wait_for(same)).await;
+        waited.expect("the follower lives");
+    }
+
+    pub(super) async fn event(&mut self) -> Event {
+        bounded(self.events.recv()).await.expect("an emitter")
+    }
+
+    /// The next event of this kind.
+    pub(super) async fn event_of(&mut self, kind: &str) -> Event {
+        loop {
+            let event = self.event().await;
+            if event.kind() == kind {
+                return event;
+            }
+        }
+    }
+
+    /// The kinds of the events so far.
+    pub(super) fn events_so_far(&mut self) -> Vec<&'static str> {
+        std::iter::from_fn(|| self.events.try_recv().ok())
+            .map(|event| event.kind())
+            .collect()
+    }
+}
