@@ -37,6 +37,7 @@ image: build ## put hiveway:dev and hiveway-demo:dev into the local engine
 	@deploy/build/image.sh $(BINARIES)
 
 deploy: ## deploy deploy/stack.yml into the engine's swarm (HIVEWAY_IMAGE=… for an image of a registry)
+	@deploy/build/secret.sh
 	docker stack deploy $(if $(HIVEWAY_IMAGE),--with-registry-auth,--resolve-image never) -c deploy/stack.yml hiveway
 
 bench: deps ## measure Hiveway beside other proxies, into tests/bench/RESULTS.md

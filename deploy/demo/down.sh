@@ -33,6 +33,12 @@ if [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ]; then
         wait_for 60 stack_is_gone "$stack" ||
             fail "containers or networks of the stack $stack are still there after 60 s; see docker ps and docker network inspect mesh"
     done
+    if is_noted secret hiveway_control && docker secret inspect hiveway_control >/dev/null 2>&1; then
+        docker secret rm hiveway_control
+    fi
+    if is_noted stack hiveway && docker volume inspect hiveway_state >/dev/null 2>&1; then
+        docker volume rm hiveway_state
+    fi
     if is_noted swarm "$(docker info --format '{{.Swarm.Cluster.ID}}')"; then
         if [ -n "$(docker service ls --quiet)" ]; then
             kept="the swarm, because other services run in it now (docker service ls)"

@@ -98,6 +98,9 @@ containers() {
     docker inspect --format '{{printf "%.12s" .Status.ContainerStatus.ContainerID}}' $tasks
 }
 
+# Not noted where it was there before.
+[ -z "$(deploy/build/secret.sh)" ] || note secret hiveway_control
+
 step "The stacks: hiveway (deploy/stack.yml) and example (deploy/example.yml)"
 deploy deploy/stack.yml hiveway
 wait_for 120 is_up hiveway_hiveway || {
