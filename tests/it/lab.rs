@@ -9,9 +9,11 @@
 //! and is removed with the test, also where the test process is killed; nothing of it can be seen in the machine's own
 //! network. The tests take turns, also with those of `swarm`.
 
+mod changes;
 mod gateway;
-mod infrastructure;
 mod load;
+mod managers;
 mod node;
+mod nodes;
 mod stage;
 mod switch;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hiveway::core::snapshot::Snapshot;
 use hiveway::demo::request::{Answer, Connection, Target};
+use hiveway::journal::Recorded;
+use hiveway::readiness::Report;
 use http::{HeaderMap, Method};
 use tokio::time::timeout;
 
@@ -27,6 +29,12 @@ pub(super) struct Gateway {
     pub(super) network: Network,
 }
 
+/// What is under `/events`.
+#[derive(serde::Deserialize)]
+struct Told {
+    events: Vec<Recorded>,
+}
+
 impl Gateway {
     /// A request to the internal listener.
     pub(super) async fn get(&self, url: &str) -> Result<Answer, String> {
@@ -46,13 +54,35 @@ impl Gateway {
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
-    /// Its events of one kind, each as JSON, oldest first.
-    pub(super) async fn events(&self, kind: &str) -> Result<Vec<serde_json::Value>, String> {
-        let text = self.admin("/events?limit=1000").await?;
-        let events: Vec<serde_json::Value> =
+    /// Its events of one kind, oldest first.
+    pub(super) async fn events(&self, kind: &str) -> Result<Vec<Recorded>, String> {
+        let text = self.admin("/events").await?;
+        let told: Told = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
+        let of_kind = |recorded: &Recorded| recorded.event.kind() == kind;
+        Ok(told.events.into_iter().filter(of_kind).collect())
+    }
+
+    /// A condition of `/ready`: nothing where it holds, or else the reason.
+    pub(super) async fn condition(&self, name: &str) -> Result<Option<String>, String> {
+        let text = self.admin("/ready").await?;
+        let report: Report =
             serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
-        let of_kind = |event: &serde_json::Value| event["event"] == kind;
-        Ok(events.into_iter().filter(of_kind).collect())
+        let condition = report.conditions.into_iter().find(|it| it.name == name);
+        let condition = condition.ok_or_else(|| format!("no {name} in {text}"))?;
+        Ok(condition.reason)
+    }
+
+    /// Whether it answers for this host with success; who answered.
+    pub(super) async fn serves(&self, host: &str) -> Result<String, String> {
+        let answer = self.get(&format!("http://{host}/")).await?;
+        match (answer.status.as_u16(), answer.served_by()) {
+            (200, Some(container)) => Ok(container.to_owned()),
+            (status, _) => Err(format!(
+                "{host} through {}: {status} {}",
+                self.node,
+                answer.header("x-hiveway-reason").unwrap_or_default()
+            )),
+        }
     }
 
     async fn ask(&self, port: u16, url: &str) -> Result<Answer, String> {

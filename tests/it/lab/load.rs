@@ -3,19 +3,21 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use futures_util::future::join_all;
 use hiveway::demo::load::Summary;
 
 use super::gateway::Gateway;
 use super::node::{BOUND, Node};
+use crate::docker::{ask, docker};
 use crate::eventually::eventually;
 
-/// Requests a second.
-const RATE: u32 = 60;
+/// Requests a second. All loads of a lab together leave the machine's processors time for the engines.
+pub(super) const RATE: u32 = 25;
 
 /// A running load. It ends with its node.
 pub(super) struct Load {
     name: String,
-    /// Where the container is.
+    /// Where its container is.
     host: String,
 }
 
@@ -32,17 +34,21 @@ pub(super) enum Way<'a> {
 
 impl Load {
     /// Starts it, and returns once it has made some requests, whatever came of them.
-    pub(super) async fn start(node: &Node, name: &str, url: &str, way: Way<'_>) -> Self {
-        let flags = match way {
-            Way::ByName => String::new(),
-            Way::ByNameEachTime => " --fresh".into(),
-            Way::Through(gateway) => format!(" --through {}", SocketAddr::new(gateway.mesh, 80)),
+    pub(super) async fn start(node: &Node, url: &str, way: Way<'_>) -> Self {
+        let (kind, flags) = match way {
+            Way::ByName => ("by-name".into(), String::new()),
+            Way::ByNameEachTime => ("by-name-each-time".into(), " --fresh".into()),
+            Way::Through(gateway) => (
+                format!("through-{}", gateway.node),
+                format!(" --through {}", SocketAddr::new(gateway.mesh, 80)),
+            ),
         };
+        let name = format!("{}-{kind}", node.engine.name);
         let run = "run --detach --network mesh --name";
         let load = format!("hiveway-demo:dev load {url} --rate {RATE}{flags}");
         node.docker(&format!("{run} {name} {load}")).await;
         let load = Self {
-            name: name.into(),
+            name,
             host: node.engine.host.clone(),
         };
         load.makes(20).await;
@@ -51,8 +57,7 @@ impl Load {
 
     /// What has come of it so far; told once a second.
     pub(super) async fn summary(&self) -> Result<Summary, String> {
-        let logs = ["--host", &self.host, "logs", "--tail", "1", &self.name];
-        let line = crate::docker::ask(logs).await?;
+        let line = ask(["--host", &self.host, "logs", "--tail", "1", &self.name]).await?;
         serde_json::from_str(&line).map_err(|error| format!("{error}: {line:?}"))
     }
 
@@ -72,7 +77,7 @@ impl Load {
 
     /// Ends it after the last of its requests has ended.
     pub(super) async fn end(self) -> Ended {
-        crate::docker::docker(["--host", &self.host, "kill", "--signal", "TERM", &self.name]).await;
+        docker(["--host", &self.host, "kill", "--signal", "TERM", &self.name]).await;
         let look = async || match self.summary().await? {
             summary if summary.finished => Ok(summary),
             summary => Err(format!("{summary:?}")),
@@ -81,7 +86,7 @@ impl Load {
         let summary = eventually(&what, BOUND, look).await.unwrap();
         let json = serde_json::to_string(&summary).expect("plain data");
         eprintln!("{}: {json}", self.name);
-        crate::docker::docker(["--host", &self.host, "rm", &self.name]).await;
+        docker(["--host", &self.host, "rm", "--force", &self.name]).await;
         Ended {
             name: self.name,
             summary,
@@ -111,12 +116,19 @@ impl Ended {
     }
 }
 
+/// Waits until each of them makes so many requests more.
+pub(super) async fn all_make(loads: &[Load], more: u64) {
+    join_all(loads.iter().map(|load| load.makes(more))).await;
+}
+
+/// Ends all of them.
+pub(super) async fn end_all(loads: Vec<Load>) -> Vec<Ended> {
+    join_all(loads.into_iter().map(Load::end)).await
+}
+
 /// Ends all of them. Not one request may have failed.
 pub(super) async fn end_flawless(loads: Vec<Load>) {
-    let mut ended = Vec::new();
-    for load in loads {
-        ended.push(load.end().await);
-    }
-    let flawed: Vec<_> = ended.iter().filter(|load| !load.is_flawless()).collect();
-    assert!(flawed.is_empty(), "requests failed: {flawed:#?}");
+    let mut ended = end_all(loads).await;
+    ended.retain(|load| !load.is_flawless());
+    assert!(ended.is_empty(), "requests failed: {ended:#?}");
 }

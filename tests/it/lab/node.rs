@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use hiveway::demo::load::Summary;
+
 use super::gateway::Gateway;
 use super::switch::address;
 use crate::docker::ask_blocking;
@@ -62,6 +64,19 @@ impl Node {
             mesh: bare(&mesh)?,
             network: self.engine.namespaces().network(),
         })
+    }
+
+    /// Whether clients in new containers here find a host by its name, each time.
+    pub(super) async fn finds(&self, host: &str) -> Result<(), String> {
+        let load = format!("load http://{host}/ --fresh --requests 12 --rate 100 --connections 4");
+        let run = format!("run --rm --network mesh hiveway-demo:dev {load}");
+        let output = self.ask(&run).await?;
+        let last = output.lines().last().unwrap_or_default();
+        let summary: Summary = serde_json::from_str(last).map_err(|_| output.clone())?;
+        match summary.failed {
+            0 => Ok(()),
+            _ => Err(format!("on {}: {last}", self.engine.name)),
+        }
     }
 
     /// What the engine wants told of a failed test: the logs of Hiveway's containers, and what the swarm looks like.

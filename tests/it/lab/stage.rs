@@ -19,6 +19,8 @@ use crate::{images, stack};
 pub(super) struct Lab {
     /// The first is a manager, and the leader for as long as nothing happens to it.
     pub(super) nodes: Vec<Node>,
+    /// How many of them are managers.
+    managers: usize,
     switch: Switch,
     /// Ends after all that is in it.
     _estate: Arc<Estate>,
@@ -44,6 +46,7 @@ impl Lab {
         let engines = began.elapsed();
         let lab = Self {
             nodes,
+            managers,
             switch,
             _estate: estate.clone(),
             _turn: turn,
@@ -98,26 +101,22 @@ impl Lab {
         self.eventually("every node is ready", BOUND, look).await;
     }
 
-    /// Deploys `deploy/stack.yml` after these replacements, and gives the gateways of some nodes once they are healthy.
-    pub(super) async fn deploy(
-        &self,
-        replacements: &[(&str, &str)],
-        variables: &[(&str, &str)],
-        on: &[usize],
-    ) -> Vec<Gateway> {
-        // Besides, admin can be read from the node.
-        let admin = (
-            "HIVEWAY_NETWORK: mesh",
-            "HIVEWAY_NETWORK: mesh\n      HIVEWAY_ADMIN: 0.0.0.0:9900",
-        );
-        let replacements = [&[admin], replacements].concat();
-        let variables = [&[("DOCKER_HOST", &*self.nodes[0].engine.host)], variables].concat();
+    /// Deploys `deploy/stack.yml` as it is, except that admin can be read from the node, and gives the gateway of each node
+    /// once it is healthy.
+    pub(super) async fn deploy(&self) -> Vec<Gateway> {
+        let admin = "HIVEWAY_NETWORK: mesh\n      HIVEWAY_ADMIN: 0.0.0.0:9900";
+        let variables = self.variables();
+        stack::make_secret(&variables).await;
+        let replacements = [("HIVEWAY_NETWORK: mesh", admin)];
         stack::deploy("hiveway", "stack.yml", &replacements, &variables).await;
-        let mut gateways = Vec::new();
-        for &index in on {
-            gateways.push(self.gateway(index).await);
-        }
-        gateways
+        self.gateways().await
+    }
+
+    /// The gateway of each node that has an engine, once it is healthy.
+    pub(super) async fn gateways(&self) -> Vec<Gateway> {
+        let running = self.nodes.iter().enumerate();
+        let running = running.filter(|(_, node)| node.engine.runs());
+        join_all(running.map(|(index, _)| self.gateway(index))).await
     }
 
     /// The gateway of a node, once there is one and it is healthy.
@@ -128,19 +127,121 @@ impl Lab {
             .await
     }
 
-    /// Creates a service of demo servers, that is claimed for a host.
-    pub(super) async fn serve(&self, name: &str, host: &str, flags: &str) {
+    /// Creates a service of demo servers that is claimed for a host, and waits until these gateways serve it from so many
+    /// containers.
+    pub(super) async fn serve(&self, name: &str, host: &str, replicas: usize, by: &[Gateway]) {
         let create = "service create --detach --no-resolve-image --quiet --network mesh --name";
-        let label = format!("--label hiveway.routing.port_80={host}");
+        // A node that dies does not refuse; what was sent to it is retried elsewhere when no answer has begun in time.
+        let labels = format!(
+            "--label hiveway.routing.port_80={host} --label hiveway.routing.response_timeout_seconds=1"
+        );
         let image = "hiveway-demo:dev server";
         self.manager()
-            .docker(&format!("{create} {name} {label} {flags} {image}"))
+            .docker(&format!(
+                "{create} {name} {labels} --replicas {replicas} {image}"
+            ))
             .await;
+        for gateway in by {
+            self.in_rotation(gateway, name, replicas).await;
+        }
     }
 
-    /// A node whose engine is asked about the swarm.
+    /// Waits until a gateway knows so many containers of a service to be in rotation; gives the nodes that they are on.
+    pub(super) async fn in_rotation(
+        &self,
+        gateway: &Gateway,
+        service: &str,
+        replicas: usize,
+    ) -> Vec<String> {
+        let what = format!("{} knows {replicas} containers of {service}", gateway.node);
+        let look = async || {
+            let snapshot = gateway.snapshot().await?;
+            let mut clusters = snapshot.clusters.values();
+            let cluster = clusters.find(|cluster| &*cluster.service == service);
+            let cluster = cluster.ok_or("it is not routed")?;
+            let ready = cluster.in_rotation();
+            let nodes: Vec<_> = ready.map(|(_, it)| it.node.to_string()).collect();
+            match nodes.len() == replicas {
+                true => Ok(nodes),
+                false => Err(format!("{cluster:?}")),
+            }
+        };
+        self.eventually(&what, BOUND, look).await
+    }
+
+    /// Gives a service another host beside the one that it has, and says when the API began to show it.
+    pub(super) async fn add_host(&self, service: &str, hosts: &str) -> Instant {
+        let label = format!("--label-add hiveway.routing.port_80={hosts}");
+        let update = "service update --detach --no-resolve-image --quiet";
+        let look = async || {
+            self.manager()
+                .ask(&format!("{update} {label} {service}"))
+                .await
+        };
+        // A manager that has just lost its leader takes nothing.
+        self.eventually("the swarm takes a new label", BOUND, look)
+            .await;
+        Instant::now()
+    }
+
+    /// How long each of these gateways took to serve a host since then.
+    pub(super) async fn served_after(
+        &self,
+        gateways: &[&Gateway],
+        host: &str,
+        since: Instant,
+    ) -> Vec<Duration> {
+        let each = gateways.iter().map(async |gateway| {
+            let what = format!("{} serves {host}", gateway.node);
+            self.eventually(&what, BOUND, async || gateway.serves(host).await)
+                .await;
+            since.elapsed()
+        });
+        let took = join_all(each).await;
+        eprintln!("{host} is served {took:.2?} after the API shows it");
+        took
+    }
+
+    /// Waits until Swarm says that the latest update of a service is complete.
+    pub(super) async fn updated(&self, service: &str) {
+        let inspect = [
+            "service",
+            "inspect",
+            "--format",
+            "{{with .UpdateStatus}}{{.State}}: {{.Message}}{{end}}",
+            service,
+        ];
+        let look = async || match self.manager().engine.ask(inspect).await? {
+            state if state.starts_with("completed") => Ok(()),
+            state => Err(state),
+        };
+        let what = format!("the update of {service} is complete");
+        self.eventually(&what, 2 * BOUND, look).await;
+    }
+
+    /// Waits until the swarm thinks so of a node: `ready` or `down`.
+    pub(super) async fn becomes(&self, index: usize, state: &str) {
+        let began = Instant::now();
+        let name = &self.nodes[index].engine.name;
+        let inspect = format!("node inspect --format {{{{.Status.State}}}} {name}");
+        let look = async || match self.manager().ask(&inspect).await? {
+            found if found == state => Ok(()),
+            found => Err(found),
+        };
+        let what = format!("{name} is {state}");
+        self.eventually(&what, BOUND, look).await;
+        eprintln!("{what} after {:.1?}", began.elapsed());
+    }
+
+    /// The variables by which Docker's own tools find the swarm.
+    pub(super) fn variables(&self) -> [(&'static str, &str); 1] {
+        [("DOCKER_HOST", &self.manager().engine.host)]
+    }
+
+    /// The manager whose engine is asked about the swarm.
     pub(super) fn manager(&self) -> &Node {
-        &self.nodes[0]
+        let mut managers = self.nodes[..self.managers].iter();
+        managers.find(|node| node.engine.runs()).expect("a manager")
     }
 
     /// Waits for something to be so.

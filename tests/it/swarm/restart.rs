@@ -78,6 +78,7 @@ async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_rest
 /// Deploys `deploy/stack.yml` as it is, and a service.
 async fn deploy(engine: &OwnEngine) {
     let variables = [("DOCKER_HOST", &*engine.host)];
+    stack::make_secret(&variables).await;
     stack::deploy("hiveway", "stack.yml", &[], &variables).await;
     let label = format!("hiveway.routing.port_80={HOST}");
     let create =
