@@ -2,6 +2,8 @@
 //! clap.
 
 mod control;
+mod dns;
+mod ejection;
 mod run;
 mod value;
 
@@ -47,6 +49,8 @@ pub struct RunConfig {
     pub control: ControlConfig,
     /// The data plane.
     pub gateway: gateway::Config,
+    /// The name server; none: there is none.
+    pub dns: Option<gateway::dns::Config>,
     /// Where admin listens.
     pub admin: SocketAddr,
     /// How log lines look.

@@ -4,12 +4,14 @@
 //!
 //! * bollard 0.21 never sends the API version, its task model lacks the addresses, and one unknown enum value fails a
 //!   whole list. So requests are JSON in and out with the caller's own types ([`Engine::get_json`]), and bollard
-//!   ([`Engine::docker`]) runs over the same transport for what it does well: exec, containers, networks.
+//!   ([`Engine::docker`]) runs over the same transport for what it does well: the output of commands, networks.
 //! * `/vX.Y` is put in front of every path in one place, `Engine::versioned`. The version is the lower of ours and the
 //!   engine's, agreed on anew whenever the engine was away: it may have been upgraded meanwhile.
 
 mod error;
+mod exec;
 mod hints;
+mod subscription;
 mod tls;
 mod transport;
 mod version;
@@ -28,7 +30,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::Error;
-pub use self::hints::{Hint, Hints};
+pub use self::exec::{Container, ExecId, ExecOutcome};
+pub use self::hints::{Hint, Hints, Scope};
+pub use self::subscription::Subscription;
 use self::transport::Transport;
 pub use self::version::ApiVersion;
 use crate::core::model::NodeId;
@@ -155,13 +159,13 @@ impl Engine {
         self.exchange(Method::POST, path, body).await
     }
 
-    /// Subscribes to what may mean that the swarm changed; returns once the engine has accepted.
+    /// Subscribes to what may mean that something changed; returns once the engine has accepted.
     ///
     /// # Errors
     ///
     /// When the engine cannot be reached, refuses or takes too long to accept.
-    pub async fn hints(&self) -> Result<Hints, Error> {
-        let path = self.versioned(&hints::path());
+    pub async fn hints(&self, scope: Scope) -> Result<Hints, Error> {
+        let path = self.versioned(&hints::path(scope));
         Hints::open(Arc::clone(&self.transport), &path).await
     }
 

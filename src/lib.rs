@@ -14,6 +14,8 @@
 //!               │                                            └─ Event ──┐   │    clients
 //!               └───────────────────────────────────────────────────────┼───┘
 //!                                 journal (log, count, remember) ◄──────┘──► admin: /live /ready /metrics /snapshot /events
+//!
+//!  agent, wherever there is an engine: hints of its node's containers, and how commands in them end ──► reconciler
 //! ```
 //!
 //! # The way of a change
@@ -22,11 +24,14 @@
 //!    anything converges, seldom at rest. What it saw is one [`Inventory`](core::model::Inventory), published only when it
 //!    differs. [`controller::inventory_file`] is the other source: a file.
 //! 2. [`controller::reconciler`] reads the inventory through the labels ([`core::labels`], [`core::desired`]) and names
-//!    what has to be probed. [`controller::probe`] probes and reports; [`core::observed`] makes health of it.
+//!    what has to be probed. [`controller::probe`] probes over the network, the [`agent`] of a container's node runs commands
+//!    in it, and both report; [`core::observed`] makes health of it. An agent tells of signals and ends, too, which makes the
+//!    watcher look and drains at once what it knows ([`core::signals`]).
 //! 3. [`core::reconcile`] compares the two with what is published, and makes the next
 //!    [`Snapshot`](core::snapshot::Snapshot) and the [`Event`](core::event::Event)s that lead to it, or nothing.
-//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once. [`controller::actuator`] writes
-//!    the little that Hiveway writes. [`journal`] logs, counts and remembers the events, and [`admin`] shows all of it.
+//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once, and [`gateway::dns`] into the
+//!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
+//!    and remembers the events, and [`admin`] shows all of it.
 //!
 //! [`supervisor`] owns every task, and `main.rs` wires them; [`cli`] turns flags into each component's configuration.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
@@ -34,17 +39,18 @@
 //! # Layers
 //!
 //! * [`core`] is pure and imports nothing but itself: decisions are plain functions from values to values.
-//! * [`controller`] and [`gateway`] import [`core`], never each other: a snapshot is all that passes between them. The
-//!   members of the controller know each other's types where one feeds the other.
+//! * [`controller`], [`gateway`] and [`agent`] import [`core`], never each other: what passes between them is a snapshot,
+//!   or a message of [`core::control`]. The members of the controller know each other's types where one feeds the other.
 //! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
-//!   [`gateway`], clap in [`cli`].
+//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`].
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
 //!
 //! # Invariants
 //!
 //! 1. **Level, not edge.** A hint of the engine only says "look again". The reconciler takes no input but the latest state,
-//!    so lost, repeated or reordered hints cost time, never truth.
+//!    so lost, repeated or reordered hints cost time, never truth. The one thing more that a hint can do is to take out an
+//!    endpoint that is known; none can add one or bring one in.
 //! 2. **One immutable value.** A request pins one route; nothing that it sees changes under it. The same inputs always
 //!    give the same snapshot, byte for byte, and one is published only when it differs.
 //! 3. **Fail static.** A failed look keeps the last inventory. No path leads from a fault of the control plane to an
@@ -53,8 +59,8 @@
 //!    and survives snapshots. Nothing is published before the first inventory is in and every endpoint is judged, or a
 //!    deadline has passed.
 //! 5. **Drains first.** An endpoint leaves rotation the moment Swarm wants its task to stop, which is about two seconds
-//!    before SIGTERM, or its node is down. Requests in flight end in peace. Only where nothing else can serve does one that
-//!    drains go on.
+//!    before SIGTERM, its container is sent a signal to end, or its node is down. Requests in flight end in peace. Only
+//!    where nothing else can serve does one that drains go on.
 //! 6. **Nobody is detached.** The end or panic of any component ends the process with a non-zero code, and Swarm restarts
 //!    it. Queues are bounded, and what overflows is counted.
 //! 7. **Writes are few.** Only on the leading manager, only the replicas of services with a `scale` label, one field at a
@@ -64,15 +70,17 @@
 //! # Lexicon
 //!
 //! *Manager, worker, node, service, task*: Swarm's. *Controller*: the part that watches, decides and writes. *Gateway*: the
-//! part that requests pass through. *Cluster*: a routed service's group of endpoints, never the swarm. *Endpoint*: a
+//! part that requests pass through. *Agent*: the part that knows the containers of its own node. *Cluster*: a routed service's group of endpoints, never the swarm. *Endpoint*: a
 //! running task that requests can be sent to. *Claim*: one service's share in a route. *In rotation*: may be given new
 //! requests. *Draining*: gets none any more, and ends those that it has. *Reconcile* is the function, the *reconciler* the
 //! loop.
 
 pub mod admin;
+pub mod agent;
 mod backoff;
 pub mod channel;
 pub mod cli;
+mod clock;
 pub mod controller;
 pub mod core;
 pub mod demo;
@@ -84,5 +92,6 @@ pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod readiness;
+mod roster;
 pub mod run;
 pub mod supervisor;

@@ -4,10 +4,10 @@
 //!
 //! Logs go to standard error; standard output belongs to the answers of commands.
 //!
-//! Pingora is silent unless `HIVEWAY_LOG` names it: it logs an error for each request that fails, so a client that
-//! hangs up, or one that means harm, could write as much into the log as it likes. What those lines would say is
-//! counted by our own metrics instead, and what matters to an operator is an event. The other libraries speak from
-//! `warn` on.
+//! Pingora and Hickory are silent unless `HIVEWAY_LOG` names them: they log an error for each request that fails or each
+//! packet that is malformed, so a client that hangs up, or one that means harm, could write as much into the log as it
+//! likes. What those lines would say is counted by our own metrics instead, and what matters to an operator is an event.
+//! The other libraries speak from `warn` on.
 
 mod human;
 
@@ -29,7 +29,8 @@ use human::Human;
 const VARIABLE: &str = "HIVEWAY_LOG";
 
 /// What is logged unless the variable says otherwise. Its directives are added to these, the later one wins.
-const DEFAULT_FILTER: &str = "info,pingora=off,bollard=warn,h2=warn,hyper=warn,rustls=warn";
+const DEFAULT_FILTER: &str =
+    "info,pingora=off,hickory_proto=off,bollard=warn,h2=warn,hyper=warn,rustls=warn";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -52,6 +52,8 @@ struct Inner {
     connections: IntGaugeVec,
     reconcile_duration: Histogram,
     probes: IntCounterVec,
+    hints: IntCounterVec,
+    dns_queries: IntCounterVec,
     events: IntCounterVec,
     control: ControlMetrics,
 }
@@ -96,7 +98,19 @@ impl Metrics {
             probes: counters(
                 &registry,
                 "hiveway_probes_total",
-                "Probes of endpoints, by result.",
+                "Probes of endpoints, over the network and by commands, by result.",
+                &["result"],
+            ),
+            hints: counters(
+                &registry,
+                "hiveway_hints_total",
+                "What happened to containers of tasks on this node, by action.",
+                &["action"],
+            ),
+            dns_queries: counters(
+                &registry,
+                "hiveway_dns_queries_total",
+                "Packets that the name server received, by what became of them.",
                 &["result"],
             ),
             events: counters(
@@ -147,10 +161,22 @@ impl Metrics {
         self.0.probes.with_label_values(&[result])
     }
 
+    /// Counts what happened to containers. To be resolved once and kept.
+    #[must_use]
+    pub fn hints(&self, action: &'static str) -> IntCounter {
+        self.0.hints.with_label_values(&[action])
+    }
+
     /// What the control channel counts.
     #[must_use]
     pub fn control(&self) -> &ControlMetrics {
         &self.0.control
+    }
+
+    /// Counts packets of which the name server made this. To be resolved once and kept.
+    #[must_use]
+    pub fn dns_queries(&self, result: &'static str) -> IntCounter {
+        self.0.dns_queries.with_label_values(&[result])
     }
 
     /// Counts one reconciliation.
@@ -238,12 +264,16 @@ mod tests {
         metrics.unrouted("unknown_host").inc();
         metrics.connections("public").inc();
         metrics.probes("passed").inc();
+        metrics.hints("died").inc();
+        metrics.dns_queries("answered").inc();
         metrics.reconciled(Duration::from_millis(2));
         let text = metrics.render(None);
         for sample in [
             r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
             r#"hiveway_connections{listener="public"} 1"#,
             r#"hiveway_probes_total{result="passed"} 1"#,
+            r#"hiveway_hints_total{action="died"} 1"#,
+            r#"hiveway_dns_queries_total{result="answered"} 1"#,
             "hiveway_reconcile_duration_seconds_count 1",
             "hiveway_events_dropped_total 0",
             concat!(

@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use self::role::Role;
 use crate::admin::{self, AdminState};
+use crate::agent;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
 use crate::controller::probe::Targets;
@@ -30,6 +31,7 @@ use crate::core::scale::ScaleWishes;
 use crate::core::snapshot::Snapshot;
 use crate::follow::{self, Store};
 use crate::gateway::Gateway;
+use crate::gateway::dns::NameServer;
 use crate::journal::{self, Emitter, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
@@ -53,7 +55,8 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         source,
         desired,
         control,
-        gateway,
+        mut gateway,
+        mut dns,
         admin,
         log_format,
     } = config;
@@ -62,17 +65,25 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (emitter, events) = journal::channel();
     let metrics = Metrics::new(&emitter);
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
-    let gateway = Gateway::bind(&gateway, &metrics)?;
-    let admin = bind_admin(admin).await?;
     let role = Role::find(source, &desired, control.places.is_empty()).await?;
+    let node = control.node.clone();
+    let node = node.or_else(|| Some(role.engine()?.node()));
+    if let Some(dns) = &mut dns {
+        dns.node.clone_from(&node);
+    }
+    gateway.node.clone_from(&node);
+    let gateway = Gateway::bind(&gateway, &metrics)?;
+    let names = dns
+        .map(|dns| NameServer::bind(&dns, &metrics))
+        .transpose()?;
+    let admin = bind_admin(admin).await?;
     let identity = identify(&control).await?;
     let publisher = match control.listen {
         Some(address) if role.controls() => Some(Publisher::bind(address, identity.clone()).await?),
         _ => None,
     };
-    let node = control.node.or_else(|| Some(role.engine()?.node()));
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
-    announce(&gateway, &admin, publisher.as_ref(), &role)?;
+    announce(&gateway, names.as_ref(), &admin, publisher.as_ref(), &role)?;
 
     let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
@@ -85,7 +96,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     };
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
-    let (commands, _commanded) = watch::channel(Arc::<CommandTargets>::default());
+    let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
 
     let state = AdminState {
         snapshots: snapshot.clone(),
@@ -108,6 +119,14 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     });
     if let Some(engine) = role.engine() {
         let (engine, stop) = (engine.clone(), supervisor.stop());
+        supervisor.serve("the agent", {
+            let (engine, stop) = (engine.clone(), stop.clone());
+            let (notes, metrics) = (notes.clone(), metrics.clone());
+            async move {
+                agent::run(engine, commanded, notes, metrics, stop).await;
+                Ok(())
+            }
+        });
         supervisor.serve("the role of this process", role::hold(engine, stop));
     }
     let own_listener = publisher.as_ref().map(Publisher::address);
@@ -117,6 +136,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             role,
             desired,
             publisher,
+            notes.subscribe(),
             &emitter,
             &metrics,
         )
@@ -149,10 +169,20 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             Ok(())
         });
     }
+    if let Some(names) = names {
+        let (snapshot, stop) = (snapshot.clone(), supervisor.stop());
+        supervisor.serve("the name server", async move {
+            Ok(names.run(snapshot, stop).await?)
+        });
+    }
     supervisor.serve("the gateway", {
         let (readiness, stop) = (readiness.clone(), supervisor.stop());
         let ready = move || readiness.require("snapshot", Ok(()));
-        async move { Ok(gateway.run(snapshot, metrics, ready, stop).await?) }
+        let (metrics, emitter) = (metrics.clone(), emitter.clone());
+        async move {
+            let serving = gateway.run(snapshot, metrics, emitter, ready, stop);
+            Ok(serving.await?)
+        }
     });
     supervisor
         .run(move |reason| {
@@ -168,6 +198,7 @@ fn control_swarm(
     role: Role,
     desired: desired::Options,
     publisher: Option<Publisher>,
+    own_notes: broadcast::Receiver<Arc<Note>>,
     emitter: &Emitter,
     metrics: &Metrics,
 ) -> follow::Own {
@@ -176,11 +207,29 @@ fn control_swarm(
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
     let (wishes, wished) = watch::channel(ScaleWishes::default());
     let (freeze, frozen) = watch::channel(None);
-    let (_commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
+    let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
+    let (nudges, nudged) = watch::channel(0);
     let (report, reports) = mpsc::channel(REPORTS);
-    let (note, _notes) = mpsc::channel(NOTES);
+    let (note, noted) = mpsc::channel(NOTES);
 
     let stop = supervisor.stop();
+    supervisor.serve("the notes of the own agent", {
+        let (note, metrics, stop) = (note.clone(), metrics.clone(), stop.clone());
+        async move {
+            let passing = agent::local::pass_notes(own_notes, note, metrics);
+            stop.run_until_cancelled(passing).await;
+            Ok(())
+        }
+    });
+    let (own_commands, own_commanded) = watch::channel(Arc::default());
+    if let Some(engine) = role.engine() {
+        let (engine, commanded, stop) = (engine.clone(), commanded.clone(), stop.clone());
+        supervisor.serve("the commands of the own node", async move {
+            let picking = agent::local::pick_commands(engine, commanded, own_commands);
+            stop.run_until_cancelled(picking).await;
+            Ok(())
+        });
+    }
     match role {
         Role::Manager(engine) => {
             supervisor.serve("the actuator", {
@@ -193,7 +242,7 @@ fn control_swarm(
             supervisor.serve("the watcher of the swarm", {
                 let (emitter, stop) = (emitter.clone(), stop.clone());
                 async move {
-                    swarm::run(engine, inventories, freeze, emitter, stop).await;
+                    swarm::run(engine, nudged, inventories, freeze, emitter, stop).await;
                     Ok(())
                 }
             });
@@ -215,9 +264,15 @@ fn control_swarm(
         }
     });
     supervisor.serve("the reconciler", {
-        let inputs = Inputs { inventory, reports };
+        let inputs = Inputs {
+            inventory,
+            reports,
+            notes: noted,
+        };
         let outputs = Outputs {
             targets,
+            commands,
+            nudges,
             snapshots,
             wishes,
             emitter: emitter.clone(),
@@ -241,11 +296,10 @@ fn control_swarm(
             Ok(())
         });
     }
-    let (_own_commands, commands) = watch::channel(Arc::default());
     follow::Own {
         snapshots: snapshot,
         frozen,
-        commands,
+        commands: own_commanded,
     }
 }
 
@@ -267,6 +321,7 @@ async fn bind_admin(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 fn announce(
     gateway: &Gateway,
+    names: Option<&NameServer>,
     admin: &TcpListener,
     publisher: Option<&Publisher>,
     role: &Role,
@@ -277,6 +332,7 @@ fn announce(
         target: "hiveway",
         internal = shown(gateway.internal()),
         public = shown(gateway.public()),
+        dns = shown(names.map(NameServer::address)),
         control = shown(publisher.map(Publisher::address)),
         admin = %admin.local_addr()?,
         "hiveway {} listens: {role}",

@@ -11,6 +11,8 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use super::control::TypedControl;
+use super::dns::TypedDns;
+use super::ejection::TypedEjection;
 use super::value::{Listen, address, domain, duration, network, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -61,6 +63,9 @@ pub(super) struct TypedRun {
     )]
     listen_public: Listen,
 
+    #[command(flatten)]
+    dns: TypedDns,
+
     /// Where health, metrics, the snapshot and events are served; anyone who can connect can read them
     #[arg(
         long,
@@ -105,6 +110,9 @@ pub(super) struct TypedRun {
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    ejection: TypedEjection,
 }
 
 impl TypedRun {
@@ -117,6 +125,7 @@ impl TypedRun {
             control,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
+            dns,
             admin,
             network,
             trusted_proxies,
@@ -124,6 +133,7 @@ impl TypedRun {
             domain_suffix,
             log_format,
             threads,
+            ejection,
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
@@ -147,7 +157,12 @@ impl TypedRun {
                 grace,
                 limits: gateway::Limits::default(),
                 threads,
+                node: None,
+                prefer_local: ejection.prefer_local,
+                ejection: ejection.policy(),
+                judged_every: gateway::JUDGED_EVERY,
             },
+            dns: dns.configure(),
             admin,
             log_format: match log_format {
                 TypedLogFormat::Human => LogFormat::Human,

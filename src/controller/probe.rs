@@ -2,15 +2,13 @@
 //!
 //! # Design notes
 //!
-//! One small task per endpoint instead of one wheel for all: an endpoint that hangs delays nobody else, and a target that
-//! goes takes its timer with it. How many probes run at once is bounded by permits; waiting for one does not count against
-//! the probe's time-out. A probe opens a connection of its own each time, since what is asked is whether the task accepts one.
+//! How many probes run at once is bounded by permits; waiting for one does not count against the probe's time-out. A
+//! probe opens a connection of its own each time, since what is asked is whether the task accepts one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use http_body_util::Empty;
@@ -18,16 +16,18 @@ use hyper_util::rt::TokioIo;
 use prometheus::IntCounter;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::core::desired::ProbeTarget;
-use crate::core::model::{TaskId, Timestamp};
+use crate::core::model::TaskId;
 use crate::core::observed::{ProbeReport, ProbeResult};
+use crate::core::pacing;
 use crate::core::route::Check;
 use crate::metrics::Metrics;
+use crate::roster;
 
-/// What to probe, by task. Written by the reconciler, read here.
+/// What to probe over the network, by task. Written by the reconciler, read here.
 pub type Targets = BTreeMap<TaskId, ProbeTarget>;
 
 /// Probes at once. Ten thousand endpoints that all hang for the default time-out still get a probe every twenty seconds.
@@ -35,7 +35,7 @@ const AT_ONCE: usize = 1024;
 
 /// Probes whatever the targets name, until `stop`.
 pub async fn run(
-    mut targets: watch::Receiver<Arc<Targets>>,
+    targets: watch::Receiver<Arc<Targets>>,
     reports: mpsc::Sender<ProbeReport>,
     metrics: Metrics,
     stop: CancellationToken,
@@ -45,44 +45,17 @@ pub async fn run(
         failed: metrics.probes("failed"),
     };
     let permits = Arc::new(Semaphore::new(AT_ONCE));
-    let mut probing: BTreeMap<TaskId, (ProbeTarget, AbortHandle)> = BTreeMap::new();
-    let mut tasks = JoinSet::new();
-    loop {
-        let wanted = targets.borrow_and_update().clone();
-        probing.retain(|task, (target, handle)| {
-            let kept = wanted.get(task) == Some(target);
-            if !kept {
-                handle.abort();
-            }
-            kept
-        });
-        for (task, target) in wanted.iter() {
-            if !probing.contains_key(task) {
-                let prober = Prober {
-                    task: task.clone(),
-                    target: target.clone(),
-                    permits: permits.clone(),
-                    reports: reports.clone(),
-                    counters: counters.clone(),
-                };
-                probing.insert(task.clone(), (target.clone(), tasks.spawn(prober.run())));
-            }
-        }
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                changed = targets.changed() => match changed {
-                    Ok(()) => break,
-                    Err(_) => return,
-                },
-                Some(ended) = tasks.join_next() => if let Err(error) = ended
-                    && error.is_panic()
-                {
-                    std::panic::resume_unwind(error.into_panic());
-                },
-            }
-        }
-    }
+    let probing = roster::keep(targets, |task, target| {
+        let prober = Prober {
+            task: task.clone(),
+            target: target.clone(),
+            permits: permits.clone(),
+            reports: reports.clone(),
+            counters: counters.clone(),
+        };
+        prober.run()
+    });
+    stop.run_until_cancelled(probing).await;
 }
 
 /// How probes ended, resolved once for all of them.
@@ -104,7 +77,12 @@ struct Prober {
 impl Prober {
     async fn run(self) {
         let spec = &self.target.spec;
-        tokio::time::sleep(first_delay(spec.initial_delay, self.target.since, now())).await;
+        tokio::time::sleep(pacing::first_delay(
+            spec.initial_delay,
+            self.target.since,
+            clock::now(),
+        ))
+        .await;
         for round in 0.. {
             let result = {
                 let Ok(_permit) = self.permits.acquire().await else {
@@ -123,33 +101,9 @@ impl Prober {
             if self.reports.send(report).await.is_err() {
                 return;
             }
-            tokio::time::sleep(jittered(spec.interval, &self.task, round)).await;
+            tokio::time::sleep(pacing::jittered(spec.interval, &self.task, round)).await;
         }
     }
-}
-
-/// What is left of the initial delay, which counts from the task's start. A start that lies in the future, by a clock that
-/// is ahead of ours, is now.
-fn first_delay(delay: Duration, since: Option<Timestamp>, now: Timestamp) -> Duration {
-    let age = since.map_or(0, |since| now.0.saturating_sub(since.0));
-    delay.saturating_sub(Duration::from_millis(age))
-}
-
-/// The interval, up to a tenth shorter or longer: probes that start together drift apart. Derived from the task and the
-/// round, so that nothing random is needed.
-fn jittered(interval: Duration, task: &TaskId, round: u64) -> Duration {
-    let seed = task.as_str().bytes().fold(round, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    // 0 to 255 of the hash's upper bits, as 0.9 to 1.1.
-    interval.mul_f64(0.9 + 0.2 * f64::from((seed >> 32) as u8) / 255.0)
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 async fn probe(target: &ProbeTarget) -> ProbeResult {
@@ -158,7 +112,7 @@ async fn probe(target: &ProbeTarget) -> ProbeResult {
         match &target.spec.check {
             Check::Tcp { port } => connect(target, *port).await.map(drop),
             Check::Http { port, path } => get(target, *port, path).await,
-            // These are resolved, refused or left out before a target is made.
+            // These are resolved, left to agents or left out before a target is made.
             Check::Connect | Check::None | Check::Command(_) => Ok(()),
         }
     };
@@ -209,45 +163,5 @@ async fn get(target: &ProbeTarget, port: u16, path: &str) -> ProbeResult {
         Ok(())
     } else {
         Err(format!("GET {path} was answered {status}").into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_initial_delay_counts_from_the_start_of_the_task() {
-        let delay = Duration::from_secs(5);
-        for (since, now, expected) in [
-            (None, 9_000, delay),
-            (Some(10_000), 10_000, delay),
-            (Some(10_000), 12_000, Duration::from_secs(3)),
-            (Some(10_000), 60_000, Duration::ZERO),
-            (Some(10_000), 9_000, delay),
-        ] {
-            assert_eq!(
-                first_delay(delay, since.map(Timestamp), Timestamp(now)),
-                expected
-            );
-        }
-    }
-
-    #[test]
-    fn jitter_stays_within_a_tenth_and_differs() {
-        let interval = Duration::from_secs(2);
-        let delays: Vec<_> = (0..100)
-            .map(|round| jittered(interval, &TaskId::from("task"), round))
-            .collect();
-        let bounds = Duration::from_millis(1_799)..=Duration::from_millis(2_201);
-        assert!(delays.iter().all(|delay| bounds.contains(delay)));
-        let (least, most) = (
-            delays.iter().min().expect("some"),
-            delays.iter().max().expect("some"),
-        );
-        assert!(
-            *most - *least > Duration::from_millis(200),
-            "{least:?} {most:?}"
-        );
     }
 }

@@ -3,14 +3,13 @@
 //! `Listing → Following → Backoff → Listing`:
 //!
 //! * *Listing*: subscribe to the engine's events, then look, so that no change falls between the two.
-//! * *Following*: look again at every hint and by the clock, as often as `pace.rs` says. What an event says is never taken
-//!   for a fact: lost, repeated or reordered events cost time, never truth.
+//! * *Following*: look again at every hint, of this engine or of an agent, and by the clock, as often as `pace.rs` says.
+//!   What an event says is never taken for a fact: lost, repeated or reordered events cost time, never truth.
 //! * *Backoff*: a look failed. The last inventory stands, and the engine is asked again after a growing pause.
 
 mod look;
 mod objects;
 mod pace;
-mod subscription;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,20 +19,21 @@ use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::pace::Circumstances;
-use self::subscription::Subscription;
 use crate::backoff;
 use crate::core::event::Event;
 use crate::core::model::Inventory;
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, Scope, Subscription};
 use crate::journal::Emitter;
 
 /// How long the first look waits for the subscription. An engine that lists is worth more than one that hints.
 const SUBSCRIBING: Duration = Duration::from_secs(1);
 
 /// Watches until `stop`. `inventory` holds nothing before the first look that succeeded, and changes only when a look
-/// differs from the one before; a failed look leaves it as it is, and `frozen` then says why.
+/// differs from the one before; a failed look leaves it as it is, and `frozen` then says why. Whenever `nudges` changes, it is
+/// time to look.
 pub async fn run(
     engine: Engine,
+    nudges: watch::Receiver<u64>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     frozen: watch::Sender<Option<Arc<str>>>,
     emitter: Emitter,
@@ -41,6 +41,7 @@ pub async fn run(
 ) {
     let mut watcher = Watcher {
         engine,
+        nudges,
         inventory,
         frozen,
         emitter,
@@ -52,6 +53,7 @@ pub async fn run(
 
 struct Watcher {
     engine: Engine,
+    nudges: watch::Receiver<u64>,
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     /// Why the last look failed; none when it succeeded.
     frozen: watch::Sender<Option<Arc<str>>>,
@@ -79,11 +81,14 @@ impl Watcher {
         if *failures > 0 {
             self.engine.negotiate().await?;
         }
-        let mut subscription = Subscription::new(self.engine.clone());
+        let otherwise = "changes are seen seconds later";
+        let mut subscription = Subscription::new(self.engine.clone(), Scope::Swarm, otherwise);
         // Where this fails, looks go by the clock.
         let _ = timeout(SUBSCRIBING, subscription.next()).await;
         let mut moved = Instant::now();
         loop {
+            // One that comes during the look asks for another.
+            self.nudges.mark_unchanged();
             let began = Instant::now();
             let changed = self.look().await?;
             *failures = 0;
@@ -102,12 +107,14 @@ impl Watcher {
                 cost: ended - began,
             };
             tokio::select! {
-                () = subscription.next() => {
-                    moved = Instant::now();
-                    subscription.skip_until(ended + pace::BURST.max(now.cost)).await;
-                }
-                () = sleep_until(ended + pace::pause(now)) => {}
+                _ = subscription.next() => {}
+                () = nudged(&mut self.nudges) => {}
+                () = sleep_until(ended + pace::pause(now)) => continue,
             }
+            moved = Instant::now();
+            subscription
+                .skip_until(ended + pace::BURST.max(now.cost))
+                .await;
         }
     }
 
@@ -152,5 +159,12 @@ impl Watcher {
                 reason: error.to_string().into(),
             });
         }
+    }
+}
+
+/// Returns when somebody asks for a look; never where nobody can.
+async fn nudged(nudges: &mut watch::Receiver<u64>) {
+    if nudges.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

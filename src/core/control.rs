@@ -103,6 +103,19 @@ pub enum ContainerAction {
     Changed,
 }
 
+impl ContainerAction {
+    /// The action's name in metrics and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Signalled => "signalled",
+            Self::Died => "died",
+            Self::Changed => "changed",
+        }
+    }
+}
+
 /// The commands to run in the containers of one node, by task.
 pub type CommandTargets = BTreeMap<TaskId, CommandTarget>;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::control::{CommandTarget, CommandTargets};
 use super::labels::{self, LabelOptions};
 use super::model::{
     ContainerId, DesiredState, Inventory, Mode, NodeId, Service, ServiceId, Task, TaskId,
@@ -172,31 +173,48 @@ impl Desired {
         );
     }
 
-    /// What has to be probed for this state to be judged.
+    /// What has to be probed for this state to be judged, over the network or by a command.
     #[must_use]
     pub fn probe_targets(&self) -> BTreeMap<TaskId, ProbeTarget> {
-        let mut targets = BTreeMap::new();
-        for service in self.services.values() {
-            let Some(spec) = service.probe() else {
-                continue;
+        let targets = self.probed().map(|(id, task, spec)| {
+            let (address, since) = (task.address, task.since);
+            let target = ProbeTarget {
+                address,
+                since,
+                spec,
             };
-            for (id, task) in service
-                .tasks
-                .iter()
-                .filter(|(_, task)| task.fate == Fate::Serves)
-            {
-                let (address, since) = (task.address, task.since);
-                targets.insert(
-                    id.clone(),
-                    ProbeTarget {
-                        address,
-                        since,
-                        spec: spec.clone(),
-                    },
-                );
-            }
+            (id.clone(), target)
+        });
+        targets.collect()
+    }
+
+    /// The commands that have to be run in containers for this state to be judged, by node.
+    #[must_use]
+    pub fn commands(&self) -> BTreeMap<NodeId, Arc<CommandTargets>> {
+        let mut nodes: BTreeMap<NodeId, CommandTargets> = BTreeMap::new();
+        for (id, task, spec) in self.probed().filter(|(_, _, spec)| spec.is_command()) {
+            let target = CommandTarget {
+                container: task.container.clone(),
+                since: task.since,
+                spec,
+            };
+            let node = nodes.entry(task.node.clone()).or_default();
+            node.insert(id.clone(), target);
         }
-        targets
+        let shared = nodes.into_iter();
+        shared
+            .map(|(node, targets)| (node, Arc::new(targets)))
+            .collect()
+    }
+
+    /// The tasks that are meant to serve and have to prove that they can, each with how.
+    fn probed(&self) -> impl Iterator<Item = (&TaskId, &DesiredTask, ProbeSpec)> {
+        self.services.values().flat_map(|service| {
+            let spec = service.probe();
+            let serving = service.tasks.iter();
+            let serving = serving.filter(|(_, task)| task.fate == Fate::Serves);
+            serving.filter_map(move |(id, task)| Some((id, task, spec.clone()?)))
+        })
     }
 }
 

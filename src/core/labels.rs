@@ -89,6 +89,10 @@
 //! query is allowed), `tcp://container:PORT` (a connection passes), or `none` (every running task is in rotation). The
 //! word `container` stands for the address of each task; no other host can be probed.
 //!
+//! `probe.cmd` is run as `/bin/sh -c COMMAND` in the container, as its user, by the Hiveway on the container's node: where
+//! none runs there, or where the image has no shell, the task never comes into rotation. A command that outlasts its
+//! time-out has failed the probe and cannot be ended from outside; no other is begun before it ends.
+//!
 //! # Replicas: `scale`
 //!
 //! | key | values | default | meaning |

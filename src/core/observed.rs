@@ -1,4 +1,4 @@
-//! What the probes have shown: every task's health, by rise and fall.
+//! What was observed of tasks: what the probes have shown, by rise and fall, and what agents saw of their containers.
 //!
 //! Health is keyed by task id, so that it survives snapshots, label changes and the order in which answers come in.
 
@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::model::TaskId;
 use super::route::ProbeSpec;
+use super::signals::Signals;
 
-/// The health of every probed task. Owned by the reconciler; written by probe results only.
+/// The health of every probed task, written by probe results only, and the containers that end. Owned by the reconciler.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     tasks: BTreeMap<TaskId, Health>,
+    /// What agents saw.
+    pub signals: Signals,
 }
 
 /// One task's health.

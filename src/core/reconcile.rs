@@ -3,6 +3,13 @@
 //! [`reconcile`] is a plain function. It makes the snapshot anew from the latest state each time, publishes it only when
 //! it differs from the current one, and tells the difference in events: since those come from comparing two whole
 //! values, nothing is told twice, however often it is called, and nothing is missed, whatever was lost on the way.
+//!
+//! # Design notes
+//!
+//! What agents saw of containers ([`signals`](super::signals)) comes last, over what labels, Swarm and probes have decided.
+//! A signal makes of an endpoint in rotation one that drains, which may still serve where nothing else can. One whose
+//! container has ended is kept, in a state of its own: it must not serve even then, as the draining may, and its
+//! removal is told once, when Swarm knows why it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +19,7 @@ use super::event::{EndpointRef, Event};
 use super::model::{ServiceId, TaskId};
 use super::observed::{Observed, Standing};
 use super::route::Diagnostic;
+use super::signals::Leaving;
 use super::snapshot::{Claim, Cluster, Delta, Endpoint, EndpointState, RouteKey, Snapshot};
 
 /// What a reconciliation decided.
@@ -88,31 +96,49 @@ fn clusters(
 
 fn cluster(service: &DesiredService, observed: &Observed) -> Cluster {
     let probed = service.probe().is_some();
-    let endpoints: BTreeMap<TaskId, Endpoint> = service
-        .tasks
-        .iter()
-        .map(|(id, task)| {
-            let endpoint = Endpoint {
-                container: task.container.clone(),
-                node: task.node.clone(),
-                address: task.address,
-                state: state(id, task, probed, observed),
-            };
-            (id.clone(), endpoint)
-        })
-        .collect();
-    let count = |state| {
-        endpoints
-            .values()
-            .filter(|endpoint| endpoint.state == state)
-            .count()
-    };
-    let (ready, failing) = (count(EndpointState::Ready), count(EndpointState::Failing));
+    let leaving = |id, task: &DesiredTask| observed.signals.leaving(id, &task.container);
+    let (mut ready, mut failing) = (0, 0);
+    for (id, task) in &service.tasks {
+        match (state(id, task, probed, observed), leaving(id, task)) {
+            (EndpointState::Ready, _) => ready += 1,
+            (EndpointState::Failing, None) => failing += 1,
+            // That a container fails its probes while it ends says nothing about the probes.
+            _ => {}
+        }
+    }
+    let probes_disbelieved = failing > ready;
+    let endpoints = service.tasks.iter().map(|(id, task)| {
+        let judged = state(id, task, probed, observed);
+        let endpoint = Endpoint {
+            container: task.container.clone(),
+            node: task.node.clone(),
+            address: task.address,
+            state: without(leaving(id, task), judged, probes_disbelieved),
+        };
+        (id.clone(), endpoint)
+    });
     Cluster {
         service: service.name.clone(),
         policy: service.spec.policy.clone(),
-        probes_disbelieved: failing > ready,
-        endpoints,
+        probes_disbelieved,
+        endpoints: endpoints.collect(),
+    }
+}
+
+/// The state of an endpoint that may have to leave. What was in rotation drains, what has ended can serve nothing at all,
+/// and what is out of rotation stays out: nobody is brought in by what happened to a container.
+fn without(
+    leaving: Option<Leaving>,
+    judged: EndpointState,
+    probes_disbelieved: bool,
+) -> EndpointState {
+    match (leaving, judged) {
+        (Some(Leaving::Ended), _) => EndpointState::Ended,
+        (Some(Leaving::Signalled), EndpointState::Ready) => EndpointState::Draining,
+        (Some(Leaving::Signalled), EndpointState::Failing) if probes_disbelieved => {
+            EndpointState::Draining
+        }
+        _ => judged,
     }
 }
 
@@ -177,7 +203,8 @@ fn tell(
     }
     for id in delta.clusters.keys() {
         let (before, after) = (old.clusters.get(id), new.clusters.get(id));
-        tell_endpoints(before, after, desired, observed, &mut events);
+        let service = desired.services.get(id);
+        tell_endpoints(before, after, service, desired, observed, &mut events);
         tell_belief(before, after, &mut events);
     }
     events.push(Event::SnapshotPublished {
@@ -215,10 +242,15 @@ fn tell_route(
 fn tell_endpoints(
     before: Option<&Arc<Cluster>>,
     after: Option<&Arc<Cluster>>,
+    service: Option<&DesiredService>,
     desired: &Desired,
     observed: &Observed,
     events: &mut Vec<Event>,
 ) {
+    let stops = |task: &TaskId| {
+        let task = service.and_then(|service| service.tasks.get(task));
+        task.is_some_and(|task| task.fate == Fate::Stops)
+    };
     let endpoints = |cluster: Option<&Arc<Cluster>>| {
         cluster
             .map(|cluster| cluster.endpoints.clone())
@@ -255,7 +287,15 @@ fn tell_endpoints(
             .health(task)
             .and_then(|health| health.failure.clone());
         let endpoint_ref = reference(task, endpoint);
-        events.extend(tell_state(endpoint_ref, from, endpoint.state, failure));
+        events.extend(match endpoint.state {
+            EndpointState::Draining if from.is_some() && !stops(task) => {
+                Some(Event::EndpointDrained {
+                    endpoint: endpoint_ref,
+                    reason: "its container was sent a signal to end".into(),
+                })
+            }
+            state => tell_state(endpoint_ref, from, state, failure),
+        });
     }
 }
 
@@ -265,10 +305,12 @@ fn tell_state(
     to: EndpointState,
     failure: Option<Arc<str>>,
 ) -> Option<Event> {
-    use EndpointState::{Draining, Failing, Lost, Ready, Starting, Unproven};
+    use EndpointState::{Draining, Ended, Failing, Lost, Ready, Starting, Unproven};
     let event = match (from, to) {
         // A task that was already stopping when it was first seen has no story here.
-        (None, Draining | Lost) => return None,
+        (None, Draining | Ended | Lost) => return None,
+        // That it ends was told before.
+        (Some(Draining | Lost), Ended) => return None,
         (_, Starting) => Event::EndpointDiscovered(endpoint),
         (Some(Failing), Ready) => Event::EndpointAdmitted {
             endpoint,
@@ -277,6 +319,10 @@ fn tell_state(
         (Some(Lost), Ready) => Event::EndpointAdmitted {
             endpoint,
             reason: "its node is back".into(),
+        },
+        (Some(Draining), Ready) => Event::EndpointAdmitted {
+            endpoint,
+            reason: "its container has survived the signal".into(),
         },
         (_, Ready) => Event::EndpointAdmitted {
             endpoint,
@@ -289,6 +335,10 @@ fn tell_state(
         (_, Draining) => Event::EndpointDrained {
             endpoint,
             reason: "Swarm is stopping its task".into(),
+        },
+        (_, Ended) => Event::EndpointDrained {
+            endpoint,
+            reason: "its container has ended".into(),
         },
         (_, Lost) => Event::EndpointDrained {
             endpoint,

@@ -216,6 +216,14 @@ pub struct ProbeSpec {
     pub fall: u8,
 }
 
+impl ProbeSpec {
+    /// Whether an agent has to run it in the container; all other checks are made over the network.
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        matches!(self.check, Check::Command(_))
+    }
+}
+
 impl Default for ProbeSpec {
     fn default() -> Self {
         Self {

@@ -97,6 +97,7 @@ impl Cluster {
                 EndpointState::Starting
                 | EndpointState::Unproven
                 | EndpointState::Draining
+                | EndpointState::Ended
                 | EndpointState::Lost => false,
             })
     }
@@ -127,20 +128,24 @@ pub enum EndpointState {
     Ready,
     /// It passed its probes before and fails them now.
     Failing,
-    /// Swarm is stopping it: requests in flight end in peace, and none is added while any other endpoint can serve.
+    /// Swarm is stopping it, or it was sent a signal to end: requests in flight end in peace, and none is added while any
+    /// other endpoint can serve.
     Draining,
+    /// Its container has ended, which an agent saw before Swarm did: unlike one that drains, it can serve nothing.
+    Ended,
     /// Its node is down.
     Lost,
 }
 
 impl EndpointState {
     /// Every state, for those who count.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Starting,
         Self::Unproven,
         Self::Ready,
         Self::Failing,
         Self::Draining,
+        Self::Ended,
         Self::Lost,
     ];
 
@@ -153,6 +158,7 @@ impl EndpointState {
             Self::Ready => "ready",
             Self::Failing => "failing",
             Self::Draining => "draining",
+            Self::Ended => "ended",
             Self::Lost => "lost",
         }
     }

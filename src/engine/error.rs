@@ -228,7 +228,8 @@ fn remedy_of(status: u16, message: &str) -> &'static str {
     } else if message.contains("does not have a leader") {
         "; most managers are away: bring them back"
     } else if status == 403 {
-        "; where a proxy guards the socket, let it pass /version /info /services /tasks /nodes /events, and POST for scale"
+        "; where a proxy guards the socket, let it pass /version /info /services /tasks /nodes /events, POST for scale, and \
+         /containers /exec for probe.cmd"
     } else {
         ""
     }

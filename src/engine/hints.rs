@@ -10,11 +10,21 @@ use serde::Deserialize;
 
 use super::transport::Transport;
 use super::{Error, filters};
+use crate::core::control::{ContainerAction, ContainerHint};
 
 /// A label that Swarm puts on the containers of tasks, and on those only.
-const TASK_LABEL: &str = "com.docker.swarm.task.id";
+pub(super) const TASK_LABEL: &str = "com.docker.swarm.task.id";
 /// The longest line that is read. An event is about a kilobyte.
 const LONGEST_LINE: usize = 1 << 20;
+
+/// What hints are wanted about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that can change an inventory. Only a manager's engine tells of services and nodes.
+    Swarm,
+    /// The containers of tasks on the engine's own node; any engine of a swarm tells of those.
+    Containers,
+}
 
 /// An open subscription. It ends when the engine does.
 pub struct Hints {
@@ -38,27 +48,62 @@ pub struct Hint {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Actor {
+    #[serde(rename = "ID")]
+    id: String,
     attributes: BTreeMap<String, String>,
 }
 
-/// The path of the subscription. Only what can change an inventory is asked for: health checks alone would otherwise make
-/// three events a container every few seconds.
-pub(super) fn path() -> String {
-    let filters = filters(&[
-        ("type", &["service", "node", "container"]),
-        (
-            "event",
-            &[
-                "create",
-                "update",
-                "remove",
-                "start",
-                "kill",
-                "die",
-                "health_status",
-            ],
-        ),
-    ]);
+impl Hint {
+    /// What happened to which task's container; none when it is about something else, or means nothing.
+    #[must_use]
+    pub fn of_container(&self) -> Option<ContainerHint> {
+        let task = self.actor.attributes.get(TASK_LABEL)?;
+        let action = match &*self.action {
+            _ if self.r#type != "container" => return None,
+            "start" => ContainerAction::Started,
+            "die" => ContainerAction::Died,
+            "kill" => match self.actor.attributes.get("signal") {
+                Some(signal) if ends(signal) => ContainerAction::Signalled,
+                _ => ContainerAction::Changed,
+            },
+            // `health_status: healthy`
+            action if action.starts_with("health_status") => ContainerAction::Changed,
+            _ => return None,
+        };
+        Some(ContainerHint {
+            task: task.as_str().into(),
+            container: self.actor.id.as_str().into(),
+            action,
+        })
+    }
+}
+
+/// Whether a signal is meant to end a process: INT, QUIT, KILL and TERM. Engines write its number.
+fn ends(signal: &str) -> bool {
+    matches!(
+        signal.trim_start_matches("SIG"),
+        "2" | "3" | "9" | "15" | "INT" | "QUIT" | "KILL" | "TERM"
+    )
+}
+
+/// The path of the subscription. Only what is of use is asked for: health checks alone would otherwise make three events a
+/// container every few seconds.
+pub(super) fn path(scope: Scope) -> String {
+    const OF_CONTAINERS: [&str; 4] = ["start", "kill", "die", "health_status"];
+    let filters = match scope {
+        Scope::Swarm => filters(&[
+            ("type", &["service", "node", "container"]),
+            (
+                "event",
+                &[&["create", "update", "remove"], &OF_CONTAINERS[..]].concat(),
+            ),
+        ]),
+        Scope::Containers => filters(&[
+            ("type", &["container"]),
+            ("event", &OF_CONTAINERS),
+            ("label", &[TASK_LABEL]),
+        ]),
+    };
     format!("/events?{filters}")
 }
 
@@ -124,5 +169,43 @@ mod tests {
                 parse(line.as_bytes()).map(|hint| format!("{} {}", hint.r#type, hint.action));
             assert_eq!(hint.as_deref(), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn only_signals_that_are_meant_to_end_a_process_announce_its_end() {
+        use ContainerAction::{Changed, Died, Signalled, Started};
+        for (r#type, action, signal, expected) in [
+            ("container", "kill", "15", Some(Signalled)),
+            ("container", "kill", "9", Some(Signalled)),
+            ("container", "kill", "2", Some(Signalled)),
+            ("container", "kill", "3", Some(Signalled)),
+            ("container", "kill", "SIGTERM", Some(Signalled)),
+            ("container", "kill", "1", Some(Changed)),
+            ("container", "kill", "10", Some(Changed)),
+            ("container", "kill", "", Some(Changed)),
+            ("container", "start", "", Some(Started)),
+            ("container", "die", "", Some(Died)),
+            ("container", "health_status: unhealthy", "", Some(Changed)),
+            ("container", "create", "", None),
+            ("service", "die", "", None),
+        ] {
+            let attributes = [(TASK_LABEL, "t"), ("signal", signal)];
+            let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let hint = Hint {
+                r#type: r#type.into(),
+                action: action.into(),
+                actor: Actor {
+                    id: "c".into(),
+                    attributes: attributes.into(),
+                },
+            };
+            let expected = expected.map(|action| ContainerHint {
+                task: "t".into(),
+                container: "c".into(),
+                action,
+            });
+            assert_eq!(hint.of_container(), expected, "{type} {action} {signal}");
+        }
+        assert_eq!(Hint::default().of_container(), None);
     }
 }

@@ -98,6 +98,8 @@ impl Store {
     ) {
         let mut complained = false;
         loop {
+            // Read before the last write, so that nothing which came before the stop is left out.
+            let stopped = stop.is_cancelled();
             let latest = snapshots.borrow_and_update().clone();
             if let Some(snapshot) = latest.filter(|it| Some(it.generation) != self.kept) {
                 match self.write(&snapshot).await {
@@ -112,9 +114,10 @@ impl Store {
                 }
                 stop.run_until_cancelled(sleep(PAUSE)).await;
             }
-            let Some(Ok(())) = stop.run_until_cancelled(snapshots.changed()).await else {
+            if stopped || snapshots.has_changed().is_err() {
                 break;
-            };
+            }
+            stop.run_until_cancelled(snapshots.changed()).await;
         }
         let _ = tokio::fs::remove_file(&self.draft).await;
     }

@@ -6,6 +6,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
+use super::fault;
+
 /// An answer of the gateway's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -79,7 +81,7 @@ impl Answer {
             (ErrorSource::Downstream, _) => {
                 (400, "bad-request", "the request is malformed".to_owned())
             }
-            (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => (
+            (ErrorSource::Upstream, ReadTimedout | WriteTimedout) if !fault::vanished(error) => (
                 504,
                 "response-timeout",
                 format!("service {service} did not answer within routing.response_timeout_seconds"),

@@ -39,18 +39,7 @@ impl Listener {
         let fail = |source: std::io::Error| Error::Bind {
             address,
             side: side.name(),
-            remedy: match source.kind() {
-                std::io::ErrorKind::AddrInUse => {
-                    "stop what listens there, or choose another address"
-                }
-                std::io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need root or CAP_NET_BIND_SERVICE"
-                }
-                std::io::ErrorKind::AddrNotAvailable => {
-                    "choose an address of this machine, or 0.0.0.0"
-                }
-                _ => "choose another address",
-            },
+            remedy: remedy(&source),
             source,
         };
         let socket = TcpListener::bind(address).map_err(fail)?;
@@ -78,5 +67,17 @@ impl Listener {
         let mut service = Service::with_listeners(name, listeners, acceptor);
         service.start_service(Some(fds), closing, 1).await;
         self.address
+    }
+}
+
+/// What to do about an address that cannot be listened on.
+pub(super) fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another address",
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        }
+        std::io::ErrorKind::AddrNotAvailable => "choose an address of this machine, or 0.0.0.0",
+        _ => "choose another address",
     }
 }

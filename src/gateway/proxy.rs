@@ -33,18 +33,16 @@ use crate::metrics::Metrics;
 use super::answer::Answer;
 use super::choice::Choice;
 use super::client::{Client, Side};
+use super::fault::{self, Fault};
+use super::peer::Way;
 use super::table::RouteTable;
 use super::{cookie, forwarded, framing, hop, upgrade};
 
 /// How long a client may take to accept more of an answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a connection to a task is kept for the next request. Shorter than the shortest keep-alive in common use
-/// (Node's 5 s), because a POST that meets a closing connection cannot be retried.
-const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// The logic of the gateway, called by Pingora. Shared by all listeners.
 pub(super) struct Proxy {
@@ -109,6 +107,8 @@ pub(super) struct Context {
     started: Instant,
     client: Option<Arc<Client>>,
     choice: Option<Choice>,
+    /// By what kind of connection the request goes.
+    way: Way,
     /// Why the gateway answered itself.
     reason: Option<&'static str>,
 }
@@ -122,6 +122,7 @@ impl ProxyHttp for Proxy {
             started: Instant::now(),
             client: None,
             choice: None,
+            way: Way::Pooled,
             reason: None,
         }
     }
@@ -179,23 +180,10 @@ impl ProxyHttp for Proxy {
         let Some(choice) = &context.choice else {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
-        let (target, policy) = (choice.target(), &choice.pool().policy);
-        let mut peer = HttpPeer::new(target.address, false, String::new());
-        peer.group_key = target.group_key;
-        peer.options.connection_timeout = Some(policy.connect_timeout);
-        peer.options.idle_timeout = Some(POOL_IDLE);
-        peer.options.write_timeout = Some(WRITE_TIMEOUT);
-        peer.options.read_timeout = Some(policy.response_timeout);
-        if upgrade::asked(session.req_header()) {
-            peer.options.read_timeout = Some(policy.idle_timeout);
-            peer.options.custom_l4 = Some(Arc::new(upgrade::Connector {
-                timeout: policy.connect_timeout,
-            }));
-            // Such a connection serves one request only, whatever comes of the upgrade.
-            peer.group_key = !target.group_key;
-            peer.options.idle_timeout = Some(Duration::ZERO);
-        }
-        Ok(Box::new(peer))
+        let policy = &choice.pool().policy;
+        let way = Way::of(session.req_header());
+        context.way = way;
+        Ok(Box::new(way.peer(choice.target(), policy)))
     }
 
     async fn upstream_request_filter(
@@ -205,6 +193,9 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         cookie::strip(request);
+        if context.way == Way::Alone {
+            request.insert_header("Connection", "close")?;
+        }
         // Only proxies expect the absolute form. Its path is in the URI, and its host is that of the Host header.
         if !request.raw_path().starts_with(b"/") {
             let path = request.uri.clone();
@@ -243,13 +234,14 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent, so any request may go elsewhere.
-        error.set_retry(
-            context
-                .choice
-                .as_mut()
-                .is_some_and(|choice| choice.move_on(false)),
-        );
+        let retry = context.choice.as_mut().is_some_and(|choice| {
+            if fault::connecting(&error) == Fault::Broken {
+                choice.target().runtime.broke();
+            }
+            // Nothing was sent, so any request may go elsewhere.
+            choice.move_on(false)
+        });
+        error.set_retry(retry);
         error
     }
 
@@ -261,9 +253,17 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
         client_reused: bool,
     ) -> Box<Error> {
+        let begun = session.response_written().map(|it| it.status);
+        let fault = fault::proxying(&error, client_reused, begun);
+        let runtime = context.choice.as_ref().map(|it| &it.target().runtime);
+        match (fault, runtime) {
+            (Fault::Broken, Some(runtime)) => runtime.broke(),
+            (Fault::Slow, Some(runtime)) => runtime.timed_out(),
+            _ => {}
+        }
         let repeatable = session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated()
-            && session.response_written().is_none()
+            && begun.is_none()
             && *error.esource() == ErrorSource::Upstream
             // A task that is slow to answer is not helped by being asked again.
             && *error.etype() != ErrorType::ReadTimedout;
@@ -304,13 +304,16 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         match &context.choice {
             Some(choice) => {
                 // 499 is nginx's word for a client that left before its answer.
                 let status = session
                     .response_written()
                     .map_or(499, |response| response.status.as_u16());
+                if error.is_none() {
+                    choice.target().runtime.answered(status);
+                }
                 choice
                     .pool()
                     .runtime

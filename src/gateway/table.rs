@@ -1,21 +1,22 @@
 //! The route table: a snapshot, made ready for requests. Everything that a request needs is worked out here, once a
 //! snapshot, so that nothing has to be made or looked up per request but the route itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use http::HeaderValue;
 
 use crate::core::balance;
 use crate::core::lookup::RouteIndex;
-use crate::core::model::{ServiceId, TaskId};
+use crate::core::model::{NodeId, TaskId};
 use crate::core::route::{RoutingPolicy, Scheme};
 use crate::core::snapshot::{Claim, Cluster, RouteKey, Snapshot};
-use crate::metrics::{ClusterMetrics, Metrics};
 
 use super::cookie;
+use super::runtime::{ClusterRuntime, EndpointRuntime, Runtimes};
 
 /// What requests are steered by. A request pins the route that it found; a newer table cannot change it under the request.
 #[derive(Debug, Default)]
@@ -49,7 +50,13 @@ pub(super) struct Pool {
     pub(super) policy: RoutingPolicy,
     /// What outlives a snapshot.
     pub(super) runtime: Arc<ClusterRuntime>,
+    /// The preferred first, then the others, and the ejected last.
     targets: Vec<Target>,
+    /// So many are preferred: those on the own node where that matters and any is well, or else all that are not ejected.
+    preferred: usize,
+    /// So many are not ejected.
+    well: usize,
+    /// Those that are not ejected: who is bound to an ejected one is bound anew.
     by_container: HashMap<Box<str>, usize>,
 }
 
@@ -62,17 +69,8 @@ pub(super) struct Target {
     pub(super) group_key: u64,
     /// The `Set-Cookie` that binds a client to it.
     pub(super) cookie: HeaderValue,
-}
-
-/// What of a cluster outlives its snapshots.
-#[derive(Debug)]
-pub(super) struct ClusterRuntime {
-    /// Whose turn it is.
-    turn: AtomicUsize,
-    /// Which of several services is next.
-    draw: AtomicUsize,
-    /// Its counters.
-    pub(super) metrics: Arc<ClusterMetrics>,
+    /// What outlives a snapshot.
+    pub(super) runtime: Arc<EndpointRuntime>,
 }
 
 impl RouteTable {
@@ -139,56 +137,68 @@ impl Pool {
     /// The endpoint whose turn it is.
     pub(super) fn next(&self) -> Option<usize> {
         let ticket = self.runtime.turn.fetch_add(1, Ordering::Relaxed);
-        balance::round_robin(ticket, self.targets.len(), |_| true)
+        balance::round_robin(ticket, self.preferred, |_| true)
     }
 
-    /// Another endpoint, for a request that failed at those that were tried. It takes nobody's turn: otherwise, of two
-    /// endpoints the one that is dead would be met by every request.
+    /// Another endpoint, for a request that failed at those that were tried: a preferred one, or else any that is well, or
+    /// else one that is ejected. It takes nobody's turn: otherwise, of two endpoints the one that is dead would be met by
+    /// every request.
     pub(super) fn other(&self, tried: &[usize]) -> Option<usize> {
         let after = tried.last().map_or(0, |last| last + 1);
-        balance::round_robin(after, self.targets.len(), |index| !tried.contains(&index))
+        self.tiers().into_iter().find_map(|tier| {
+            let untried = |index| !tried.contains(&(tier.start + index));
+            // A turn that would begin outside of the tier is taken as one inside, so that those who come from one endpoint
+            // are not all sent to the same.
+            let ticket = after.wrapping_sub(tier.start);
+            Some(tier.start + balance::round_robin(ticket, tier.len(), untried)?)
+        })
+    }
+
+    fn tiers(&self) -> [Range<usize>; 3] {
+        let Self {
+            preferred, well, ..
+        } = *self;
+        [0..preferred, preferred..well, well..self.targets.len()]
     }
 }
 
 /// Makes tables, and keeps what outlives them. Owned by the gateway's loop.
 pub(super) struct TableBuilder {
-    metrics: Metrics,
-    runtimes: BTreeMap<ServiceId, Arc<ClusterRuntime>>,
+    pub(super) runtimes: Runtimes,
+    /// The node whose endpoints are preferred.
+    near: Option<NodeId>,
 }
 
 impl TableBuilder {
-    pub(super) fn new(metrics: Metrics) -> Self {
-        Self {
-            metrics,
-            runtimes: BTreeMap::new(),
-        }
+    pub(super) fn new(runtimes: Runtimes, near: Option<NodeId>) -> Self {
+        Self { runtimes, near }
     }
 
-    /// The table for a snapshot.
-    pub(super) fn build(&mut self, snapshot: &Snapshot) -> RouteTable {
-        self.runtimes
-            .retain(|service, _| snapshot.clusters.contains_key(service));
-        let names: BTreeSet<Arc<str>> = snapshot
-            .clusters
-            .values()
-            .map(|cluster| cluster.service.clone())
-            .collect();
-        self.metrics.retain(&names);
+    /// The table for a snapshot, in which some endpoints are ejected.
+    pub(super) fn build(&mut self, snapshot: &Snapshot, ejected: &BTreeSet<TaskId>) -> RouteTable {
+        self.runtimes.retain(snapshot);
         let routes = snapshot
             .routes
             .iter()
-            .map(|(key, claims)| (key.clone(), self.route(key, claims, snapshot)));
+            .map(|(key, claims)| (key.clone(), self.route(key, claims, snapshot, ejected)));
         let index = routes.collect::<Vec<_>>().into_iter().collect();
         RouteTable { warm: true, index }
     }
 
-    fn route(&mut self, key: &RouteKey, claims: &[Claim], snapshot: &Snapshot) -> Arc<Route> {
+    fn route(
+        &mut self,
+        key: &RouteKey,
+        claims: &[Claim],
+        snapshot: &Snapshot,
+        ejected: &BTreeSet<TaskId>,
+    ) -> Arc<Route> {
         let mut shares = |serves: fn(Scheme) -> bool| {
             let pools: Vec<Pool> = claims
                 .iter()
                 .filter(|claim| serves(claim.scheme))
                 .filter_map(|claim| {
-                    Some(self.pool(key, claim, snapshot.clusters.get(&claim.service)?))
+                    let cluster = snapshot.clusters.get(&claim.service)?;
+                    Some(self.pool(key, claim, cluster, ejected))
                 })
                 .collect();
             let weight = |pool: &Pool| {
@@ -206,32 +216,41 @@ impl TableBuilder {
         Arc::new(Route { plain, secure })
     }
 
-    fn pool(&mut self, key: &RouteKey, claim: &Claim, cluster: &Cluster) -> Pool {
-        let runtime = self
-            .runtimes
-            .entry(claim.service.clone())
-            .or_insert_with(|| {
-                Arc::new(ClusterRuntime {
-                    turn: AtomicUsize::new(0),
-                    draw: AtomicUsize::new(0),
-                    metrics: self.metrics.cluster(&cluster.service),
-                })
-            });
-        let endpoints = cluster.serving();
+    fn pool(
+        &mut self,
+        key: &RouteKey,
+        claim: &Claim,
+        cluster: &Cluster,
+        ejected: &BTreeSet<TaskId>,
+    ) -> Pool {
+        let mut endpoints = cluster.serving();
+        let out = |task: &TaskId| ejected.contains(task);
+        let far = |node: &NodeId| self.near.as_ref().is_some_and(|near| near != node);
+        endpoints.sort_by_key(|(task, endpoint)| (out(task), far(&endpoint.node)));
+        let well = match endpoints.partition_point(|(task, _)| !out(task)) {
+            // Where nothing else is left, the ejected are used.
+            0 => endpoints.len(),
+            well => well,
+        };
+        let near = endpoints[..well].partition_point(|(_, endpoint)| !far(&endpoint.node));
+        let containers = endpoints[..well].iter().enumerate();
+        let by_container = containers
+            .map(|(index, (_, it))| (it.container.as_str().into(), index))
+            .collect();
         let targets = endpoints.iter().map(|(task, endpoint)| Target {
             address: SocketAddr::new(endpoint.address, claim.port),
             group_key: group_key(task),
             cookie: set_cookie(endpoint.container.as_str(), &key.path.0),
+            runtime: self.runtimes.endpoint(task),
         });
-        let containers = endpoints.iter().enumerate();
         Pool {
             service: cluster.service.clone(),
             policy: cluster.policy.clone(),
-            runtime: runtime.clone(),
             targets: targets.collect(),
-            by_container: containers
-                .map(|(index, (_, it))| (it.container.as_str().into(), index))
-                .collect(),
+            runtime: self.runtimes.cluster(&claim.service, &cluster.service),
+            preferred: if near > 0 { near } else { well },
+            well,
+            by_container,
         }
     }
 }

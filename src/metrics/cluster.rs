@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use prometheus::proto::{MetricFamily, MetricType};
 
-use super::family::{counter, family, histogram};
+use super::family::{counter, family, gauge, histogram};
 
 /// Upper bounds of the histogram's buckets, in microseconds: 1 ms to 60 s.
 const BOUNDS: [u64; 12] = [
@@ -32,6 +32,8 @@ pub struct ClusterMetrics {
     slower: AtomicU64,
     microseconds: AtomicU64,
     retries: AtomicU64,
+    ejected: AtomicU64,
+    ejections: AtomicU64,
 }
 
 impl ClusterMetrics {
@@ -55,10 +57,16 @@ impl ClusterMetrics {
     pub fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Tells how many endpoints are ejected now, and how many of these were not before.
+    pub fn ejected(&self, count: u64, newly: u64) {
+        self.ejected.store(count, Ordering::Relaxed);
+        self.ejections.fetch_add(newly, Ordering::Relaxed);
+    }
 }
 
 /// The families of all services' requests. Every class is there from the start, so that rates see the first error.
-pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [MetricFamily; 3] {
+pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [MetricFamily; 5] {
     let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
     let requests = clusters.iter().flat_map(|(service, cluster)| {
         CLASSES
@@ -80,7 +88,25 @@ pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [M
     let retries = clusters
         .iter()
         .map(|(service, cluster)| counter(&[("service", service)], read(&cluster.retries)));
+    let ejections = clusters
+        .iter()
+        .map(|(service, cluster)| counter(&[("service", service)], read(&cluster.ejections)));
+    let ejected = clusters
+        .iter()
+        .map(|(service, cluster)| gauge(&[("service", service)], read(&cluster.ejected) as f64));
     [
+        family(
+            "hiveway_ejected_endpoints",
+            "Endpoints in rotation that this gateway sends nothing for a while, because requests to them fail.",
+            MetricType::GAUGE,
+            ejected,
+        ),
+        family(
+            "hiveway_ejections_total",
+            "Times that this gateway ejected an endpoint, alone or with its node.",
+            MetricType::COUNTER,
+            ejections,
+        ),
         family(
             "hiveway_requests_total",
             "Requests answered by a service's endpoints, by class of status.",
@@ -184,6 +210,23 @@ mod tests {
         assert_eq!(
             samples(&text, "hiveway_retries_total"),
             [r#"hiveway_retries_total{service="restserver"} 1"#]
+        );
+    }
+
+    #[test]
+    fn the_ejected_are_a_gauge_and_ejections_add_up() {
+        let metrics = metrics();
+        let cluster = metrics.cluster("restserver");
+        cluster.ejected(2, 2);
+        cluster.ejected(2, 1);
+        cluster.ejected(1, 0);
+        let text = metrics.render(None);
+        assert_eq!(
+            samples(&text, "hiveway_eject"),
+            [
+                r#"hiveway_ejected_endpoints{service="restserver"} 1"#,
+                r#"hiveway_ejections_total{service="restserver"} 3"#,
+            ]
         );
     }
 

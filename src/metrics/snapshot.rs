@@ -107,6 +107,7 @@ mod tests {
                 r#"hiveway_endpoints{service="b",state="ready"} 0"#,
                 r#"hiveway_endpoints{service="b",state="failing"} 1"#,
                 r#"hiveway_endpoints{service="b",state="draining"} 0"#,
+                r#"hiveway_endpoints{service="b",state="ended"} 0"#,
                 r#"hiveway_endpoints{service="b",state="lost"} 0"#,
             ]
         );
@@ -120,7 +121,10 @@ mod tests {
             samples(&text, "hiveway_snapshot_epoch"),
             ["hiveway_snapshot_epoch_timestamp_seconds 1700000000.5"]
         );
-        assert_eq!(samples(&metrics.render(None), "hiveway_snapshot"), [""; 0]);
+        assert_eq!(
+            samples(&metrics.render(None), "hiveway_snapshot_generation"),
+            [""; 0]
+        );
     }
 
     #[test]

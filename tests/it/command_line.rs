@@ -1,5 +1,6 @@
 //! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
 
+mod following;
 mod mistakes;
 mod process;
 mod stop;
@@ -50,6 +51,8 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
             "[default: 0.0.0.0:80]",
         ),
         ("--listen-public", "HIVEWAY_LISTEN_PUBLIC", "[default: off]"),
+        ("--dns", "HIVEWAY_DNS", "[default: off]"),
+        ("--dns-forward", "HIVEWAY_DNS_FORWARD", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
         ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
         ("--edge", "HIVEWAY_EDGE", ""),
@@ -67,6 +70,9 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),
         ("--log-format", "HIVEWAY_LOG_FORMAT", "[default: human]"),
         ("--threads", "HIVEWAY_THREADS", "number of processors"),
+        ("--eject-after", "HIVEWAY_EJECT_AFTER", "[default: 3]"),
+        ("--eject-5xx", "HIVEWAY_EJECT_5XX", "[default: off]"),
+        ("--prefer-local", "HIVEWAY_PREFER_LOCAL", ""),
     ] {
         // The part about one flag ends where the next begins.
         let about = help
@@ -94,13 +100,15 @@ async fn variables_do_what_flags_do() {
             ("HIVEWAY_INVENTORY", folder.file("inventory.json")),
             ("HIVEWAY_LISTEN_INTERNAL", "127.0.0.1:0".to_owned()),
             ("HIVEWAY_LISTEN_PUBLIC", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_DNS", "127.0.0.1:0".to_owned()),
+            ("HIVEWAY_DNS_FORWARD", "127.0.0.11,127.0.0.12:54".to_owned()),
             ("HIVEWAY_ADMIN", "127.0.0.1:0".to_owned()),
             ("HIVEWAY_LOG_FORMAT", "json".to_owned()),
         ],
     );
     let line = process.line_with("listens").await;
     let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    for listener in ["internal", "public", "admin"] {
+    for listener in ["internal", "public", "dns", "admin"] {
         let address = line[listener].as_str().expect("an address");
         assert!(address.starts_with("127.0.0.1:"), "{line}");
     }

@@ -5,12 +5,16 @@
 
 mod bodies;
 mod client;
+mod dead_peer;
 mod draining;
 mod edge;
+mod ejection;
 mod forwarded;
 mod hops;
 mod limits;
+mod locality;
 mod message;
+mod namespace;
 mod origin;
 mod retries;
 mod routing;

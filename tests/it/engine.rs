@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::engine::{Engine, EngineConfig};
+use hiveway::engine::{Engine, EngineConfig, Scope};
 use pingora::tls;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,7 +49,7 @@ async fn every_request_carries_the_version_that_was_agreed_on() {
 async fn recorded_events_are_hints() {
     let fake = FakeEngine::start(recording("rest"));
     let engine = Engine::connect(&fake.config()).await.unwrap();
-    let mut hints = engine.hints().await.unwrap();
+    let mut hints = engine.hints(Scope::Swarm).await.unwrap();
     for event in recording("events").as_array().unwrap() {
         fake.announce(event);
         let hint = hints.next().await.unwrap();

@@ -1,5 +1,7 @@
 //! A Docker engine that serves recordings of a real one (`recordings/record.sh`), and can misbehave.
 
+mod containers;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,11 +14,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use hiveway::engine::{ANSWER_TIMEOUT, EngineConfig};
+use hyper::upgrade::OnUpgrade;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::BroadcastStream;
+
+pub(crate) use self::containers::Commands;
+use self::containers::Containers;
 
 /// What `record.sh` wrote.
 pub(crate) fn recording(name: &str) -> Value {
@@ -63,6 +69,7 @@ struct World {
     seen: Mutex<Vec<Seen>>,
     /// Lines for the open event streams; none ends them.
     events: broadcast::Sender<Option<String>>,
+    containers: Containers,
 }
 
 impl FakeEngine {
@@ -77,6 +84,7 @@ impl FakeEngine {
                 fault: Mutex::default(),
                 seen: Mutex::default(),
                 events: broadcast::channel(1024).0,
+                containers: Containers::default(),
             }),
             server: JoinSet::new(),
         };
@@ -169,9 +177,11 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let upgrade = head.extensions.remove::<OnUpgrade>();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let path = head.uri.path().to_owned();
+    let query = head.uri.query().unwrap_or_default();
     world.seen.lock().unwrap().push(Seen {
         line: format!("{} {}", head.method, head.uri),
         body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -202,14 +212,14 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
                 service["Version"]["Index"] = (index + 1).into();
             }
             *world.fault.lock().unwrap() = None;
-            world.serve(&path, head.uri.query().unwrap_or_default(), &body)
+            world.serve(&path, query, &body, upgrade)
         }
-        None => world.serve(&path, head.uri.query().unwrap_or_default(), &body),
+        None => world.serve(&path, query, &body, upgrade),
     }
 }
 
 impl World {
-    fn serve(&self, path: &str, query: &str, body: &[u8]) -> Response {
+    fn serve(&self, path: &str, query: &str, body: &[u8], upgrade: Option<OnUpgrade>) -> Response {
         let mut recording = self.recording.lock().unwrap();
         if path == "/version" {
             return recording["version"].to_string().into_response();
@@ -242,7 +252,7 @@ impl World {
                 Some(_) => recorded("conflict"),
                 None => recorded("missing"),
             },
-            _ => refuse(404, "page not found"),
+            ref path => self.containers.serve(path, body, upgrade),
         }
     }
 

@@ -181,11 +181,13 @@ fn a_crate_is_named_only_where_it_belongs() {
     let pingora = |file: &str| {
         file == "src/gateway.rs" || file.starts_with("src/gateway/") || file == "src/engine/tls.rs"
     };
+    let hickory = |file: &str| file == "src/gateway/dns.rs" || file.starts_with("src/gateway/dns/");
     let clap = |file: &str| file == "src/cli.rs" || file.starts_with("src/cli/");
     let broken = breaking(|file, line| {
         file.starts_with("src/")
             && (names(line, "bollard") && !bollard(file)
                 || names(line, "pingora") && !pingora(file)
+                || names(line, "hickory_server") && !hickory(file)
                 || names(line, "clap") && !clap(file))
     });
     complain(&broken, "each foreign crate has its place");

@@ -6,11 +6,13 @@
 )]
 
 mod admin;
+mod agent;
 mod bounded;
 mod command_line;
 mod control;
 mod controller;
 mod data_plane;
+mod dns;
 mod docker;
 mod engine;
 mod eventually;

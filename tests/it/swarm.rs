@@ -7,6 +7,7 @@
 //! One set of images, one swarm and one Hiveway serve all tests, which take turns. Everything has a name of this process's
 //! own and is removed by the last test to end, also by one that panics; a swarm that was there before is left as it is.
 
+mod agents;
 mod example;
 mod health;
 mod labels;

@@ -28,10 +28,6 @@ const PENDING: &[(Feature, &str)] = &[
         Feature::IdleTimeout,
         "it holds for WebSockets only, and other answers end after routing.response_timeout_seconds of silence",
     ),
-    (
-        Feature::ProbeCommand,
-        "the probe is a TCP connect to the routed port",
-    ),
     (Feature::Grpc, "the route is served as plain HTTP/1.1"),
     (
         Feature::Tls,
@@ -48,7 +44,6 @@ pub(super) enum Feature {
     MaxInFlight,
     Hold,
     IdleTimeout,
-    ProbeCommand,
     Grpc,
     Tls,
 }
@@ -63,7 +58,6 @@ impl Feature {
             Setting::MaxInFlight => Some(Self::MaxInFlight),
             Setting::Hold if !policy.hold.is_zero() => Some(Self::Hold),
             Setting::IdleTimeout => Some(Self::IdleTimeout),
-            Setting::ProbeCommand => Some(Self::ProbeCommand),
             _ => None,
         }
     }

@@ -1,6 +1,5 @@
 //! The keys that set one thing, and what their values set.
 
-use super::pending::Feature;
 use super::report::Fault;
 use super::seconds::{ANY, POSITIVE, TENTH};
 use super::{balance, boolean, number, probe_url, quotes, seconds};
@@ -124,10 +123,7 @@ fn command(value: &str, check: &Check) -> Result<Check, Fault> {
             "keep one of the two",
         ));
     }
-    Ok(match Feature::ProbeCommand.missing() {
-        Some(_) => Check::Connect,
-        None => Check::Command(command.into()),
-    })
+    Ok(Check::Command(command.into()))
 }
 
 fn scale(value: &str, mode: Mode) -> Result<u64, Fault> {

@@ -149,7 +149,7 @@ fn every_key_sets_what_it_names() {
         },
         network: Some("front".into()),
         probe: ProbeSpec {
-            check: Check::Connect,
+            check: Check::Command("test -e /ready".into()),
             initial_delay: Duration::ZERO,
             timeout: Duration::from_millis(1_500),
             interval: Duration::from_millis(100),
@@ -162,12 +162,6 @@ fn every_key_sets_what_it_names() {
     assert_eq!(
         said(&diagnostics),
         [
-            (
-                Level::Warning,
-                "hiveway.probe.cmd",
-                "test -e /ready",
-                PENDING
-            ),
             (
                 Level::Warning,
                 "hiveway.routing.balance",
@@ -266,22 +260,18 @@ fn a_probe_url_wins_over_a_command_unless_it_is_refused() {
         "true",
         "stands beside probe.url, which is used",
     );
-    let pending = (Level::Warning, CMD, "true", PENDING);
     for (url, check, expected) in [
         ("none", Check::None, vec![beside]),
         ("tcp://container:1", Check::Tcp { port: 1 }, vec![beside]),
         (
             "https://container",
-            Check::Connect,
-            vec![
-                pending,
-                (
-                    Level::Error,
-                    "aliyun.probe.url",
-                    "https://container",
-                    "asks for TLS, which probes do not speak",
-                ),
-            ],
+            Check::Command("true".into()),
+            vec![(
+                Level::Error,
+                "aliyun.probe.url",
+                "https://container",
+                "asks for TLS, which probes do not speak",
+            )],
         ),
     ] {
         let (spec, diagnostics) = parsed(

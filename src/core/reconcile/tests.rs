@@ -1,3 +1,5 @@
+mod signals;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;

@@ -30,7 +30,23 @@ async fn a_mistake_on_the_command_line_is_told_in_one_line_and_ends_with_64() {
             vec!["run", "--listen-public", "here"],
             vec!["--listen-public", "'here'", "off"],
         ),
+        (
+            vec!["run", "--dns", "53"],
+            vec!["--dns", "'53'", "0.0.0.0:53", "off"],
+        ),
+        (
+            vec!["run", "--dns-forward", "10.0.0.2,dns.example.com"],
+            vec!["--dns-forward", "'10.0.0.2,dns.example.com'", "127.0.0.11"],
+        ),
         (vec!["run", "--grace", "10"], vec!["--grace", "'10'", "10s"]),
+        (
+            vec!["run", "--eject-after", "three"],
+            vec!["--eject-after", "0 for never"],
+        ),
+        (
+            vec!["run", "--eject-5xx", "0"],
+            vec!["--eject-5xx", "'0'", "from 1 to 100"],
+        ),
         (
             vec!["run", "--trusted-proxies", "10.0.0.0/33"],
             vec!["--trusted-proxies", "10.0.0.0/8"],
@@ -131,10 +147,23 @@ async fn a_taken_port_is_told_with_its_listener() {
     let (_listener, address) = taken.expect("a bound address");
     let address = SocketAddr::to_string(&address);
     let elsewhere = "127.0.0.1:0";
-    for (internal, public, admin, side) in [
-        (&*address, "off", elsewhere, "for the internal side"),
-        (elsewhere, &*address, elsewhere, "for the public side"),
-        (elsewhere, "off", &*address, "for admin"),
+    for (internal, public, dns, admin, side) in [
+        (&*address, "off", "off", elsewhere, "for the internal side"),
+        (
+            elsewhere,
+            &*address,
+            "off",
+            elsewhere,
+            "for the public side",
+        ),
+        (
+            elsewhere,
+            "off",
+            &*address,
+            elsewhere,
+            "for the name server",
+        ),
+        (elsewhere, "off", "off", &*address, "for admin"),
     ] {
         let arguments = [
             "--inventory",
@@ -143,6 +172,8 @@ async fn a_taken_port_is_told_with_its_listener() {
             internal,
             "--listen-public",
             public,
+            "--dns",
+            dns,
             "--admin",
             admin,
         ];

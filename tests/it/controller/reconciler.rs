@@ -1,11 +1,15 @@
 //! The reconciler's loop on paused time: what it publishes, when, and what it tells.
 
+mod agents;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::Targets;
+use hiveway::controller::publish::Commands;
 use hiveway::controller::reconciler::{self, Inputs, Outputs};
+use hiveway::core::control::Note;
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
 use hiveway::core::model::{
@@ -25,7 +29,10 @@ use tokio_util::sync::CancellationToken;
 struct Loop {
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     reports: mpsc::Sender<ProbeReport>,
+    notes: mpsc::Sender<Note>,
     targets: watch::Receiver<Arc<Targets>>,
+    commands: watch::Receiver<Arc<Commands>>,
+    nudges: watch::Receiver<u64>,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     events: mpsc::Receiver<Event>,
     _task: JoinSet<()>,
@@ -35,7 +42,10 @@ impl Loop {
     fn start() -> Self {
         let (inventory, seen) = watch::channel(None);
         let (reports, reported) = mpsc::channel(16);
+        let (notes, noted) = mpsc::channel(16);
         let (targets, probed) = watch::channel(Arc::new(Targets::new()));
+        let (commands, commanded) = watch::channel(Arc::new(Commands::new()));
+        let (nudges, nudged) = watch::channel(0);
         let (published, snapshots) = watch::channel(None);
         let (emitter, events) = journal::channel();
         let metrics = Metrics::new(&emitter);
@@ -43,9 +53,12 @@ impl Loop {
         let inputs = Inputs {
             inventory: seen,
             reports: reported,
+            notes: noted,
         };
         let outputs = Outputs {
             targets,
+            commands,
+            nudges,
             snapshots: published,
             wishes,
             emitter,
@@ -66,7 +79,10 @@ impl Loop {
         Self {
             inventory,
             reports,
+            notes,
             targets: probed,
+            commands: commanded,
+            nudges: nudged,
             snapshots,
             events,
             _task: task,

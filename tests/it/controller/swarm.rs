@@ -22,6 +22,7 @@ struct Watching {
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
     frozen: watch::Receiver<Option<Arc<str>>>,
     events: mpsc::Receiver<Event>,
+    nudges: watch::Sender<u64>,
     watcher: JoinSet<()>,
     stop: DropGuard,
 }
@@ -36,14 +37,23 @@ impl Watching {
         let (sender, inventory) = watch::channel(None);
         let (freeze, frozen) = watch::channel(None);
         let (emitter, events) = journal::channel();
+        let (nudges, nudged) = watch::channel(0);
         let stop = CancellationToken::new();
         let mut watcher = JoinSet::new();
-        watcher.spawn(swarm::run(engine, sender, freeze, emitter, stop.clone()));
+        watcher.spawn(swarm::run(
+            engine,
+            nudged,
+            sender,
+            freeze,
+            emitter,
+            stop.clone(),
+        ));
         let mut watching = Self {
             fake,
             inventory,
             frozen,
             events,
+            nudges,
             watcher,
             stop: stop.drop_guard(),
         };
@@ -267,7 +277,15 @@ async fn a_swarm_without_events_is_followed_by_the_clock() {
     let stop = CancellationToken::new();
     let mut watcher = JoinSet::new();
     let (freeze, _frozen) = watch::channel(None);
-    watcher.spawn(swarm::run(engine, sender, freeze, emitter, stop.clone()));
+    let nudges = watch::channel(0).1;
+    watcher.spawn(swarm::run(
+        engine,
+        nudges,
+        sender,
+        freeze,
+        emitter,
+        stop.clone(),
+    ));
     inventory.wait_for(Option::is_some).await.unwrap();
     fake.recording()["tasks"].as_array_mut().unwrap().clear();
     inventory
@@ -292,6 +310,23 @@ async fn a_burst_of_events_costs_few_looks() {
     watching.expect(|seen| seen.tasks.is_empty()).await;
     let looks = watching.fake.seen("/services").len() - before;
     assert!(looks < 50, "{looks} looks for 500 events");
+}
+
+#[tokio::test]
+async fn a_burst_of_nudges_costs_few_looks_too() {
+    let mut watching = Watching::start(recording("rest")).await;
+    let before = watching.fake.seen("/services").len();
+    watching.fake.recording()["tasks"]
+        .as_array_mut()
+        .unwrap()
+        .clear();
+    for _ in 0..500 {
+        watching.nudges.send_modify(|count| *count += 1);
+        tokio::task::yield_now().await;
+    }
+    watching.expect(|seen| seen.tasks.is_empty()).await;
+    let looks = watching.fake.seen("/services").len() - before;
+    assert!(looks < 50, "{looks} looks for 500 nudges");
 }
 
 #[tokio::test]

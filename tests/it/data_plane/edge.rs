@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
 use hiveway::gateway::{Config, Error, Gateway, Limits};
 use hiveway::journal;
 use hiveway::metrics::Metrics;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,7 @@ pub(super) struct Edge {
     pub(super) public: SocketAddr,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
+    events: Mutex<mpsc::Receiver<Event>>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     sequence: AtomicU64,
     running: JoinSet<Result<(), Error>>,
@@ -52,9 +54,14 @@ impl Edge {
             grace: Duration::from_secs(10),
             threads: 1,
             limits: Limits::default(),
+            node: None,
+            prefer_local: false,
+            // Most tests count which endpoint gets which request.
+            ejection: None,
+            judged_every: Duration::from_millis(10),
         };
         change(&mut config);
-        let (emitter, _events) = journal::channel();
+        let (emitter, events) = journal::channel();
         let metrics = Metrics::new(&emitter);
         let gateway = Gateway::bind(&config, &metrics).expect("free ports");
         let internal = gateway.internal().expect("an internal listener");
@@ -62,12 +69,14 @@ impl Edge {
         let snapshots = watch::Sender::new(None);
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
-        running.spawn(gateway.run(snapshots.subscribe(), metrics.clone(), || {}, stop.clone()));
+        let published = snapshots.subscribe();
+        running.spawn(gateway.run(published, metrics.clone(), emitter, || {}, stop.clone()));
         Self {
             internal,
             public,
             metrics,
             stop,
+            events: Mutex::new(events),
             snapshots,
             sequence: AtomicU64::new(0),
             running,
@@ -90,6 +99,17 @@ impl Edge {
             }
         };
         bounded(applied).await;
+    }
+
+    /// The next event that the gateway tells.
+    pub(super) async fn event(&self) -> Event {
+        let next = async { self.events.lock().await.recv().await };
+        bounded(next).await.expect("the gateway runs")
+    }
+
+    /// The next event that the gateway has told already, if any.
+    pub(super) async fn told(&self) -> Option<Event> {
+        self.events.lock().await.try_recv().ok()
     }
 
     /// Nobody publishes from now on.

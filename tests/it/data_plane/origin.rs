@@ -20,6 +20,10 @@ pub(super) enum Behaviour {
     Say(&'static str),
     /// Closes the connection when a head has arrived.
     Close,
+    /// Resets it.
+    Reset,
+    /// Sends these bytes and closes it.
+    Begin(&'static str),
     /// Never answers.
     Hang,
     /// Hands each to the test.
@@ -82,7 +86,8 @@ pub(super) async fn origins<const N: usize>(behaviours: [Behaviour; N]) -> [Orig
 }
 
 impl Origin {
-    fn start(socket: TcpSocket, behaviour: Behaviour) -> Self {
+    /// A task on a bound socket.
+    pub(super) fn start(socket: TcpSocket, behaviour: Behaviour) -> Self {
         let address = socket.local_addr().expect("a bound socket");
         let [.., last] = Ipv4Addr::from_bits(match address {
             SocketAddr::V4(address) => address.ip().to_bits(),
@@ -190,6 +195,16 @@ impl Task {
                     }
                 }
                 Behaviour::Close => return self.record(request),
+                Behaviour::Reset => {
+                    wire.reset_when_dropped();
+                    return self.record(request);
+                }
+                Behaviour::Begin(answer) => {
+                    self.record(request);
+                    // Who has left before needs no answer.
+                    let _ = wire.send(answer).await;
+                    return;
+                }
                 Behaviour::Hang => {
                     self.record(request);
                     wire.rest().await;

@@ -82,11 +82,22 @@ impl Service {
         })
     }
 
-    pub(super) fn endpoint(mut self, origin: &Origin, state: EndpointState) -> Self {
+    /// Adds endpoints on a node that are in rotation.
+    pub(super) fn on<'a>(self, node: &str, origins: impl IntoIterator<Item = &'a Origin>) -> Self {
+        origins.into_iter().fold(self, |service, origin| {
+            service.endpoint_on(node, origin, EndpointState::Ready)
+        })
+    }
+
+    pub(super) fn endpoint(self, origin: &Origin, state: EndpointState) -> Self {
+        self.endpoint_on("n1", origin, state)
+    }
+
+    pub(super) fn endpoint_on(mut self, node: &str, origin: &Origin, state: EndpointState) -> Self {
         self.port = origin.address.port();
         let endpoint = Endpoint {
             container: origin.container.as_str().into(),
-            node: NodeId::from("n1"),
+            node: NodeId::from(node),
             address: origin.address.ip(),
             state,
         };

@@ -39,6 +39,11 @@ impl Wire {
         self.record = None;
     }
 
+    /// The connection's end will be a reset.
+    pub(super) fn reset_when_dropped(&self) {
+        self.stream.set_zero_linger().expect("an open socket");
+    }
+
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref()).await
     }

@@ -131,14 +131,11 @@ impl Lab {
     /// containers.
     pub(super) async fn serve(&self, name: &str, host: &str, replicas: usize, by: &[Gateway]) {
         let create = "service create --detach --no-resolve-image --quiet --network mesh --name";
-        // A node that dies does not refuse; what was sent to it is retried elsewhere when no answer has begun in time.
-        let labels = format!(
-            "--label hiveway.routing.port_80={host} --label hiveway.routing.response_timeout_seconds=1"
-        );
+        let label = format!("--label hiveway.routing.port_80={host}");
         let image = "hiveway-demo:dev server";
         self.manager()
             .docker(&format!(
-                "{create} {name} {labels} --replicas {replicas} {image}"
+                "{create} {name} {label} --replicas {replicas} {image}"
             ))
             .await;
         for gateway in by {

@@ -4,15 +4,18 @@ use std::pin::Pin;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::{Engine, Error, Hint, Hints, Scope};
 use crate::backoff;
-use crate::engine::{Engine, Error, Hints};
 
 /// The failure that an operator is told of. One or two are an engine that restarts.
 const TELLING: u32 = 3;
 
-/// Reasons to look again. Only polled between looks; hints that arrive meanwhile wait in the socket.
-pub(super) struct Subscription {
+/// Hints for as long as there is an engine. What arrives while nobody asks waits in the socket.
+pub struct Subscription {
     engine: Engine,
+    scope: Scope,
+    /// What it means when there are no hints, for the operator.
+    otherwise: &'static str,
     state: State,
     /// Failures in a row: subscriptions that were refused, or ended without one hint.
     failures: u32,
@@ -27,27 +30,33 @@ enum State {
 }
 
 impl Subscription {
-    pub(super) fn new(engine: Engine) -> Self {
+    /// Begins when it is first asked for a hint. `otherwise` says what it means when there are none.
+    #[must_use]
+    pub fn new(engine: Engine, scope: Scope, otherwise: &'static str) -> Self {
         Self {
-            state: opening(&engine),
+            state: opening(&engine, scope, false),
             engine,
+            scope,
+            otherwise,
             failures: 0,
         }
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether the engine gives hints at this time.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
 
-    /// Returns when there is reason to look: a hint came, or the stream began or ended, either of which may have cost
-    /// hints. May be cancelled without loss.
-    pub(super) async fn next(&mut self) {
+    /// Returns when there is reason to look: with a hint, or with none where the stream began or ended, either of which
+    /// may have cost hints. May be cancelled without loss.
+    pub async fn next(&mut self) -> Option<Hint> {
         loop {
             match &mut self.state {
                 State::Opening(answer) => match answer.await {
                     Ok(hints) => {
                         self.state = State::Open(Box::new(hints));
-                        return;
+                        return None;
                     }
                     Err(error) => self.retry(&error.to_string()),
                 },
@@ -55,23 +64,23 @@ impl Subscription {
                     Some(hint) => {
                         tracing::debug!("hint: {} {}", hint.r#type, hint.action);
                         self.failures = 0;
-                        return;
+                        return Some(hint);
                     }
                     None => {
                         self.retry("the stream ended");
-                        return;
+                        return None;
                     }
                 },
                 State::Lost(until) => {
                     sleep_until(*until).await;
-                    self.state = opening(&self.engine);
+                    self.state = opening(&self.engine, self.scope, true);
                 }
             }
         }
     }
 
     /// Takes the rest of a burst: everything until `end`, and whatever is there already.
-    pub(super) async fn skip_until(&mut self, end: Instant) {
+    pub async fn skip_until(&mut self, end: Instant) {
         let rest = async {
             loop {
                 self.next().await;
@@ -84,14 +93,21 @@ impl Subscription {
         self.failures += 1;
         if self.failures == TELLING {
             tracing::warn!(
-                "the engine sends no events, so changes are seen seconds later: {reason}"
+                "the engine sends no events, so {}: {reason}",
+                self.otherwise
             );
         }
         self.state = State::Lost(Instant::now() + backoff::after(self.failures));
     }
 }
 
-fn opening(engine: &Engine) -> State {
+/// An engine that was away may speak another version now.
+fn opening(engine: &Engine, scope: Scope, again: bool) -> State {
     let engine = engine.clone();
-    State::Opening(Box::pin(async move { engine.hints().await }))
+    State::Opening(Box::pin(async move {
+        if again {
+            engine.negotiate().await?;
+        }
+        engine.hints(scope).await
+    }))
 }

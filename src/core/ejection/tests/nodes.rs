@@ -1,0 +1,89 @@
+//! When a whole node is ejected.
+
+use super::Scene;
+use crate::core::snapshot::EndpointState;
+
+#[test]
+fn a_node_on_which_nothing_answers_is_ejected_whole() {
+    // Each cluster alone could eject but one of its tasks.
+    let mut scene = Scene::new(&[
+        ("api", "a1@n1 a2@n1 a3@n2"),
+        ("far", "f1@n1 f2@n1"),
+        ("web", "w1@n1 w2@n2"),
+    ]);
+    scene.requests("w2", "+++");
+    scene.requests("a1", "---");
+    scene.requests("a2", "-");
+    assert_eq!(scene.look(0), ["-a1 5"], "one is no node");
+    scene.requests("w1", "--");
+    assert_eq!(scene.look(250), [""; 0]);
+    scene.requests("w1", "-");
+    assert_eq!(scene.look(500), ["-n1*5 5"]);
+    assert_eq!(scene.ejected(), "a1 a2 w1", "far has nothing else");
+    assert_eq!(scene.look(5_000), [""; 0], "a1 stays out with its node");
+    assert_eq!(scene.look(5_500), ["+n1", "+a1"]);
+    assert_eq!(scene.ejected(), "");
+    scene.requests("w2", "+");
+    scene.requests("w1", "-");
+    assert_eq!(scene.look(5_750), ["-w1 5"]);
+    scene.requests("a2", "-");
+    assert_eq!(scene.look(6_000), ["-n1*5 10"], "of each one is enough now");
+}
+
+#[test]
+fn a_node_is_not_ejected_while_anything_speaks_for_it_or_against_this_gateway() {
+    let clusters = [("api", "a1@n1 a2@n2"), ("web", "w1@n1 w2@n2")];
+    for (case, requests) in [
+        (
+            "one of its endpoints answers",
+            &[("w1", "-"), ("w1", "+"), ("a1", "---"), ("a2", "+")][..],
+        ),
+        (
+            "another was well lately",
+            &[("w1", "+"), ("a1", "---"), ("a2", "+")],
+        ),
+        (
+            "nothing is known to be well",
+            &[("w1", "---"), ("a1", "---")],
+        ),
+        (
+            "nothing is well",
+            &[("w1", "---"), ("a1", "---"), ("a2", "-"), ("w2", "-")],
+        ),
+        ("one endpoint is no node", &[("a1", "---"), ("a2", "+")]),
+    ] {
+        let mut scene = Scene::new(&clusters);
+        for (task, requests) in requests {
+            scene.requests(task, requests);
+        }
+        let told = scene.look(0);
+        assert!(!told.iter().any(|it| it.contains('*')), "{case}: {told:?}");
+    }
+    // What was answered long ago does not speak for it.
+    let mut scene = Scene::new(&[clusters[0], clusters[1], ("old", "o1@n1 o2@n2")]);
+    scene.requests("o1", "+");
+    assert_eq!(scene.look(0), [""; 0]);
+    for (task, requests) in [("w1", "---"), ("a1", "---"), ("a2", "+")] {
+        scene.requests(task, requests);
+    }
+    assert_eq!(scene.look(9_999), ["-a1 5", "-w1 5"]);
+    scene.requests("a2", "+");
+    assert_eq!(scene.look(10_000), ["-n1*3 5"]);
+    assert_eq!(scene.ejected(), "a1 o1 w1");
+}
+
+#[test]
+fn a_node_without_endpoints_in_rotation_is_reinstated_without_a_word() {
+    let mut scene = Scene::new(&[("api", "a1@n1 a2@n2"), ("web", "w1@n1 w2@n2")]);
+    for (task, requests) in [("w1", "---"), ("a1", "---"), ("a2", "+")] {
+        scene.requests(task, requests);
+    }
+    assert_eq!(scene.look(0), ["-n1*2 5"]);
+    scene.set_state("api", "a1", EndpointState::Lost);
+    scene.set_state("web", "w1", EndpointState::Lost);
+    assert_eq!(scene.look(250), [""; 0]);
+    assert_eq!(scene.ejected(), "");
+    scene.set_state("api", "a1", EndpointState::Ready);
+    assert_eq!(scene.look(500), [""; 0]);
+    assert_eq!(scene.ejected(), "");
+}

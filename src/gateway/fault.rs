@@ -1,0 +1,163 @@
+//! What a failed request says about its task: that it is broken, that it is slow, or nothing.
+
+use std::io;
+
+use http::StatusCode;
+use pingora::{Error, ErrorSource, ErrorType};
+
+/// What a failure says about the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It takes no connections, or breaks them.
+    Broken,
+    /// It is there and does not answer in time.
+    Slow,
+    /// Somebody else is to blame, or nobody.
+    None,
+}
+
+/// What it says that no connection could be made. A want of ports or files is this machine's own.
+pub(super) fn connecting(error: &Error) -> Fault {
+    use ErrorType::{ConnectError, ConnectNoRoute, ConnectRefused, ConnectTimedout};
+    match error.etype() {
+        ConnectError | ConnectNoRoute | ConnectRefused | ConnectTimedout => Fault::Broken,
+        _ => Fault::None,
+    }
+}
+
+/// What it says that a connection failed after it was made. `reused`: it had served a request before. `begun`: the status
+/// of the answer that the client got the beginning of.
+pub(super) fn proxying(error: &Error, reused: bool, begun: Option<StatusCode>) -> Fault {
+    use ErrorType::{ReadTimedout, WriteTimedout};
+    if *error.esource() != ErrorSource::Upstream || begun == Some(StatusCode::SWITCHING_PROTOCOLS) {
+        // WebSockets end as their two sides like, and many by a reset.
+        return Fault::None;
+    }
+    if vanished(error) {
+        return Fault::Broken;
+    }
+    match error.etype() {
+        ReadTimedout | WriteTimedout => Fault::Slow,
+        // Any task may close a connection that it had kept open, at the moment when it is used again.
+        _ if reused && begun.is_none() => Fault::None,
+        _ => Fault::Broken,
+    }
+}
+
+/// Whether the system gave the connection up, because nothing at the other end acknowledged any more. Our own time-outs are
+/// no errors of the system.
+pub(super) fn vanished(error: &Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| {
+        cause.raw_os_error().is_some()
+            && matches!(
+                cause.kind(),
+                TimedOut | HostUnreachable | NetworkUnreachable
+            )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    fn error(kind: ErrorType, cause: Option<io::Error>) -> Error {
+        let mut error = match cause {
+            Some(cause) => Error::because(kind, "reading", cause),
+            None => Error::new(kind),
+        };
+        error.as_up();
+        *error
+    }
+
+    fn system(errno: Errno) -> Option<io::Error> {
+        Some(io::Error::from_raw_os_error(errno.raw_os_error()))
+    }
+
+    #[test]
+    fn a_failed_connection_is_the_tasks_fault_unless_it_is_this_machines() {
+        use ErrorType::{
+            BindError, ConnectNoRoute, ConnectRefused, ConnectTimedout, InternalError,
+        };
+        for (kind, fault) in [
+            (ConnectRefused, Fault::Broken),
+            (ConnectTimedout, Fault::Broken),
+            (ConnectNoRoute, Fault::Broken),
+            (BindError, Fault::None),
+            (InternalError, Fault::None),
+        ] {
+            let error = error(kind.clone(), None);
+            assert_eq!(connecting(&error), fault, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_told_from_a_slow_one_and_a_stale_one() {
+        use ErrorType::{ConnectionClosed, ReadError, ReadTimedout, WriteError, WriteTimedout};
+        let ours = || Some(io::Error::from(io::ErrorKind::TimedOut));
+        let ok = Some(StatusCode::OK);
+        let upgraded = Some(StatusCode::SWITCHING_PROTOCOLS);
+        for (kind, cause, reused, begun, fault) in [
+            (ConnectionClosed, None, false, None, Fault::Broken),
+            (ConnectionClosed, None, true, None, Fault::None),
+            (ConnectionClosed, None, true, ok, Fault::Broken),
+            (
+                ReadError,
+                system(Errno::CONNRESET),
+                false,
+                None,
+                Fault::Broken,
+            ),
+            (ReadError, system(Errno::CONNRESET), true, None, Fault::None),
+            (
+                ReadError,
+                system(Errno::CONNRESET),
+                false,
+                upgraded,
+                Fault::None,
+            ),
+            (
+                ReadError,
+                system(Errno::TIMEDOUT),
+                true,
+                None,
+                Fault::Broken,
+            ),
+            (
+                ReadError,
+                system(Errno::HOSTUNREACH),
+                true,
+                None,
+                Fault::Broken,
+            ),
+            (
+                WriteError,
+                system(Errno::TIMEDOUT),
+                true,
+                None,
+                Fault::Broken,
+            ),
+            (
+                WriteTimedout,
+                system(Errno::TIMEDOUT),
+                true,
+                None,
+                Fault::Broken,
+            ),
+            (WriteTimedout, ours(), true, None, Fault::Slow),
+            (ReadTimedout, None, false, None, Fault::Slow),
+        ] {
+            let shown = format!("{kind:?} {cause:?} {reused} {begun:?}");
+            assert_eq!(
+                proxying(&error(kind, cause), reused, begun),
+                fault,
+                "{shown}"
+            );
+        }
+        let of_client = Error::new_down(ReadError);
+        assert_eq!(proxying(&of_client, false, None), Fault::None);
+    }
+}

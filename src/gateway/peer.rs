@@ -1,0 +1,145 @@
+//! How a task is connected to: time-outs, the pool, and how a task that has vanished is told from one that is slow.
+//!
+//! # Design notes
+//!
+//! A node that loses its power or its cable says nothing, so what was sent to it is sent again and again, and a request
+//! would hang until its response time-out. The kernel is told to give such a connection up after [`VANISHED`]
+//! (`TCP_USER_TIMEOUT`, and keep-alive probes for when nothing is under way). That is an option of the socket, set once a
+//! connection: no request pays for it, and a task that takes its time to answer is not touched, since its kernel goes on
+//! acknowledging.
+//!
+//! But the option has a second meaning: a task that reads nothing for so long, because all its workers are busy, is given up
+//! as well, although its kernel says every time that it is there. (Seen: cut off after 3.0 s.) That can happen only to
+//! what does not fit into a receive buffer: a large body, or a WebSocket. These go by connections of their own
+//! ([`watched`](super::watched)), which ask the kernel what it heard. They are not pooled, which a large body can bear.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use pingora::http::RequestHeader;
+use pingora::protocols::TcpKeepalive;
+use pingora::upstreams::peer::HttpPeer;
+
+use crate::core::route::RoutingPolicy;
+
+use super::proxy::WRITE_TIMEOUT;
+use super::table::Target;
+use super::upgrade;
+use super::watched::Connector;
+
+/// A task whose kernel has acknowledged nothing for so long is gone. Long enough for four retransmissions in a data centre,
+/// the last after 1.4 s; short enough that a person waits for it.
+pub(super) const VANISHED: Duration = Duration::from_millis(2_500);
+
+/// How long a connection to a task is kept for the next request. Shorter than the shortest keep-alive in common use
+/// (Node's 5 s), because a POST that meets a closing connection cannot be retried.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// The largest body that certainly fits into the receive buffer of a task that reads nothing, together with the head: half
+/// of the window that Linux opens with.
+const SMALL_BODY: u64 = 32 * 1024;
+
+/// By what kind of connection a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// One of the pool.
+    Pooled,
+    /// One of its own that is watched, because of its body. The task is told so, and does not wait for another request.
+    Alone,
+    /// One that it may upgrade.
+    Upgrade,
+}
+
+impl Way {
+    pub(super) fn of(request: &RequestHeader) -> Self {
+        if upgrade::asked(request) {
+            Self::Upgrade
+        } else if has_large_body(request) {
+            Self::Alone
+        } else {
+            Self::Pooled
+        }
+    }
+
+    /// How the target is connected to.
+    pub(super) fn peer(self, target: &Target, policy: &RoutingPolicy) -> HttpPeer {
+        let mut peer = HttpPeer::new(target.address, false, String::new());
+        peer.group_key = target.group_key;
+        let options = &mut peer.options;
+        options.connection_timeout = Some(policy.connect_timeout);
+        options.idle_timeout = Some(POOL_IDLE);
+        options.write_timeout = Some(WRITE_TIMEOUT);
+        options.read_timeout = Some(policy.response_timeout);
+        options.tcp_keepalive = Some(KEEP_ALIVE);
+        if self == Self::Pooled {
+            return peer;
+        }
+        options.tcp_keepalive = Some(TcpKeepalive {
+            user_timeout: Duration::ZERO,
+            ..KEEP_ALIVE
+        });
+        if self == Self::Upgrade {
+            options.read_timeout = Some(policy.idle_timeout);
+            options.tcp_keepalive = Some(IDLE_KEEP_ALIVE);
+        }
+        options.custom_l4 = Some(Arc::new(Connector {
+            timeout: policy.connect_timeout,
+            upgrade: self == Self::Upgrade,
+        }));
+        // Such a connection serves one request only, whatever comes of it.
+        options.idle_timeout = Some(Duration::ZERO);
+        peer.group_key = !target.group_key;
+        peer
+    }
+}
+
+/// For connections that requests use: probed after a second of silence, given up when [`VANISHED`] is over.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(1),
+    interval: Duration::from_secs(1),
+    count: 2,
+    user_timeout: VANISHED,
+};
+
+/// For WebSockets, of which there may be many thousands and all idle: probed less often, given up after 7 s of silence.
+const IDLE_KEEP_ALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(5),
+    interval: Duration::from_secs(1),
+    count: 2,
+    user_timeout: Duration::ZERO,
+};
+
+/// Whether a body may be too large to be sent without the task's reading it. One of unknown length may.
+fn has_large_body(request: &RequestHeader) -> bool {
+    if request.headers.contains_key(TRANSFER_ENCODING) {
+        return true;
+    }
+    let length = request.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length > SMALL_BODY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_task_that_reads_nothing_may_not_take_goes_alone() {
+        for (method, headers, way) in [
+            ("GET", &[][..], Way::Pooled),
+            ("POST", &[("Content-Length", "0")], Way::Pooled),
+            ("POST", &[("Content-Length", "32768")], Way::Pooled),
+            ("POST", &[("Content-Length", "32769")], Way::Alone),
+            ("POST", &[("Transfer-Encoding", "chunked")], Way::Alone),
+            ("GET", &[("Upgrade", "websocket")], Way::Upgrade),
+            ("GET", &[("Upgrade", "h2c")], Way::Pooled),
+        ] {
+            let mut request = RequestHeader::build(method, b"/", None).expect("a request");
+            for (name, value) in headers {
+                request.append_header(*name, *value).expect("a header");
+            }
+            assert_eq!(Way::of(&request), way, "{method} {headers:?}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Keeps the route table up to date: with the latest snapshot, less the endpoints that are ejected.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::core::ejection::{Ejections, Policy};
+use crate::core::event::Event;
+use crate::core::model::TaskId;
+use crate::core::snapshot::Snapshot;
+use crate::journal::Emitter;
+use crate::metrics::Metrics;
+
+use super::Config;
+use super::runtime::Runtimes;
+use super::table::{RouteTable, TableBuilder};
+
+/// What the gateway's loop steers with.
+pub(super) struct Steering {
+    table: Arc<ArcSwap<RouteTable>>,
+    builder: TableBuilder,
+    snapshot: Arc<Snapshot>,
+    policy: Option<Policy>,
+    ejections: Ejections,
+    metrics: Metrics,
+    /// Rings when a request breaks.
+    trouble: Arc<Notify>,
+    started: Instant,
+    judged_every: Duration,
+    /// When the next judgement is due; none while nothing can change until a request breaks.
+    next: Option<Instant>,
+}
+
+impl Steering {
+    pub(super) fn new(config: &Config, table: Arc<ArcSwap<RouteTable>>, metrics: &Metrics) -> Self {
+        let trouble = Arc::new(Notify::new());
+        let runtimes = Runtimes::new(metrics.clone(), trouble.clone());
+        let near = config.node.clone().filter(|_| config.prefer_local);
+        Self {
+            table,
+            builder: TableBuilder::new(runtimes, near),
+            snapshot: Arc::default(),
+            policy: config.ejection,
+            ejections: Ejections::default(),
+            metrics: metrics.clone(),
+            trouble,
+            started: Instant::now(),
+            judged_every: config.judged_every,
+            next: None,
+        }
+    }
+
+    /// Puts another snapshot into force.
+    pub(super) fn steer_by(&mut self, snapshot: Arc<Snapshot>, emitter: &Emitter) {
+        self.snapshot = snapshot;
+        // Another snapshot has other endpoints, of which others may be ejected.
+        self.update(emitter, true);
+    }
+
+    /// Waits until it has to be judged who is ejected.
+    pub(super) async fn due(&self) {
+        match (self.policy, self.next) {
+            (None, _) => std::future::pending().await,
+            (Some(_), Some(next)) => sleep_until(next).await,
+            (Some(_), None) => self.trouble.notified().await,
+        }
+    }
+
+    /// Judges who is ejected, and makes another table if that has changed.
+    pub(super) fn judge(&mut self, emitter: &Emitter) {
+        self.update(emitter, false);
+    }
+
+    /// What is told is in force when it is told.
+    fn update(&mut self, emitter: &Emitter, rebuild: bool) {
+        let before = self.ejections.ejected().clone();
+        let events = self.policy.map(|policy| self.eject(&policy));
+        let changed = *self.ejections.ejected() != before;
+        if changed || rebuild {
+            let ejected = self.ejections.ejected();
+            let table = self.builder.build(&self.snapshot, ejected);
+            self.table.store(Arc::new(table));
+        }
+        if changed {
+            self.count(&before);
+        }
+        for event in events.into_iter().flatten() {
+            emitter.emit(event);
+        }
+    }
+
+    fn eject(&mut self, policy: &Policy) -> Vec<Event> {
+        let now = self.started.elapsed();
+        let runtimes = &self.builder.runtimes;
+        let seen = |task: &_| runtimes.seen(task);
+        let events = self.ejections.judge(policy, &self.snapshot, seen, now);
+        let at_rest = self.ejections.at_rest(policy, now);
+        self.next = (!at_rest).then(|| Instant::now() + self.judged_every);
+        events
+    }
+
+    /// Counts the ejected of every service.
+    fn count(&self, before: &BTreeSet<TaskId>) {
+        let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for cluster in self.snapshot.clusters.values() {
+            let (count, newly) = counts.entry(&cluster.service).or_default();
+            for task in cluster.endpoints.keys() {
+                let ejected = self.ejections.ejected().contains(task);
+                *count += u64::from(ejected);
+                *newly += u64::from(ejected && !before.contains(task));
+            }
+        }
+        for (service, (count, newly)) in counts {
+            self.metrics.cluster(service).ejected(count, newly);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Whole processes that follow each other: a controller, and gateways without an engine.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hiveway::demo::request::{Target, ask};
+use http::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::process::Process;
+use crate::bounded::bounded;
+use crate::folder::Folder;
+
+/// A service that answers every request, and the inventory that names it.
+struct Service {
+    folder: Folder,
+    port: u16,
+    _running: JoinSet<()>,
+}
+
+impl Service {
+    async fn start() -> Self {
+        let task = TcpListener::bind("127.0.0.2:0").await.expect("a free port");
+        let port = task.local_addr().expect("a bound address").port();
+        let mut running = JoinSet::new();
+        running.spawn(async move {
+            let mut answering = JoinSet::new();
+            while let Ok((client, _)) = task.accept().await {
+                answering.spawn(answer(client));
+            }
+        });
+        let folder = Folder::with("secret", "0123456789abcdef0123456789abcdef\n");
+        let service = Self {
+            folder,
+            port,
+            _running: running,
+        };
+        service.claim(&["first.local"]);
+        service
+    }
+
+    /// Has the inventory say that the service claims these hosts.
+    fn claim(&self, hosts: &[&str]) {
+        let inventory = json!({ "services": [{
+            "name": "web",
+            "labels": {
+                format!("hiveway.routing.port_{}", self.port): hosts.join(";"),
+                "hiveway.probe.url": "none",
+            },
+            "tasks": [{ "container": "c1".repeat(32), "address": "127.0.0.2" }],
+        }] });
+        // Moved into its place, so that half a file is never read.
+        let draft = self.folder.path().join("draft");
+        std::fs::write(&draft, inventory.to_string()).expect("a writable folder");
+        std::fs::rename(draft, self.folder.path().join("inventory.json")).expect("the same folder");
+    }
+}
+
+async fn answer(mut client: TcpStream) {
+    let mut head = [0; 4096];
+    let _ = client.read(&mut head).await;
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let _ = client.write_all(answer).await;
+}
+
+/// A running process.
+struct Running {
+    process: Process,
+    listens: Value,
+}
+
+impl Running {
+    async fn start(service: &Service, arguments: &[&str]) -> Self {
+        let common =
+            "--listen-internal 127.0.0.1:0 --admin 127.0.0.1:0 --grace 1s --log-format json";
+        let secret = service.folder.file("secret");
+        let arguments = arguments
+            .iter()
+            .copied()
+            .chain(common.split(' '))
+            .chain(["--control-secret-file", &secret]);
+        let mut process = Process::start(arguments.map(str::to_owned), []);
+        let line = process.line_with("listens").await;
+        let listens = serde_json::from_str(&line).expect("JSON");
+        Self { process, listens }
+    }
+
+    async fn controller(service: &Service, address: &str) -> Self {
+        let inventory = service.folder.file("inventory.json");
+        let arguments = ["--inventory", &inventory, "--listen-control", address];
+        Self::start(
+            service,
+            &[&arguments[..], &["--controllers", "127.0.0.1:1"]].concat(),
+        )
+        .await
+    }
+
+    async fn edge(service: &Service, controllers: &str) -> Self {
+        let state = service.folder.file("state");
+        let arguments = [
+            "--edge",
+            "--controllers",
+            controllers,
+            "--state-dir",
+            &state,
+        ];
+        Self::start(service, &arguments).await
+    }
+
+    fn address(&self, name: &str) -> SocketAddr {
+        let address = self.listens[name].as_str().expect("an address");
+        address.parse().expect("an address")
+    }
+
+    /// Waits until it answers requests for this host so.
+    async fn answers(&self, host: &str, status: u16) {
+        let target: Target = format!("http://{host}/").parse().expect("a URL");
+        let target = target.through(self.address("internal"));
+        let asked = async {
+            loop {
+                let answer = ask(&target, Method::GET, Duration::from_secs(5)).await;
+                if answer.is_ok_and(|answer| answer.status == status) {
+                    return;
+                }
+            }
+        };
+        bounded(asked).await;
+    }
+
+    async fn end(self) {
+        self.process.terminate();
+        assert_eq!(self.process.ended().await.code, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_without_an_engine_serves_by_the_controllers_word_and_begins_with_the_last() {
+    let service = Service::start().await;
+    let controller = Running::controller(&service, "127.0.0.1:0").await;
+    let address = controller.address("control").to_string();
+    let edge = Running::edge(&service, &address).await;
+    edge.answers("first.local", 200).await;
+    edge.answers("second.local", 404).await;
+    service.claim(&["first.local", "second.local"]);
+    edge.answers("second.local", 200).await;
+
+    controller.end().await;
+    edge.answers("second.local", 200).await;
+    edge.end().await;
+    let mut edge = Running::edge(&service, &address).await;
+    edge.process.line_with("began with snapshot").await;
+    edge.answers("second.local", 200).await;
+    edge.process.line_with("routes are frozen").await;
+
+    service.claim(&["first.local"]);
+    let controller = Running::controller(&service, &address).await;
+    edge.answers("second.local", 404).await;
+    edge.answers("first.local", 200).await;
+    edge.end().await;
+    controller.end().await;
+}
