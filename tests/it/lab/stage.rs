@@ -264,8 +264,10 @@ impl Lab {
         self.switch.heal(&self.nodes[index]).await;
     }
 
-    /// A node dies, with its engine and all of its containers.
+    /// A node loses its power, and with it its engine and all of its containers.
     pub(super) async fn kill(&mut self, index: usize) {
+        // Processes that die close their connections, which the others would hear.
+        self.cut(index).await;
         self.nodes[index].engine.lose_power().await;
     }
 
