@@ -10,7 +10,7 @@ KIND := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 BUILT := $(TARGET)/$(HOST)/$(KIND)
 BINARIES := $(TARGET)/$(KIND)
 
-.PHONY: help deps fmt lint test build image demo demo-down deploy bench docs audit clean
+.PHONY: help deps fmt lint test lab build image demo demo-down deploy bench docs audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,11 @@ demo: build ## see it work: the example on a swarm of one node, or on loopback w
 demo-down: ## remove everything that `make demo` made
 	@deploy/demo/down.sh
 
-test: deps ## format check, clippy, unit, property and integration tests, and those on a real swarm
+test: deps ## format check, clippy, unit, property and integration tests, and those on real swarms
 	@deploy/build/test.sh
+
+lab: deps ## the tests on a swarm of several nodes, alone, with their figures (as root)
+	@deploy/build/lab.sh
 
 build: deps ## build target/release/hiveway (PROFILE=dev: target/debug/hiveway), a static binary
 	cargo build --locked --profile $(PROFILE) --bins

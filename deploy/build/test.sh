@@ -1,38 +1,63 @@
 #!/usr/bin/env bash
 # Everything that is tested, in the order of what fails fastest; `make test` calls it.
 #
-# HIVEWAY_TEST_SWARM says whether the tests on a real swarm run: `required` or `off`. By default they are required where a
-# Docker engine can be reached and off elsewhere. With CI=true nothing may be skipped.
+# HIVEWAY_TEST_SWARM says whether the tests on a real swarm run, HIVEWAY_TEST_LAB whether those on a swarm of several nodes
+# do: `required` or `off`. By default the first are required where a Docker engine can be reached, the second where root can
+# start engines, and both are off elsewhere. With CI=true nothing may be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 step() { printf '\n== %s\n' "$*"; }
-skipped=
+skipped=()
 
-swarm=${HIVEWAY_TEST_SWARM:-}
-if [ "$swarm" = off ]; then
-    skipped="the tests on a real swarm, because HIVEWAY_TEST_SWARM=off"
-elif ! answer=$(timeout 30 docker version --format '{{.Server.Version}}' 2>&1); then
-    skipped="the tests on a real swarm, because no Docker engine can be reached: ${answer##*$'\n'}"
-fi
-if [ -z "$skipped" ]; then
-    swarm=required
-elif [ "${CI:-}" = true ] || [ "$swarm" = required ]; then
-    echo "make test would skip $skipped; CI=true and HIVEWAY_TEST_SWARM=required do not allow that" >&2
-    exit 1
-else
-    swarm=off
-fi
+# decide VARIABLE WHAT WHY-IT-CANNOT-RUN: sets the variable to required or off.
+decide() {
+    local variable=$1 what=$2 why=$3 wish=${!1:-}
+    if [ "$wish" = off ]; then why="$variable=off"; fi
+    if [ -z "$why" ]; then
+        export "$variable=required"
+        return
+    fi
+    if [ "${CI:-}" = true ] || [ "$wish" = required ]; then
+        echo "make test would skip $what, because $why; CI=true and $variable=required do not allow that" >&2
+        exit 1
+    fi
+    export "$variable=off"
+    skipped+=("$what, because $why")
+}
+
+without_engine() {
+    local answer
+    answer=$(timeout 30 docker version --format '{{.Server.Version}}' 2>&1) ||
+        echo "no Docker engine can be reached: ${answer##*$'\n'}"
+}
+
+without_lab() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "only root can start engines"
+        return
+    fi
+    for program in docker dockerd ip nsenter unshare; do
+        command -v "$program" >/dev/null || { echo "the program $program is missing" && return; }
+    done
+}
+
+decide HIVEWAY_TEST_SWARM "the tests on a real swarm" "$(without_engine)"
+decide HIVEWAY_TEST_LAB "the tests on a swarm of several nodes" "$(without_lab)"
 
 step "format"
 cargo fmt --check
 step "clippy"
 cargo clippy --locked --all-targets -- -D warnings
-step "unit, property and integration tests; on a real swarm: $swarm"
-HIVEWAY_TEST_SWARM=$swarm cargo test --locked
+step "unit, property and integration tests; on a real swarm: $HIVEWAY_TEST_SWARM"
+HIVEWAY_TEST_LAB=off cargo test --locked
+if [ "$HIVEWAY_TEST_LAB" = required ]; then
+    step "a swarm of several nodes"
+    deploy/build/lab.sh
+fi
 
-if [ -n "$skipped" ]; then
-    step "passed; skipped: $skipped"
+if [ ${#skipped[@]} -gt 0 ]; then
+    step "passed; skipped: $(printf '%s; ' "${skipped[@]}")"
 else
     step "passed; nothing was skipped"
 fi

@@ -54,6 +54,8 @@ pub struct Summary {
     pub failures: BTreeMap<String, u64>,
     /// The first of them.
     pub first_failures: Vec<Failed>,
+    /// The one of them that was begun last.
+    pub last_failure: Option<Failed>,
     /// Requests that went well, by the container that answered.
     pub served_by: BTreeMap<String, u64>,
     /// Connections that were opened.
@@ -242,12 +244,18 @@ impl Summary {
         };
         self.failed += 1;
         *self.failures.entry(kind).or_default() += 1;
+        let failed = Failed {
+            at: humantime::format_rfc3339_millis(at).to_string(),
+            took_ms,
+            what: super::client::line(outcome),
+        };
+        // Times of one format and one zone are in the order of their texts.
+        let last = self.last_failure.as_ref();
+        if last.is_none_or(|last| last.at <= failed.at) {
+            self.last_failure = Some(failed.clone());
+        }
         if self.first_failures.len() < TOLD {
-            self.first_failures.push(Failed {
-                at: humantime::format_rfc3339_millis(at).to_string(),
-                took_ms,
-                what: super::client::line(outcome),
-            });
+            self.first_failures.push(failed);
         }
     }
 }
@@ -295,6 +303,7 @@ mod tests {
                 failed(1, "503  served by nobody  reason: no-endpoint"),
                 failed(2500, "error  no answer within 2.5 s"),
             ],
+            last_failure: Some(failed(2500, "error  no answer within 2.5 s")),
             served_by: [("a1".into(), 2), ("b2".into(), 1)].into(),
             connections: 0,
             slowest_ms: 2500,

@@ -13,9 +13,12 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+/// How long an address of several may take to let us connect.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a request goes and what it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +141,29 @@ async fn exchange(target: &Target, method: Method) -> Result<Answer, Failure> {
     connection.ask(target, method, headers).await
 }
 
+/// Connects to the first address of a name that lets us. As most clients do, it waits for an address only a while where
+/// there are others: one that has just gone does not refuse, it is silent.
+async fn connect(name: &str) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = lookup_host(name).await?.collect();
+    let mut others = addresses.len();
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        others -= 1;
+        let connecting = TcpStream::connect(address);
+        let outcome = match others {
+            0 => connecting.await,
+            _ => timeout(PATIENCE, connecting)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        };
+        match outcome {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 /// A connection that takes one request after the other, for as long as the other side keeps it.
 #[derive(Debug)]
 pub struct Connection {
@@ -153,11 +179,20 @@ impl Connection {
     ///
     /// [`Failure::Connect`]; [`Failure::Exchange`] never before the first request.
     pub async fn open(target: &Target) -> Result<Self, Failure> {
-        let connect = TcpStream::connect(&target.connect).await;
-        let stream = connect.map_err(|source| Failure::Connect {
+        let stream = connect(&target.connect).await;
+        let stream = stream.map_err(|source| Failure::Connect {
             address: target.connect.clone(),
             source,
         })?;
+        Self::over(stream).await
+    }
+
+    /// The same over a stream that is connected already.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Exchange`], but never before the first request.
+    pub async fn over(stream: TcpStream) -> Result<Self, Failure> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(Failure::Exchange)?;

@@ -8,15 +8,12 @@
 //! own and is removed by the last test to end, also by one that panics; a swarm that was there before is left as it is.
 
 mod agents;
-mod docker;
-mod eventually;
 mod example;
 mod health;
 mod labels;
 mod load;
-mod own_engine;
 mod restart;
 mod scale;
 mod service;
-mod stage;
+pub(crate) mod stage;
 mod updates;

@@ -70,7 +70,10 @@ impl Controlling {
             manage_aliases: true,
             ..Options::default()
         };
+        let (_look_failure, look_failed) = watch::channel(None);
+        let (freeze, _frozen) = watch::channel(None);
         let outputs = Outputs {
+            frozen: freeze,
             targets: watch::channel(Arc::new(Targets::new())).0,
             commands: watch::channel(Arc::default()).0,
             nudges,
@@ -79,6 +82,7 @@ impl Controlling {
             emitter: emitter.clone(),
         };
         let inputs = Inputs {
+            frozen: look_failed,
             inventory,
             reports,
             notes,

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::join_all;
 use hiveway::core::snapshot::EndpointState;
 
-use super::docker::docker;
 use super::load::Load;
 use super::service::{SETTLE_BOUND, Service};
 use super::stage::{HOST, Stage, Turn};
+use crate::docker::docker;
 
 /// The shell and the programs of this machine, for an image that has none; its own program is in `/usr/bin`.
 const PROGRAMS: [&str; 6] = [

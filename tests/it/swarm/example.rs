@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::docker;
 use super::load::Load;
 use super::service::Service;
-use super::stage::{Stack, Stage, Turn};
+use super::stage::{Stage, Turn};
+use crate::docker;
+use crate::stack::Stack;
 
 /// How long the client may take to make a few requests, one a second.
 const BOUND: Duration = Duration::from_secs(60);

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use hiveway::core::snapshot::EndpointState;
 use hiveway::demo::load::Summary;
 
-use super::docker::docker;
 use super::load::Load;
 use super::service::{SETTLE_BOUND, Service};
 use super::stage::{HOST, Turn};
+use crate::docker::docker;
 
 #[tokio::test]
 async fn a_container_that_fails_its_probe_leaves_in_time_and_returns_without_a_failed_request() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hiveway::demo::load::Summary;
 
-use super::docker::{ask, docker, remove};
 use super::stage::{HOST, Stage};
+use crate::docker::{ask, docker, remove};
 
 /// Requests a second of one load. Two of them at once leave the machine's processors time for the engine.
 const RATE: &str = "300";

@@ -1,17 +1,18 @@
 //! The engine dies and comes back.
 
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hiveway::demo::load::Summary;
 use tokio::process::Child;
 
-use super::docker;
-use super::eventually::eventually;
-use super::own_engine::OwnEngine;
-use super::stage::{HOST, Stage, Turn, stack};
+use super::stage::{HOST, alone};
+use crate::eventually::eventually;
+use crate::own_engine::{Estate, OwnEngine};
+use crate::wish::granted;
+use crate::{docker, images, stack};
 
 /// How long the engine and its swarm may take for anything.
 const BOUND: Duration = Duration::from_secs(90);
@@ -20,22 +21,20 @@ const REQUESTS: u64 = 1_500;
 
 #[tokio::test]
 async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_restart() {
-    let Some(stage) = Turn::take().await else {
-        return;
-    };
-    if let Some(why) = OwnEngine::impossible().await {
-        assert!(
-            std::env::var_os("CI").is_none_or(|it| it != "true"),
-            "CI skips nothing, but {why}"
-        );
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: the test that restarts an engine, because {why}"
-        );
+    if granted("HIVEWAY_TEST_SWARM", OwnEngine::possible())
+        .await
+        .is_none()
+    {
         return;
     }
-    let mut engine = OwnEngine::start(&stage).await;
-    deploy(&stage, &engine).await;
+    let _turn = alone().await;
+    let estate = Arc::new(Estate::new("restart"));
+    let mut engine = OwnEngine::new(&estate, "restarted").await;
+    engine.start().await;
+    images::put_into(&engine).await;
+    let init = ["swarm", "init", "--advertise-addr", "127.0.0.1"];
+    engine.docker(init).await;
+    deploy(&engine).await;
     let hiveway = locate(&engine).await;
     answered_by_two(&engine, hiveway).await;
     let loads = [&[][..], &["--fresh"]].map(|flags| Load::start(&engine, hiveway, flags));
@@ -58,7 +57,7 @@ async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_rest
 
     // An engine that was killed finds its containers running, and replaces them: Hiveway's own, too.
     let started = SystemTime::now();
-    engine.start_again().await;
+    engine.start().await;
     let hiveway = locate(&engine).await;
     answered_by_two(&engine, hiveway).await;
 
@@ -76,28 +75,22 @@ async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_rest
     );
 }
 
-/// Deploys `deploy/stack.yml` as it is but for the place of the engine's socket, and a service. Nobody asks for its name
-/// here, and adding it would replace the instance that the requests go to.
-async fn deploy(stage: &Stage, engine: &OwnEngine) {
-    let socket = format!("- {}/docker.sock:", engine.directory.display());
-    let replacements = [
-        ("- /var/run/docker.sock:", &*socket),
-        (
-            "HIVEWAY_NETWORK: mesh",
-            "HIVEWAY_NETWORK: mesh\n      HIVEWAY_ALIASES: \"off\"",
-        ),
-    ];
-    let variables = [
-        ("HIVEWAY_IMAGE", &*stage.images.hiveway),
-        ("DOCKER_HOST", &engine.host),
-    ];
+/// Deploys `deploy/stack.yml` as it is but for its names, and a service. Nobody asks for its name here, and adding it would
+/// replace the instance that the requests go to.
+async fn deploy(engine: &OwnEngine) {
+    let replacements = [(
+        "HIVEWAY_NETWORK: mesh",
+        "HIVEWAY_NETWORK: mesh\n      HIVEWAY_ALIASES: \"off\"",
+    )];
+    let variables = [("DOCKER_HOST", &*engine.host)];
+    stack::make_secret(&variables).await;
     stack::deploy("hiveway", "stack.yml", &replacements, &variables).await;
     let label = format!("hiveway.routing.port_80={HOST}");
     let create =
         "service create --detach --no-resolve-image --quiet --name web --network mesh --replicas 2";
     let create = create
         .split(' ')
-        .chain(["--label", &label, &stage.images.demo]);
+        .chain(["--label", &label, "hiveway-demo:dev"]);
     engine.docker(create).await;
 }
 
@@ -164,7 +157,9 @@ impl Load {
     fn start(engine: &OwnEngine, hiveway: IpAddr, flags: &[&str]) -> Self {
         let output = engine.directory.join(format!("load{}", flags.concat()));
         let file = std::fs::File::create(&output).expect("a file");
-        let mut command = engine.inside(env!("CARGO_BIN_EXE_hiveway-demo"));
+        let mut command = engine
+            .namespaces()
+            .enter_network(env!("CARGO_BIN_EXE_hiveway-demo"));
         command.args([
             "load",
             &format!("http://{HOST}/"),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hiveway::core::snapshot::EndpointState;
 
-use super::docker::{ask, docker, remove};
 use super::stage::Stage;
+use crate::docker::{ask, docker, remove};
 
 /// How long the swarm may take for a change of a few tasks; each takes it a few seconds.
 pub(super) const SETTLE_BOUND: Duration = Duration::from_secs(90);

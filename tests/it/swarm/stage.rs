@@ -2,8 +2,6 @@
 
 mod engine;
 mod hiveway;
-mod images;
-pub(super) mod stack;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,9 +10,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::engine::{Swarm, Usable};
 pub(super) use self::hiveway::Hiveway;
-use self::images::Images;
-pub(super) use self::stack::Stack;
-use super::eventually::eventually;
+use crate::eventually::eventually;
+use crate::images::Images;
 
 /// The host name that Hiveway's own network alias makes known, as in the example.
 pub(super) const HOST: &str = "restserver.local";
@@ -54,6 +51,11 @@ impl Turn {
             _interest: interest,
         })
     }
+}
+
+/// Waits for a turn that needs no stage; nobody else works on one meanwhile.
+pub(crate) async fn alone() -> impl Sized {
+    TURN.lock().await
 }
 
 /// Counts down when dropped, also where the set-up fails.

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use hiveway::demo::load::Summary;
 
-use super::docker::docker;
 use super::load::Load;
 use super::service::{self, Service};
 use super::stage::{HOST, Turn};
+use crate::docker::docker;
 
 /// What three replicas are routed and probed by in these tests.
 const LABELS: [(&str, &str); 2] = [

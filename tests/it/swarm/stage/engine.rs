@@ -1,10 +1,10 @@
 //! Whether there is an engine to test on, and the swarm that it is in.
 
-use std::io::Write as _;
 use std::time::Duration;
 
-use crate::swarm::docker::{ask, docker, remove};
-use crate::swarm::eventually::eventually;
+use crate::docker::{ask, docker, remove};
+use crate::eventually::eventually;
+use crate::wish::granted;
 
 /// How long `docker swarm init` may take.
 const MAKING: Duration = Duration::from_secs(60);
@@ -16,18 +16,7 @@ pub(super) struct Usable {
 
 /// Looks whether the tests can run and are wanted. None where they are skipped.
 pub(super) async fn usable() -> Option<Usable> {
-    let wish = std::env::var("HIVEWAY_TEST_SWARM").unwrap_or_default();
-    let required = match wish.as_str() {
-        "off" => return skip("HIVEWAY_TEST_SWARM=off"),
-        "required" => true,
-        "" | "auto" => false,
-        other => panic!("HIVEWAY_TEST_SWARM={other:?} is none of required, auto and off"),
-    };
-    match look().await {
-        Ok(usable) => Some(usable),
-        Err(why) if required => panic!("HIVEWAY_TEST_SWARM=required, but {why}"),
-        Err(why) => skip(&why),
-    }
+    granted("HIVEWAY_TEST_SWARM", look()).await
 }
 
 async fn look() -> Result<Usable, String> {
@@ -53,14 +42,6 @@ async fn look() -> Result<Usable, String> {
             "the engine cannot take services: {format} is {answer}"
         )),
     }
-}
-
-/// Past the capture of test output: a skipped test looks like one that passed.
-fn skip<T>(why: &str) -> Option<T> {
-    let current = std::thread::current();
-    let test = current.name().unwrap_or("a test on a real swarm");
-    let _ = writeln!(std::io::stderr(), "skipped: {test}, because {why}");
-    None
 }
 
 /// The swarm that the engine is in while the tests run.

@@ -8,10 +8,10 @@ use hiveway::core::snapshot::{Cluster, EndpointState, Snapshot};
 use hiveway::demo::request::{Answer, Failure, Target, ask};
 use http::Method;
 
-use super::images::Images;
-use super::stack::Stack;
 use super::{HOST, eventually};
-use crate::swarm::docker;
+use crate::docker::{self, remove};
+use crate::images::Images;
+use crate::stack::{self, Stack};
 
 /// How long one request may take.
 const REQUEST_BOUND: Duration = Duration::from_secs(5);
@@ -24,6 +24,16 @@ pub(in crate::swarm) struct Hiveway {
     /// The overlay network that it shares with services and clients.
     pub(in crate::swarm) network: String,
     container: Mutex<Container>,
+    _secret: Secret,
+}
+
+/// The secret that it is given; removed when dropped, after those who use it.
+struct Secret(String);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        remove(&["secret", "rm", &self.0]);
+    }
 }
 
 /// Where it runs.
@@ -50,7 +60,12 @@ impl Hiveway {
                 &format!("networks: {{ mesh: {{ aliases: [{HOST}] }} }}"),
             ),
         ];
-        let variables = [("HIVEWAY_IMAGE", &*images.hiveway)];
+        let secret = Secret(format!("{name}-control"));
+        let variables = [
+            ("HIVEWAY_IMAGE", &*images.hiveway),
+            ("HIVEWAY_CONTROL_SECRET", &secret.0),
+        ];
+        stack::make_secret(&variables).await;
         let stack = Stack::deploy(name.into(), "stack.yml", &replacements, &variables).await;
         let nowhere = Container {
             id: String::new(),
@@ -60,6 +75,7 @@ impl Hiveway {
             stack,
             network,
             container: Mutex::new(nowhere),
+            _secret: secret,
         };
         if let Err(error) = hiveway.moved().await {
             panic!("{error}\n{}", hiveway.log().await.join("\n"));

@@ -6,16 +6,16 @@ use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt as _;
 
-use crate::swarm::docker::{ask_blocking, remove};
+use crate::docker::{ask_blocking, remove};
 
 /// A stack; removed with its containers and networks when dropped.
-pub(in crate::swarm) struct Stack {
-    pub(in crate::swarm) name: String,
+pub(crate) struct Stack {
+    pub(crate) name: String,
 }
 
 impl Stack {
     /// Deploys a file after some replacements, each of which has to find its text exactly once, with some variables.
-    pub(in crate::swarm) async fn deploy(
+    pub(crate) async fn deploy(
         name: String,
         file: &str,
         replacements: &[(&str, &str)],
@@ -28,7 +28,7 @@ impl Stack {
 }
 
 /// The same for an engine that ends with all that runs on it.
-pub(in crate::swarm) async fn deploy(
+pub(crate) async fn deploy(
     name: &str,
     file: &str,
     replacements: &[(&str, &str)],
@@ -42,6 +42,11 @@ pub(in crate::swarm) async fn deploy(
         assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}");
         text = text.replace(from, to);
     }
+    deploy_text(name, &text, variables).await;
+}
+
+/// Deploys what would be in a file.
+pub(crate) async fn deploy_text(name: &str, text: &str, variables: &[(&str, &str)]) {
     let mut deploying = tokio::process::Command::new("docker")
         .args([
             "stack",
@@ -68,14 +73,41 @@ pub(in crate::swarm) async fn deploy(
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "docker stack deploy {file}: {complaint}"
+        "docker stack deploy {name}: {complaint}"
+    );
+}
+
+/// Makes the secret that all instances share, as users do.
+pub(crate) async fn make_secret(variables: &[(&str, &str)]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/build/secret.sh");
+    let mut command = tokio::process::Command::new(script);
+    let output = command.envs(variables.iter().copied()).output().await;
+    let output = output.expect("the script");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "deploy/build/secret.sh: {complaint}"
     );
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         remove(&["stack", "rm", &self.name]);
-        let label = format!("label=com.docker.stack.namespace={}", self.name);
+        self.wait_for_its_end();
+        let volumes = ask_blocking(&["volume", "ls", "--quiet", "--filter", &self.label()]);
+        for volume in volumes.unwrap_or_default().lines() {
+            remove(&["volume", "rm", volume]);
+        }
+    }
+}
+
+impl Stack {
+    fn label(&self) -> String {
+        format!("label=com.docker.stack.namespace={}", self.name)
+    }
+
+    fn wait_for_its_end(&self) {
+        let label = self.label();
         let filter = ["--quiet", "--filter", &label];
         // Each question takes the engine some time; removing takes it a few seconds, and rarely more than ten.
         for _ in 0..1000 {

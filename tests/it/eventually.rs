@@ -12,7 +12,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// It was not so within the bound: what was waited for, how long, and what was seen last.
-pub(super) async fn eventually<T>(
+pub(crate) async fn eventually<T>(
     what: &str,
     bound: Duration,
     mut look: impl AsyncFnMut() -> Result<T, String>,

@@ -2,9 +2,15 @@
 
 use std::ffi::OsStr;
 use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// How long it may take; an engine without a quorum may not answer at all.
+const BOUND: Duration = Duration::from_secs(120);
 
 /// Runs `docker` to its end and gives what it printed to standard output; or what it complained of.
-pub(super) async fn ask<S: AsRef<OsStr>>(
+pub(crate) async fn ask<S: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = S>,
 ) -> Result<String, String> {
     let output = tokio::process::Command::new("docker")
@@ -12,11 +18,14 @@ pub(super) async fn ask<S: AsRef<OsStr>>(
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    read(output.await)
+    match timeout(BOUND, output).await {
+        Ok(output) => read(output),
+        Err(_) => Err(format!("no answer within {BOUND:?}")),
+    }
 }
 
 /// Runs `docker` where it has to succeed.
-pub(super) async fn docker<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> String {
+pub(crate) async fn docker<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> String {
     let arguments: Vec<_> = arguments
         .into_iter()
         .map(|it| it.as_ref().to_owned())
@@ -29,7 +38,7 @@ pub(super) async fn docker<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = 
 }
 
 /// The same for those who clean up, where nothing can be awaited.
-pub(super) fn ask_blocking(arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn ask_blocking(arguments: &[&str]) -> Result<String, String> {
     read(
         std::process::Command::new("docker")
             .args(arguments)
@@ -39,7 +48,7 @@ pub(super) fn ask_blocking(arguments: &[&str]) -> Result<String, String> {
 }
 
 /// Cleans something up. What cannot be is told, since a panic while another unwinds would hide the first.
-pub(super) fn remove(arguments: &[&str]) {
+pub(crate) fn remove(arguments: &[&str]) {
     if let Err(error) = ask_blocking(arguments)
         // Somebody was faster, or it never came to be.
         && !["No such", "not found", "Nothing found"].iter().any(|it| error.contains(it))
@@ -49,11 +58,23 @@ pub(super) fn remove(arguments: &[&str]) {
 }
 
 /// Runs `docker` and gives both of its outputs, in the order that they came in: what a reader of logs sees.
-pub(super) async fn logs(arguments: &[&str]) -> String {
-    let mut command = tokio::process::Command::new("sh");
+pub(crate) async fn logs(arguments: &[&str]) -> String {
+    let mut command = tokio::process::Command::from(merged(arguments));
+    let output = command.output().await;
+    read(output).unwrap_or_else(|error| format!("docker {}: {error}", arguments.join(" ")))
+}
+
+/// The same where nothing can be awaited.
+pub(crate) fn logs_blocking(arguments: &[&str]) -> String {
+    let output = merged(arguments).output();
+    read(output).unwrap_or_else(|error| format!("docker {}: {error}", arguments.join(" ")))
+}
+
+fn merged(arguments: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
     command.args(["-c", "exec docker \"$@\" 2>&1", "docker"]);
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    read(output.await).unwrap_or_else(|error| format!("docker {}: {error}", arguments.join(" ")))
+    command.args(arguments).stdin(Stdio::null());
+    command
 }
 
 fn read(output: std::io::Result<Output>) -> Result<String, String> {
