@@ -19,8 +19,8 @@ async fn traffic_outlives_the_followed_manager_and_the_quorum() {
     let Some(mut lab) = Lab::build(3, 1).await else {
         return;
     };
-    let gateways = lab.deploy().await;
-    lab.serve("web", HOST, 4, &gateways).await;
+    lab.deploy().await;
+    let gateways = lab.serve("web", HOST, 4).await;
     let url = format!("http://{HOST}/");
     let follower = gateways[3].clone();
 

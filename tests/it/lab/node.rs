@@ -81,29 +81,32 @@ impl Node {
 
     /// What the engine wants told of a failed test: the logs of Hiveway's containers, and what the swarm looks like.
     pub(super) fn story(&self) -> String {
-        let docker = |arguments: &[&str]| {
-            let all = [&["--host", &self.engine.host], arguments].concat();
-            ask_blocking(&all).unwrap_or_else(|error| error)
-        };
-        let mut story = format!("===== {} =====\n", self.engine.name);
+        let name = &self.engine.name;
         if !self.engine.runs() {
-            return story + "no engine runs here\n";
+            return format!("===== {name} =====\nno engine runs here\n");
         }
-        story += &docker(&["ps", "--all", "--format", "{{.Names}}: {{.Status}}"]);
-        let filter = ["--filter", "ancestor=hiveway:dev"];
-        let containers = docker(&[&["ps", "--all", "--quiet"], &filter[..]].concat());
-        for container in containers.lines() {
-            let logs = crate::docker::logs_blocking(&[
-                "--host",
-                &self.engine.host,
-                "logs",
-                "--tail",
-                "150",
-                container,
-            ]);
-            story += &format!("\n--- the log of {container}:\n{logs}\n");
-        }
-        story
+        let containers = self.list(&["--all", "--format", "{{.Names}}: {{.Status}}"]);
+        format!(
+            "===== {name} =====\n{containers}{}",
+            self.gateway_logs("150")
+        )
+    }
+
+    /// The ends of the logs of Hiveway's containers, those included that have ended: so many lines of each, or `all`.
+    pub(super) fn gateway_logs(&self, lines: &str) -> String {
+        let containers = self.list(&["--all", "--quiet", "--filter", "ancestor=hiveway:dev"]);
+        let logs = containers.lines().map(|container| {
+            let host = &self.engine.host;
+            let logs = ["--host", host, "logs", "--tail", lines, container];
+            let logs = crate::docker::logs_blocking(&logs);
+            format!("\n--- the log of {container}:\n{logs}\n")
+        });
+        logs.collect()
+    }
+
+    fn list(&self, arguments: &[&str]) -> String {
+        let all = [&["--host", &self.engine.host, "ps"], arguments].concat();
+        ask_blocking(&all).unwrap_or_else(|error| error)
     }
 }
 

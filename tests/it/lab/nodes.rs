@@ -19,8 +19,8 @@ async fn a_worker_that_dies_or_is_cut_off_costs_no_request_that_can_be_helped() 
     let Some(mut lab) = Lab::build(1, 2).await else {
         return;
     };
-    let gateways = lab.deploy().await;
-    lab.serve("web", HOST, 3, &gateways).await;
+    lab.deploy().await;
+    let gateways = lab.serve("web", HOST, 3).await;
     let url = format!("http://{HOST}/");
 
     // Dies.
@@ -95,8 +95,8 @@ async fn a_gateway_that_starts_while_every_controller_is_away_begins_with_what_i
     let Some(mut lab) = Lab::build(1, 2).await else {
         return;
     };
-    let gateways = lab.deploy().await;
-    lab.serve("web", HOST, 3, &gateways).await;
+    lab.deploy().await;
+    let gateways = lab.serve("web", HOST, 3).await;
     let generation = kept(&lab, &gateways[1]).await;
     lab.kill(0).await;
     let restart = format!("restart --time 15 {}", gateways[1].container);

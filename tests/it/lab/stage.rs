@@ -127,9 +127,9 @@ impl Lab {
             .await
     }
 
-    /// Creates a service of demo servers that is claimed for a host, and waits until these gateways serve it from so many
-    /// containers.
-    pub(super) async fn serve(&self, name: &str, host: &str, replicas: usize, by: &[Gateway]) {
+    /// Creates a service of demo servers that is claimed for a `.local` host, and gives the gateways that serve it from so
+    /// many containers: the name replaces those that were there.
+    pub(super) async fn serve(&self, name: &str, host: &str, replicas: usize) -> Vec<Gateway> {
         let create = "service create --detach --no-resolve-image --quiet --network mesh --name";
         let label = format!("--label hiveway.routing.port_80={host}");
         let image = "hiveway-demo:dev server";
@@ -138,9 +138,31 @@ impl Lab {
                 "{create} {name} {label} --replicas {replicas} {image}"
             ))
             .await;
-        for gateway in by {
+        let gateways = self.named(host).await;
+        for gateway in &gateways {
             self.in_rotation(gateway, name, replicas).await;
         }
+        gateways
+    }
+
+    /// Waits until a `.local` host is an alias of every gateway, and gives the gateways, which were replaced for it.
+    pub(super) async fn named(&self, host: &str) -> Vec<Gateway> {
+        let what = format!("{host} is an alias");
+        let quoted = format!("\"{host}\"");
+        let look = async || match self.aliases().await? {
+            aliases if aliases.contains(&quoted) => Ok(()),
+            aliases => Err(aliases),
+        };
+        self.eventually(&what, BOUND, look).await;
+        self.updated("hiveway_hiveway").await;
+        self.gateways().await
+    }
+
+    /// The networks of Hiveway's own service with their aliases, as JSON.
+    pub(super) async fn aliases(&self) -> Result<String, String> {
+        let format = "{{json .Spec.TaskTemplate.Networks}}";
+        let inspect = ["service", "inspect", "--format", format, "hiveway_hiveway"];
+        self.manager().engine.ask(inspect).await
     }
 
     /// Waits until a gateway knows so many containers of a service to be in rotation; gives the nodes that they are on.

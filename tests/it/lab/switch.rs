@@ -20,6 +20,10 @@ impl Switch {
         let machine = node.engine.namespaces();
         let (cable, address) = (cable(node), format!("{}/24", node.address));
         let (holder, up) = (machine.id(), "link set eth0 up".split(' '));
+        // The kernel removes the cable of a node that has died when it comes to it.
+        let mut unplug = self.0.enter_network("ip");
+        unplug.args(["link", "del", &cable]).stderr(Stdio::null());
+        unplug.status().await.expect("nsenter");
         let add = ["link", "add", &cable, "type", "veth", "peer", "name"];
         ip(&self.0, add.into_iter().chain(["eth0", "netns", &holder])).await;
         ip(machine, ["addr", "add", &address, "dev", "eth0"]).await;
