@@ -1,6 +1,7 @@
 //! What the swarm should look like to clients: the inventory, read through the labels. Never fails: what cannot be read
 //! is a diagnostic.
 
+mod agents;
 mod names;
 mod networks;
 
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::agents::Agents;
 use self::networks::{Networks, address};
 use super::aliases::AliasWish;
 use super::control::{CommandTarget, CommandTargets};
@@ -108,6 +110,7 @@ impl Desired {
         let nodes: BTreeMap<&NodeId, &Node> =
             inventory.nodes.iter().map(|it| (&it.id, it)).collect();
         let networks = Networks::of(inventory, &options.networks);
+        let agents = Agents::of(inventory);
         desired.gateways = gateways(inventory, &nodes, &networks.shared);
         for service in &inventory.services {
             let (spec, diagnostics) = labels::parse(service, &options.labels);
@@ -125,6 +128,7 @@ impl Desired {
             }
             let tasks = tasks.get(&service.id).map_or(&[][..], Vec::as_slice);
             desired.add(service, spec, tasks, &nodes, &networks);
+            desired.complain_of_nodes(service, &agents, &nodes);
         }
         if let Some(own) = &inventory.own_service
             && options.manage_aliases
@@ -186,6 +190,25 @@ impl Desired {
                 tasks: reachable,
             },
         );
+    }
+
+    /// Tells of commands that nobody can run, once a node.
+    fn complain_of_nodes(
+        &mut self,
+        service: &Service,
+        agents: &Agents<'_>,
+        nodes: &BTreeMap<&NodeId, &Node>,
+    ) {
+        let Some(routed) = self.services.get(&service.id) else {
+            return;
+        };
+        if let Check::Command(command) = &routed.spec.probe.check {
+            let serving = routed.tasks.values().filter(|it| it.fate == Fate::Serves);
+            let places = serving.map(|task| &task.node);
+            let lacking = places.filter(|node| agents.lack(node));
+            let complaints = lacking.map(|node| agents::lacking(service, command, node, nodes));
+            self.diagnostics.extend(complaints);
+        }
     }
 
     /// What has to be probed for this state to be judged, over the network or by a command.

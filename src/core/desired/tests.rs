@@ -1,3 +1,5 @@
+mod agents;
+
 use super::*;
 use crate::core::model::{OwnNetwork, OwnService, TaskAddress, UpdateState};
 use crate::core::route::Level;
@@ -345,40 +347,4 @@ fn a_scale_label_is_a_wish_also_without_a_route() {
         BTreeMap::from([(ServiceId::from("s1"), wish)])
     );
     assert_eq!(desired.services, BTreeMap::new());
-}
-
-#[test]
-fn commands_are_told_by_node_and_only_for_tasks_that_are_meant_to_serve() {
-    let stopping = Task {
-        desired: DesiredState::Stopped,
-        ..task("stopping", "up")
-    };
-    let tasks = || vec![task("a", "up"), task("lost", "down"), stopping.clone()];
-    let command = [ROUTED[0], ("hiveway.probe.cmd", "test -e /ready")];
-    let desired = read(&inventory(&command, tasks()));
-    let spec = ProbeSpec {
-        check: Check::Command("test -e /ready".into()),
-        ..ProbeSpec::default()
-    };
-    let target = CommandTarget {
-        container: "c-a".into(),
-        since: None,
-        spec: spec.clone(),
-    };
-    let on_node = Arc::new(CommandTargets::from([(TaskId::from("a"), target)]));
-    assert_eq!(
-        desired.commands(),
-        BTreeMap::from([(NodeId::from("up"), on_node)])
-    );
-    let target = ProbeTarget {
-        address: [10, 0, 1, 1].into(),
-        since: None,
-        spec,
-    };
-    assert_eq!(
-        desired.probe_targets(),
-        BTreeMap::from([(TaskId::from("a"), target)])
-    );
-    let by_network = read(&inventory(ROUTED, tasks()));
-    assert_eq!(by_network.commands(), BTreeMap::new());
 }
