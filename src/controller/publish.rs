@@ -9,14 +9,14 @@ mod edition;
 mod peer;
 mod refusals;
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,10 @@ use crate::metrics::Metrics;
 
 /// Peers at once. A swarm has hundreds of nodes; whoever opens more connections than this is no swarm.
 const PEERS: usize = 4096;
+
+/// Peers of one address at once. A node has one connection, and several may come through one translated address; the rest of
+/// [`PEERS`] is for others, whatever one of them does.
+const PEERS_OF_ONE_ADDRESS: usize = 256;
 
 /// The pause after an address could not be accepted on, most often because no more files can be opened.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -121,8 +125,8 @@ impl Publisher {
             refusals: Refusals::new(emitter),
             metrics,
         });
-        let room = Arc::new(Semaphore::new(PEERS));
         let mut peers = JoinSet::new();
+        let mut of_address: HashMap<IpAddr, usize> = HashMap::new();
         snapshots.mark_changed();
         loop {
             tokio::select! {
@@ -139,17 +143,34 @@ impl Publisher {
                     frozen.borrow_and_update();
                     standings.send_replace(stand(&snapshots, &frozen));
                 }
-                (stream, address, permit) = accept(&self.listener, &room) => {
-                    let peer = Peer::new(shared.clone(), address, stop.clone());
+                (stream, address) = accept(&self.listener), if peers.len() < PEERS => {
+                    let peer = address.ip();
+                    let count = of_address.entry(peer).or_default();
+                    if *count == PEERS_OF_ONE_ADDRESS {
+                        shared.metrics.control().refused.inc();
+                        continue;
+                    }
+                    *count += 1;
+                    let serving = Peer::new(shared.clone(), address, stop.clone()).serve(stream);
                     peers.spawn(async move {
-                        peer.serve(stream).await;
-                        drop(permit);
+                        serving.await;
+                        peer
                     });
                 }
-                Some(ended) = peers.join_next() => if let Err(error) = ended
-                    && error.is_panic()
-                {
-                    std::panic::resume_unwind(error.into_panic());
+                Some(ended) = peers.join_next() => match ended {
+                    Ok(peer) => {
+                        let count = of_address.get_mut(&peer);
+                        let count = count.expect("it was counted when it came");
+                        *count -= 1;
+                        if *count == 0 {
+                            of_address.remove(&peer);
+                        }
+                    }
+                    Err(error) if error.is_panic() => {
+                        std::panic::resume_unwind(error.into_panic());
+                    }
+                    // Nobody aborts a peer but by dropping all of them.
+                    Err(_) => {}
                 },
             }
         }
@@ -179,16 +200,11 @@ fn stand(
     }))
 }
 
-/// The next connection, once there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
+/// The next connection.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
-        let permit = room.clone().acquire_owned().await;
-        let permit = permit.expect("nobody closes the semaphore");
         match listener.accept().await {
-            Ok((stream, address)) => return (stream, address, permit),
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::debug!(%error, "accepting on the control channel failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -6,7 +6,7 @@ use hiveway::channel::{self, Error};
 use hiveway::core::control::{Note, ToController, ToNode};
 use hiveway::core::event::Event;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::controllers::Controller;
 use super::node::Node;
@@ -128,4 +128,22 @@ async fn a_member_that_speaks_nonsense_loses_its_connection_and_nobody_else_does
     node.steers_by(&snapshot(1, 2, &["b.local"])).await;
     assert_eq!(node.events_so_far(), ["controller_followed"]);
     assert!(!matches!(controller.notes.try_recv(), Ok(Note::Report(_))));
+}
+
+#[tokio::test]
+async fn whoever_opens_connections_without_end_keeps_nobody_else_out() {
+    let controller = Controller::start(Some(snapshot(1, 1, &["a.local"]))).await;
+    let refused = || controller.metrics.control().refused.get();
+    let mut held = Vec::new();
+    // They say nothing, and are given up after a while; so they come faster than that.
+    while refused() == 0 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let elsewhere = SocketAddr::from(([127, 0, 0, 2], 0));
+        socket.bind(elsewhere).expect("a loopback address");
+        let stream = bounded(socket.connect(controller.address)).await;
+        held.push(stream.expect("it listens"));
+        assert!(held.len() < 2000, "nothing was turned away");
+    }
+    let mut node = Node::start(&[controller.address]).await;
+    node.steers_by(&snapshot(1, 1, &["a.local"])).await;
 }
