@@ -5,18 +5,30 @@
 //! # The picture
 //!
 //! ```text
-//!               ┌──────────────────────── controller ───────────────────────┐
-//!  Docker API ─►│ swarm ──────────┐                                         │
-//!  (lists,      │ inventory_file ─┴─Inventory─► reconciler ──┬─ Snapshot ───┼──► gateway ──► tasks
-//!   hints)      │                                ▲   │       │              │       ▲
-//!               │                        results │   │ targets              │       │ requests
-//!               │                                probe       ├─ Wishes ─────┼─► actuator ─► Docker API
-//!               │                                            └─ Event ──┐   │    clients
-//!               └───────────────────────────────────────────────────────┼───┘
-//!                                 journal (log, count, remember) ◄──────┘──► admin: /live /ready /metrics /snapshot /events
+//! the controller, on every manager:
 //!
-//!  agent, wherever there is an engine: hints of its node's containers, and how commands in them end ──► reconciler
+//!   Docker API ─► swarm ──────────┐
+//!   (lists, hints)                ├─ Inventory ─► reconciler ─┬─ Snapshot ─► publish ═══► followers
+//!   a file ─────► inventory_file ─┘                 ▲  ▲  │   ├─ Wishes ───► actuator ──► Docker API
+//!                                                   │  │  │   └─ Event ────► journal
+//!                              probe ─── results ───┘  │  └───── targets ──► probe; commands by publish
+//!                              agents ─── notes ───────┘
+//!
+//! gateway and agent, on every node:
+//!
+//!   controllers ═══► follow ─┬─ Snapshot ─┬─► gateway ◄── clients
+//!                      ▲     │            │      └──────► tasks
+//!                      │     │            └─► store: the last good one, on disk
+//!                      │     └─ commands ───► agent ◄──── Docker API (the node's containers)
+//!                      └───────── notes ────────┘
+//!
+//! in every process: journal (log, count, remember) ─► admin: /live /ready /metrics /snapshot /events
+//!
+//!   ═══ the channel: TLS by one shared secret
 //! ```
+//!
+//! One process has up to three roles: it is a *gateway* always, a *controller* where its engine is a manager's, and an *agent*
+//! where it has an engine at all.
 //!
 //! # The way of a change
 //!
@@ -29,11 +41,14 @@
 //!    watcher look and drains at once what it knows ([`core::signals`]).
 //! 3. [`core::reconcile`] compares the two with what is published, and makes the next
 //!    [`Snapshot`](core::snapshot::Snapshot) and the [`Event`](core::event::Event)s that lead to it, or nothing.
-//! 4. [`gateway`] turns the snapshot into a route table, which every request reads once, and [`gateway::dns`] into the
+//! 4. [`controller::publish`] sends it over the [`channel`] to all who [`follow`], whole or as the difference to what they
+//!    have. A follower has a link to every controller, takes over what is newer ([`core::following`]), and keeps the last on
+//!    disk to begin with. The gateway of a manager follows its own controller, without a network in between.
+//! 5. [`gateway`] turns the snapshot into a route table, which every request reads once, and [`gateway::dns`] into the
 //!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
 //!    and remembers the events, and [`admin`] shows all of it.
 //!
-//! [`supervisor`] owns every task, and `main.rs` wires them; [`cli`] turns flags into each component's configuration.
+//! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
 //! # Layers
@@ -70,10 +85,11 @@
 //! # Lexicon
 //!
 //! *Manager, worker, node, service, task*: Swarm's. *Controller*: the part that watches, decides and writes. *Gateway*: the
-//! part that requests pass through. *Agent*: the part that knows the containers of its own node. *Cluster*: a routed service's group of endpoints, never the swarm. *Endpoint*: a
-//! running task that requests can be sent to. *Claim*: one service's share in a route. *In rotation*: may be given new
-//! requests. *Draining*: gets none any more, and ends those that it has. *Reconcile* is the function, the *reconciler* the
-//! loop.
+//! part that requests pass through. *Agent*: the part that knows the containers of its own node. *Follower*: the part that
+//! brings a gateway the snapshots of a controller. *Cluster*: a routed service's group of endpoints, never the swarm.
+//! *Endpoint*: a running task that requests can be sent to. *Claim*: one service's share in a route. *In rotation*: may be
+//! given new requests. *Draining*: gets none any more, and ends those that it has. *Reconcile* is the function, the
+//! *reconciler* the loop.
 
 pub mod admin;
 pub mod agent;
