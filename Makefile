@@ -21,7 +21,7 @@ demo: build ## see it work: the example on a swarm of one node, or on loopback w
 demo-down: ## remove everything that `make demo` made
 	@deploy/demo/down.sh
 
-test: deps ## format check, clippy, unit, property and integration tests, and those on real swarms
+test: deps ## format check, clippy, documentation, unit, property and integration tests, and those on real swarms
 	@deploy/build/test.sh
 
 lab: deps ## the tests on a swarm of several nodes, alone, with their figures (as root)

@@ -49,6 +49,8 @@ step "format"
 cargo fmt --check
 step "clippy"
 cargo clippy --locked --all-targets -- -D warnings
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --lib
 step "unit, property and integration tests; on a real swarm: $HIVEWAY_TEST_SWARM"
 HIVEWAY_TEST_LAB=off cargo test --locked
 if [ "$HIVEWAY_TEST_LAB" = required ]; then

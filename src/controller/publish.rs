@@ -2,7 +2,7 @@
 //!
 //! # Design notes
 //!
-//! Every snapshot is written down once, as an [`Edition`], and sent to whoever follows as the bytes that it needs. A peer
+//! Every snapshot is written down once, as an `Edition`, and sent to whoever follows as the bytes that it needs. A peer
 //! that is slow is sent the latest when it can take it, never a queue of what was in between.
 
 mod edition;
