@@ -1,5 +1,6 @@
 //! Messages on a connection: each is JSON behind its length.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -99,6 +100,8 @@ impl Receiver {
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<T, WireError> {
         match self.0.next().await {
             Some(Ok(frame)) => serde_json::from_slice(&frame).map_err(WireError::Decode),
+            // A process that ends takes no leave of TLS.
+            Some(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Err(WireError::Close),
             Some(Err(error)) => Err(WireError::Break(error)),
             None => Err(WireError::Close),
         }

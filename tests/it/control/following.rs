@@ -104,6 +104,10 @@ async fn a_node_whose_controller_ends_goes_to_another_and_keeps_its_routes_meanw
     let mut node = Node::start(&[first.address, second.address]).await;
     node.steers_by(&snapshot(5, 7, &["a.local"])).await;
     drop(first);
+    let Event::ControllerLost { reason, .. } = node.event_of("controller_lost").await else {
+        unreachable!("of this kind");
+    };
+    assert_eq!(&*reason, "it closed the connection");
     let Event::RoutesFrozen { reason } = node.event_of("routes_frozen").await else {
         unreachable!("of this kind");
     };
