@@ -23,8 +23,11 @@ const REST_UNHINTED: Duration = Duration::from_secs(2);
 /// moments before it shows in services and tasks.
 const LINGERING: Duration = Duration::from_secs(3);
 
-/// The pause while the swarm converges and looks are dear, but those services that move are glanced at meanwhile.
+/// The longest pause while the swarm converges and those services that move are glanced at meanwhile. Of the others nothing is
+/// to be expected, but a task that stops would still be seen in time.
 const COVERED: Duration = Duration::from_secs(1);
+/// A look that takes so long is dear: glances are worth it.
+const DEAR: Duration = Duration::from_millis(20);
 /// So many services at most are glanced at: more are not much cheaper to ask for than all.
 const FEW: usize = 32;
 
@@ -49,7 +52,7 @@ pub(super) fn pause(now: Circumstances) -> Duration {
         (true, quiet) if quiet >= LINGERING && now.hinted => REST,
         (true, quiet) if quiet >= LINGERING => REST_UNHINTED,
         (false, quiet) if quiet >= STUCK_AFTER => STUCK,
-        _ if now.covered => COVERED,
+        _ if now.covered => (now.cost * 10).clamp(CONVERGING, COVERED),
         _ => CONVERGING,
     };
     pause.max(share(now.cost))
@@ -60,10 +63,9 @@ pub(super) fn share(cost: Duration) -> Duration {
     cost * 4
 }
 
-/// Whether glances are worth it: a look is too dear to be taken as often as a converging swarm needs it, few services move,
-/// and something has happened lately.
+/// Whether glances are worth it: a look is dear, few services move, and something has happened lately.
 pub(super) fn glances_pay(cost: Duration, quiet: Duration, moving: usize) -> bool {
-    share(cost) > CONVERGING && quiet < STUCK_AFTER && (1..=FEW).contains(&moving)
+    cost >= DEAR && quiet < STUCK_AFTER && (1..=FEW).contains(&moving)
 }
 
 /// The services that are not as Swarm wants them: one is updated, a task is replaced, started or stopped, or is missing.
@@ -199,7 +201,9 @@ mod tests {
             (false, 60 * second, true, false, millis(5), STUCK),
             (false, 60 * second, false, false, millis(5), STUCK),
             (false, second, true, false, millis(500), 2 * second),
-            (false, second, true, true, millis(100), COVERED),
+            (false, second, true, true, DEAR, CONVERGING),
+            (false, second, true, true, millis(70), millis(700)),
+            (false, second, true, true, millis(200), COVERED),
             (false, second, true, true, millis(500), 2 * second),
             (true, 3 * second, true, false, 3 * second, 12 * second),
         ] {
@@ -219,12 +223,12 @@ mod tests {
         let millis = Duration::from_millis;
         let lately = STUCK_AFTER - millis(1);
         for (cost, quiet, services, expected) in [
-            (millis(75), lately, 1, false),
-            (millis(76), lately, 1, true),
-            (millis(76), STUCK_AFTER, 1, false),
-            (millis(76), lately, 0, false),
-            (millis(76), lately, FEW, true),
-            (millis(76), lately, FEW + 1, false),
+            (DEAR - millis(1), lately, 1, false),
+            (DEAR, lately, 1, true),
+            (DEAR, STUCK_AFTER, 1, false),
+            (DEAR, lately, 0, false),
+            (DEAR, lately, FEW, true),
+            (DEAR, lately, FEW + 1, false),
         ] {
             let pay = glances_pay(cost, quiet, services);
             assert_eq!(pay, expected, "{cost:?} {quiet:?} {services}");

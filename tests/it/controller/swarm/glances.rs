@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Watching;
 use crate::fake_engine::{recording, until};
 
-/// More than a look may take to be taken as often as a converging swarm needs it.
+/// What makes a look a dear one.
 const DEAR: Duration = Duration::from_millis(150);
 
 /// A watcher that has found out that looks are dear.
