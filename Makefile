@@ -10,7 +10,7 @@ KIND := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 BUILT := $(TARGET)/$(HOST)/$(KIND)
 BINARIES := $(TARGET)/$(KIND)
 
-.PHONY: help deps fmt lint test lab build image demo demo-down deploy bench docs audit clean
+.PHONY: help deps fmt lint test lab build image demo demo-down deploy bench bench-scale docs audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ deploy: ## deploy deploy/stack.yml into the engine's swarm (HIVEWAY_IMAGE=… fo
 bench: deps ## measure Hiveway beside other proxies, into tests/bench/RESULTS.md
 	tests/bench/peers.sh $(TARGET)/bench-peers
 	cargo bench --locked --bench proxies
+
+bench-scale: deps ## measure the control plane of a swarm of 10 000 tasks, into tests/bench/RESULTS.md (as root)
+	cargo bench --locked --bench proxies -- --scale
 
 deps: ## install what the build needs beyond Rust, or say how
 	@deploy/build/deps.sh

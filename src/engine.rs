@@ -8,6 +8,7 @@
 //! * `/vX.Y` is put in front of every path in one place, `Engine::versioned`. The version is the lower of ours and the
 //!   engine's, agreed on anew whenever the engine was away: it may have been upgraded meanwhile.
 
+mod elements;
 mod error;
 mod exec;
 mod hints;
@@ -140,6 +141,22 @@ impl Engine {
     /// When the engine cannot be reached, refuses, takes too long, answers too much or something else than a `T`.
     pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.exchange(Method::GET, path, Vec::new()).await
+    }
+
+    /// Asks `path` for a list, and gives the text of one element after the other to `read` as they arrive: a list of ten
+    /// thousand tasks has thirty megabytes, of which next to nothing is of use. What was given before an error is of a list
+    /// that is not whole.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::get_json`], and when `read` refuses an element.
+    pub async fn read_list(
+        &self,
+        path: &str,
+        mut read: impl FnMut(&[u8]) -> serde_json::Result<()> + Send,
+    ) -> Result<(), Error> {
+        let path = self.versioned(path);
+        Box::pin(self.transport.list(&path, &mut read)).await
     }
 
     /// Sends `body` to `path`, which starts with a slash and carries no API version.

@@ -26,8 +26,9 @@ use crate::metrics::Metrics;
 
 pub use place::{ParsePlaceError, Place};
 
-/// How many events may wait for the journal. A look that changes a thousand endpoints at once fits.
-const CAPACITY: usize = 4096;
+/// How many events may wait for the journal: the first snapshot of ten thousand endpoints and their routes is told at once.
+/// Room that is not used takes no memory.
+const CAPACITY: usize = 32 * 1024;
 
 /// How many of the latest events are kept, and how far a live follower may fall behind.
 pub const KEPT: usize = 1000;
@@ -129,9 +130,16 @@ impl Default for Journal {
 impl Journal {
     /// Logs, counts, keeps and shows every event once, until all emitters are gone and nothing is queued.
     pub async fn run(self, mut receiver: mpsc::Receiver<Event>, metrics: Metrics) {
+        let mut told = 0;
         while let Some(event) = receiver.recv().await {
             metrics.count(&event);
             line::write(&self.record(event));
+            let dropped = metrics.dropped();
+            // While the journal is behind, a further line would put it further behind.
+            if dropped > told && receiver.is_empty() {
+                line::write_dropped(dropped - told);
+                told = dropped;
+            }
         }
     }
 
@@ -209,6 +217,8 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::LogFormat;
+    use crate::logging::tests::logged;
 
     fn scaled(to: u64) -> Event {
         Event::ServiceScaled {
@@ -229,6 +239,28 @@ mod tests {
             emitter.emit(scaled(to));
         }
         assert_eq!(emitter.dropped(), 3);
+    }
+
+    #[test]
+    fn that_events_were_dropped_is_logged_once_the_journal_has_caught_up() {
+        let (emitter, receiver) = channel();
+        let metrics = Metrics::new(&emitter);
+        for to in 0..CAPACITY as u64 + 3 {
+            emitter.emit(scaled(to));
+        }
+        drop(emitter);
+        let log = logged(LogFormat::Human, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.expect("a runtime without drivers");
+            runtime.block_on(Journal::default().run(receiver, metrics));
+        });
+        let told: Vec<&str> = log
+            .lines()
+            .filter(|it| it.contains("were neither"))
+            .collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("TIME WARN  3 events were neither logged nor kept"));
+        assert_eq!(log.lines().last(), Some(told[0]));
     }
 
     #[tokio::test]

@@ -41,6 +41,9 @@ const RECONCILE_BUCKETS: [f64; 10] = [
     0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5,
 ];
 
+/// In seconds. A look at a swarm of ten thousand tasks takes a tenth of one or two, at a small one some milliseconds.
+const LOOK_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
 /// All metrics of one process. Cheap to clone: all clones are the same metrics.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -51,6 +54,9 @@ struct Inner {
     unrouted: IntCounterVec,
     connections: IntGaugeVec,
     reconcile_duration: Histogram,
+    look_duration: Histogram,
+    glance_duration: Histogram,
+    dropped: IntCounter,
     probes: IntCounterVec,
     hints: IntCounterVec,
     dns_queries: IntCounterVec,
@@ -72,15 +78,24 @@ impl Metrics {
             &["version"],
         );
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let reconcile_duration = Histogram::with_opts(
-            HistogramOpts::new(
-                "hiveway_reconcile_duration_seconds",
-                "Time to reconcile what is desired with what is observed.",
-            )
-            .buckets(RECONCILE_BUCKETS.to_vec()),
-        )
-        .expect("the name is a valid metric name and the buckets ascend");
-        register(&registry, reconcile_duration.clone());
+        let reconcile_duration = histogram(
+            &registry,
+            "hiveway_reconcile_duration_seconds",
+            "Time to reconcile what is desired with what is observed.",
+            &RECONCILE_BUCKETS,
+        );
+        let look_duration = histogram(
+            &registry,
+            "hiveway_look_duration_seconds",
+            "Time of a look at the swarm through the engine, where it succeeded.",
+            &LOOK_BUCKETS,
+        );
+        let glance_duration = histogram(
+            &registry,
+            "hiveway_glance_duration_seconds",
+            "Time of a look at the few services of a large swarm that move, where it succeeded.",
+            &LOOK_BUCKETS,
+        );
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
             unrouted: counters(
@@ -121,6 +136,9 @@ impl Metrics {
             ),
             control: ControlMetrics::new(&registry),
             reconcile_duration,
+            look_duration,
+            glance_duration,
+            dropped: emitter.drop_counter(),
             registry,
         }))
     }
@@ -184,6 +202,21 @@ impl Metrics {
         self.0.reconcile_duration.observe(took.as_secs_f64());
     }
 
+    /// Counts one look at the swarm.
+    pub fn looked(&self, took: Duration) {
+        self.0.look_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts one look at the few services that move.
+    pub fn glanced(&self, took: Duration) {
+        self.0.glance_duration.observe(took.as_secs_f64());
+    }
+
+    /// How many events were dropped so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.dropped.get()
+    }
+
     /// Counts one event.
     pub(crate) fn count(&self, event: &Event) {
         self.0
@@ -233,6 +266,13 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Int
     counters
 }
 
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+    let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+        .expect("names are valid metric names and the buckets ascend");
+    register(registry, histogram.clone());
+    histogram
+}
+
 fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
     let gauges = IntGaugeVec::new(Opts::new(name, help), labels)
         .expect("names of metrics and labels are valid");
@@ -267,6 +307,8 @@ mod tests {
         metrics.hints("died").inc();
         metrics.dns_queries("answered").inc();
         metrics.reconciled(Duration::from_millis(2));
+        metrics.looked(Duration::from_millis(2));
+        metrics.glanced(Duration::from_millis(2));
         let text = metrics.render(None);
         for sample in [
             r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
@@ -275,6 +317,8 @@ mod tests {
             r#"hiveway_hints_total{action="died"} 1"#,
             r#"hiveway_dns_queries_total{result="answered"} 1"#,
             "hiveway_reconcile_duration_seconds_count 1",
+            "hiveway_look_duration_seconds_count 1",
+            "hiveway_glance_duration_seconds_count 1",
             "hiveway_events_dropped_total 0",
             concat!(
                 "hiveway_build_info{version=\"",

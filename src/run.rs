@@ -242,19 +242,16 @@ fn control_swarm(
                 }
             });
             supervisor.serve("the watcher of the swarm", {
-                let (emitter, stop) = (emitter.clone(), stop.clone());
+                let (emitter, metrics, stop) = (emitter.clone(), metrics.clone(), stop.clone());
                 async move {
                     let own = OwnContainer::look();
-                    swarm::run(
-                        engine,
-                        own,
-                        nudged,
-                        inventories,
-                        look_failure,
+                    let outputs = swarm::Outputs {
+                        inventory: inventories,
+                        frozen: look_failure,
                         emitter,
-                        stop,
-                    )
-                    .await;
+                        metrics,
+                    };
+                    swarm::run(engine, own, nudged, outputs, stop).await;
                     Ok(())
                 }
             });

@@ -111,7 +111,8 @@ async fn probe(target: &ProbeTarget) -> ProbeResult {
     let asked = async {
         match &target.spec.check {
             Check::Tcp { port } => connect(target, *port).await.map(drop),
-            Check::Http { port, path } => get(target, *port, path).await,
+            // Boxed: the state of a request is large, and there is a task of this size for every endpoint, all the time.
+            Check::Http { port, path } => Box::pin(get(target, *port, path)).await,
             // These are resolved, left to agents or left out before a target is made.
             Check::Connect | Check::None | Check::Command(_) => Ok(()),
         }

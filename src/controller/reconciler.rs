@@ -8,28 +8,35 @@
 //! Nothing is published before the first inventory is in and every endpoint has been judged by its probes, or
 //! `WARM_UP` has passed: a restarted controller must not empty the tables of those who follow it.
 //!
+//! While ten thousand endpoints warm up, each verdict would be a reason to reconcile ten thousand endpoints. `pace.rs` lets
+//! what comes in close succession wait for one reconciliation, and what comes after quiet be reconciled at once.
+//!
 //! An agent is believed about the commands that it was asked to run, and about nothing else that is probed. Any hint of one is
 //! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::signals)).
 
-use std::collections::BTreeSet;
+mod pace;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::control::{ContainerHint, Note};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
-use crate::core::model::Inventory;
+use crate::core::model::{Inventory, TaskId};
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
+use crate::core::route::ProbeSpec;
 use crate::core::snapshot::{Generation, Snapshot};
 use crate::core::wishes::Wishes;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
+use self::pace::Pace;
 use super::probe::Targets;
 use super::publish::Commands;
 
@@ -78,10 +85,11 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut state = State::new(options, epoch, outputs);
+    let mut pace = Pace::default();
     // A source that never fails may say nothing about it.
     let mut told = true;
     loop {
-        let due = state.due();
+        let wake = pace.wake(state.due());
         tokio::select! {
             () = stop.cancelled() => return,
             changed = inputs.inventory.changed() => {
@@ -92,38 +100,41 @@ pub async fn run(
                 if let Some(inventory) = inventory {
                     state.take_inventory(&inventory);
                 }
+                pace.pending = true;
             }
-            changed = inputs.frozen.changed(), if told => told = changed.is_ok(),
+            changed = inputs.frozen.changed(), if told => {
+                told = changed.is_ok();
+                pace.pending = true;
+            }
             Some(report) = inputs.reports.recv() => {
-                let mut due = state.take_report(report, false);
+                pace.pending |= state.take_report(report, false);
                 while let Ok(report) = inputs.reports.try_recv() {
-                    due |= state.take_report(report, false);
-                }
-                if !due {
-                    continue;
+                    pace.pending |= state.take_report(report, false);
                 }
             }
             Some(note) = inputs.notes.recv() => {
-                let mut due = state.take_note(note);
+                pace.pending |= state.take_note(note);
                 while let Ok(note) = inputs.notes.try_recv() {
-                    due |= state.take_note(note);
-                }
-                if !due {
-                    continue;
+                    pace.pending |= state.take_note(note);
                 }
             }
-            () = async { tokio::time::sleep_until(due.unwrap_or_else(Instant::now)).await },
-                if due.is_some() => {}
+            () = async { sleep_until(wake.unwrap_or_else(Instant::now)).await },
+                if wake.is_some() => pace.pending = true,
         }
-        let started = Instant::now();
+        if !pace.is_due(Instant::now()) {
+            continue;
+        }
         // It is cleared after the inventory was written, so this order takes in what it speaks of.
         let frozen = inputs.frozen.borrow_and_update().clone();
         if inputs.inventory.has_changed().unwrap_or_default() {
             continue;
         }
+        let started = Instant::now();
         state.reconcile();
         state.freeze(frozen);
-        metrics.reconciled(started.elapsed());
+        let ended = Instant::now();
+        pace.ran(started, ended);
+        metrics.reconciled(ended - started);
     }
 }
 
@@ -135,8 +146,8 @@ struct State {
     /// Whether this node's manager led at the last look.
     leading: bool,
     desired: Desired,
-    /// What has to be judged, over the network or by a command.
-    probed: Targets,
+    /// How what has to be judged is probed, over the network or by a command. Hashed, since every result looks for its task.
+    probed: HashMap<TaskId, ProbeSpec>,
     observed: Observed,
     current: Arc<Snapshot>,
     /// While warming up, at first or after the swarm could not be looked at: when it ends at the latest. Set by the first
@@ -154,7 +165,7 @@ impl State {
             began: Instant::now(),
             leading: false,
             desired: Desired::default(),
-            probed: Targets::new(),
+            probed: HashMap::new(),
             observed: Observed::default(),
             current: Arc::new(Snapshot {
                 generation,
@@ -174,14 +185,16 @@ impl State {
         self.outputs
             .commands
             .send_if_modified(|old| replace(old, commands));
-        self.probed = desired.probe_targets();
-        let mut targets = self.probed.clone();
+        let mut targets = desired.probe_targets();
+        let specs = targets.iter();
+        self.probed = specs
+            .map(|(task, target)| (task.clone(), target.spec.clone()))
+            .collect();
         targets.retain(|_, target| !target.spec.is_command());
         self.outputs
             .targets
             .send_if_modified(|old| replace(old, Arc::new(targets)));
-        let probed: BTreeSet<_> = self.probed.keys().cloned().collect();
-        self.observed.retain(&probed);
+        self.observed.retain(|task| self.probed.contains_key(task));
         self.observed.signals.retain(&desired);
         self.desired = desired;
         self.leading = inventory.leads();
@@ -207,13 +220,9 @@ impl State {
     /// True when the result changes what is believed of a task.
     fn take_report(&mut self, report: ProbeReport, by_agent: bool) -> bool {
         // A result that was on its way when its target went is about nothing any more.
-        let target = self.probed.get(&report.task);
-        target
-            .filter(|target| target.spec.is_command() == by_agent)
-            .is_some_and(|target| {
-                self.observed
-                    .record(&report.task, report.result, &target.spec)
-            })
+        let spec = self.probed.get(&report.task);
+        spec.filter(|spec| spec.is_command() == by_agent)
+            .is_some_and(|spec| self.observed.record(&report.task, report.result, spec))
     }
 
     /// True when the note changes what is known of a task.

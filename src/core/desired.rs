@@ -246,7 +246,7 @@ impl Desired {
     }
 
     /// The tasks that are meant to serve and have to prove that they can, each with how.
-    fn probed(&self) -> impl Iterator<Item = (&TaskId, &DesiredTask, ProbeSpec)> {
+    pub(super) fn probed(&self) -> impl Iterator<Item = (&TaskId, &DesiredTask, ProbeSpec)> {
         self.services.values().flat_map(|service| {
             let spec = service.probe();
             let serving = service.tasks.iter();

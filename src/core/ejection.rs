@@ -13,7 +13,7 @@
 mod record;
 mod term;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Ejections {
         for place in places() {
             self.endpoints.entry(place.task.clone()).or_default();
         }
-        let rotation: BTreeSet<&TaskId> = places().map(|it| it.task).collect();
+        let rotation: HashSet<&TaskId> = places().map(|it| it.task).collect();
         for (task, record) in &mut self.endpoints {
             if record.look(seen(task), policy, now) {
                 self.troubled = Some(now);
@@ -154,8 +154,8 @@ impl Ejections {
     /// Forgets tasks and nodes that are gone.
     fn forget(&mut self, snapshot: &Snapshot) {
         let all = || snapshot.clusters.values().flat_map(|it| &it.endpoints);
-        let nodes: BTreeSet<&NodeId> = all().map(|(_, endpoint)| &endpoint.node).collect();
-        let tasks: BTreeSet<&TaskId> = all().map(|(task, _)| task).collect();
+        let nodes: HashSet<&NodeId> = all().map(|(_, endpoint)| &endpoint.node).collect();
+        let tasks: HashSet<&TaskId> = all().map(|(task, _)| task).collect();
         self.endpoints.retain(|task, _| tasks.contains(task));
         self.nodes.retain(|node, _| nodes.contains(node));
     }

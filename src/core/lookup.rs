@@ -19,14 +19,37 @@ pub struct RouteIndex<T> {
     under: HashMap<Box<str>, Paths<T>>,
 }
 
-/// The routes of one host, longest path first.
-type Paths<T> = Vec<(PathPrefix, T)>;
+/// The routes of one host. Most have one, of all paths, which is found without a look elsewhere.
+#[derive(Debug)]
+struct Paths<T> {
+    /// By path, longest first, without the one of all paths.
+    longer: Vec<(PathPrefix, T)>,
+    /// The route of all paths.
+    all: Option<T>,
+}
+
+impl<T> Paths<T> {
+    fn find(&self, path: &str) -> Option<&T> {
+        let mut longer = self.longer.iter();
+        let found = longer.find(|(prefix, _)| prefix.matches(path));
+        found.map(|(_, route)| route).or(self.all.as_ref())
+    }
+}
+
+impl<T> Default for Paths<T> {
+    fn default() -> Self {
+        Self {
+            longer: Vec::new(),
+            all: None,
+        }
+    }
+}
 
 impl<T> RouteIndex<T> {
     /// The route for a normalised host (see [`normal_host`]) and a path without its query.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<&T> {
-        if let Some(found) = self.exact.get(host).and_then(|paths| longest(paths, path)) {
+        if let Some(found) = self.exact.get(host).and_then(|paths| paths.find(path)) {
             return Some(found);
         }
         if self.under.is_empty() {
@@ -35,15 +58,8 @@ impl<T> RouteIndex<T> {
         // Every suffix that starts behind a dot, the longest first.
         host.match_indices('.')
             .filter_map(|(dot, _)| self.under.get(&host[dot + 1..]))
-            .find_map(|paths| longest(paths, path))
+            .find_map(|paths| paths.find(path))
     }
-}
-
-fn longest<'a, T>(paths: &'a Paths<T>, path: &str) -> Option<&'a T> {
-    paths
-        .iter()
-        .find(|(prefix, _)| prefix.matches(path))
-        .map(|(_, route)| route)
 }
 
 impl<T> Default for RouteIndex<T> {
@@ -63,13 +79,16 @@ impl<T> FromIterator<(RouteKey, T)> for RouteIndex<T> {
                 HostPattern::Exact(name) => (&mut index.exact, name),
                 HostPattern::Under(name) => (&mut index.under, name),
             };
-            hosts
-                .entry((*name).into())
-                .or_default()
-                .push((key.path, route));
+            let paths = hosts.entry((*name).into()).or_default();
+            match &*key.path.0 == "/" {
+                true => paths.all = Some(route),
+                false => paths.longer.push((key.path, route)),
+            }
         }
         for paths in index.exact.values_mut().chain(index.under.values_mut()) {
-            paths.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.0.len()));
+            paths
+                .longer
+                .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.0.len()));
         }
         index
     }

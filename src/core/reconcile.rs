@@ -66,14 +66,14 @@ pub fn tell_diagnostics(old: &BTreeSet<Diagnostic>, new: &BTreeSet<Diagnostic>) 
 /// How many tasks have to be judged by their probes and have not been yet.
 #[must_use]
 pub fn undecided(desired: &Desired, observed: &Observed) -> usize {
+    let is_undecided = |task: &&TaskId| {
+        let health = observed.health(task);
+        health.is_none_or(|health| health.standing == Standing::Undecided)
+    };
     desired
-        .probe_targets()
-        .keys()
-        .filter(|task| {
-            observed
-                .health(task)
-                .is_none_or(|health| health.standing == Standing::Undecided)
-        })
+        .probed()
+        .map(|(id, ..)| id)
+        .filter(is_undecided)
         .count()
 }
 

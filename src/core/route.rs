@@ -137,7 +137,7 @@ impl fmt::Display for PathPrefix {
 }
 
 /// How a service's traffic is steered (the `routing.*` labels).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoutingPolicy {
     /// Whether clients stay with their container by cookie (`session_sticky`).
     pub sticky: bool,

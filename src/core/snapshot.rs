@@ -59,7 +59,9 @@ impl Generation {
 }
 
 /// A routed service: the group of endpoints that share its policy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// `Eq` lets two references to one cluster be found equal without a look at it, which is what comparing snapshots lives on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     /// The service's name.
     pub service: Arc<str>,

@@ -54,6 +54,13 @@ struct Actor {
 }
 
 impl Hint {
+    /// The id of the service that it is about, where there still is one.
+    #[must_use]
+    pub fn of_service(&self) -> Option<&str> {
+        let is_there = self.r#type == "service" && self.action != "remove";
+        (is_there && !self.actor.id.is_empty()).then_some(&*self.actor.id)
+    }
+
     /// What happened to which task's container; none when it is about something else, or means nothing.
     #[must_use]
     pub fn of_container(&self) -> Option<ContainerHint> {
@@ -207,5 +214,31 @@ mod tests {
             assert_eq!(hint.of_container(), expected, "{type} {action} {signal}");
         }
         assert_eq!(Hint::default().of_container(), None);
+    }
+
+    #[test]
+    fn a_service_that_is_removed_cannot_be_asked_for() {
+        for (line, expected) in [
+            (
+                r#"{"Type":"service","Action":"update","Actor":{"ID":"s"}}"#,
+                Some("s"),
+            ),
+            (
+                r#"{"Type":"service","Action":"create","Actor":{"ID":"s"}}"#,
+                Some("s"),
+            ),
+            (
+                r#"{"Type":"service","Action":"remove","Actor":{"ID":"s"}}"#,
+                None,
+            ),
+            (r#"{"Type":"service","Action":"update"}"#, None),
+            (
+                r#"{"Type":"node","Action":"update","Actor":{"ID":"n"}}"#,
+                None,
+            ),
+        ] {
+            let hint = parse(line.as_bytes()).expect("a hint");
+            assert_eq!(hint.of_service(), expected, "{line}");
+        }
     }
 }

@@ -25,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
+use super::elements::{Broken, Elements};
 use super::error::one_line;
 use super::tls::Connector;
 use super::{EngineConfig, Error};
@@ -92,6 +93,36 @@ impl Transport {
             request: described,
             reason: error.to_string(),
         })
+    }
+
+    /// Asks for a list, and gives the text of one element after the other to `read`, all within the time-out. What was given
+    /// before an error is of a list that is not whole.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        read: &mut (impl FnMut(&[u8]) -> serde_json::Result<()> + Send),
+    ) -> Result<(), Error> {
+        let described = describe(&Method::GET, path);
+        let broken = |error: Broken| Error::Decode {
+            host: Arc::clone(&self.host),
+            request: described.clone(),
+            reason: error.to_string(),
+        };
+        self.in_time(&described, async {
+            let response = self
+                .request(Method::GET, path, Vec::new(), &described)
+                .await?;
+            let mut body = Limited::new(response.into_body(), LARGEST_ANSWER << 20);
+            let mut elements = Elements::default();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| self.unread(&described, &*error))?;
+                if let Ok(data) = frame.into_data() {
+                    elements.push(&data, read).map_err(broken)?;
+                }
+            }
+            elements.finish().map_err(broken)
+        })
+        .await
     }
 
     /// A request whose answer goes on for ever; only its beginning has to come within the time-out.
@@ -167,12 +198,19 @@ impl Transport {
         let limited = Limited::new(response.into_body(), LARGEST_ANSWER << 20);
         match limited.collect().await {
             Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Error::Hold {
+            Err(error) => Err(self.unread(described, &*error)),
+        }
+    }
+
+    /// Why a body could not be read to its end.
+    fn unread(&self, described: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+        match error.is::<LengthLimitError>() {
+            true => Error::Hold {
                 host: Arc::clone(&self.host),
                 request: described.to_owned(),
                 limit: LARGEST_ANSWER,
-            }),
-            Err(error) => Err(self.lost(described, &*error)),
+            },
+            false => self.lost(described, error),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What of clusters and endpoints outlives the snapshots that name them: turns, and counters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -94,7 +94,7 @@ impl Runtimes {
         self.clusters
             .retain(|service, _| clusters.contains_key(service));
         let endpoints = clusters.values().flat_map(|it| it.endpoints.keys());
-        let endpoints: BTreeSet<&TaskId> = endpoints.collect();
+        let endpoints: HashSet<&TaskId> = endpoints.collect();
         self.endpoints.retain(|task, _| endpoints.contains(task));
         let names = clusters.values().map(|it| it.service.clone());
         self.metrics.retain(&names.collect());

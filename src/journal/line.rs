@@ -35,6 +35,15 @@ pub(super) fn write(recorded: &Recorded) {
     }
 }
 
+/// Logs that events were lost, once the journal has caught up: what was not told must be known to be missing.
+pub(super) fn write_dropped(count: u64) {
+    warn!(
+        target: "hiveway",
+        "{count} events were neither logged nor kept, because more came at once than can wait; /snapshot shows how things \
+         stand, and hiveway_events_dropped_total counts them"
+    );
+}
+
 fn endpoint(event: &Event) -> Option<&EndpointRef> {
     match event {
         Event::EndpointDiscovered(endpoint)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::meter::Meter;
+use crate::scale::Size;
 
 /// Measures Hiveway beside other proxies and writes tests/bench/RESULTS.md.
 #[derive(Parser)]
@@ -37,6 +38,11 @@ pub(crate) struct Cli {
     /// Time label changes and drains on this machine's swarm instead, with the images of `make image`
     #[arg(long, conflicts_with = "instructions")]
     pub(crate) swarm: bool,
+    /// Measure the control plane of a large swarm that exists on paper instead (as root)
+    #[arg(long, conflicts_with_all = ["instructions", "swarm"])]
+    pub(crate) scale: bool,
+    #[command(flatten)]
+    pub(crate) size: Size,
     /// The report
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/RESULTS.md"))]
     pub(crate) output: PathBuf,
@@ -46,6 +52,11 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// The swarm whose figures are written down.
+    pub(crate) fn default_size() -> Size {
+        Self::parse_from(["proxies"]).size
+    }
+
     /// Whether a row is asked for.
     pub(crate) fn wants(&self, name: &str) -> bool {
         let name = name.to_lowercase();
@@ -85,6 +96,13 @@ pub(crate) enum Role {
         listen: SocketAddr,
         #[arg(long, value_delimiter = ',')]
         endpoints: Vec<SocketAddr>,
+    },
+    /// Be the engine of a large swarm
+    #[command(hide = true)]
+    SwarmOnPaper {
+        socket: PathBuf,
+        #[command(flatten)]
+        size: Size,
     },
     /// Be the load
     #[command(hide = true)]

@@ -19,6 +19,7 @@ mod open_loop;
 mod peer;
 mod process;
 mod report;
+mod scale;
 mod swarm;
 
 use std::path::PathBuf;
@@ -56,7 +57,9 @@ fn main() -> anyhow::Result<()> {
             Some(Role::Bare { listen, endpoints }) => bare::serve(listen, endpoints).await,
             Some(Role::Backend { addresses }) => backend::serve(&addresses).await,
             Some(Role::Load { kind }) => run_load(kind).await,
+            Some(Role::SwarmOnPaper { socket, size }) => scale::serve(&socket, size).await,
             None if cli.instructions => instructions::run(&cli).await,
+            None if cli.scale => scale::run(&cli).await,
             None if cli.swarm => swarm::run(&cli).await,
             None => compare(&cli).await,
         }

@@ -276,7 +276,7 @@ fn role(layout: &Layout, name: &str, arguments: &[String]) -> anyhow::Result<Pro
 }
 
 /// A port that was free on all addresses a moment ago.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
         .context("binding port 0")?
         .local_addr()?

@@ -13,6 +13,7 @@ use crate::peer::{BARE, HAPROXY, HIVEWAY, HIVEWAY_STICKY, Peer, TRAEFIK};
 pub(crate) const COMPARISON: &str = "Side by side";
 pub(crate) const INSTRUCTIONS: &str = "Instructions a request";
 pub(crate) const SWARM: &str = "On a real swarm";
+pub(crate) const SCALE: &str = "The control plane at scale";
 
 /// What the report begins with.
 const TITLE: &str = "# Benchmark results\n\nWritten by `make bench` (`tests/bench/`). Figures hold for the machine and the \
@@ -278,7 +279,7 @@ pub(crate) fn write(path: &Path, section: &str, text: &str) -> anyhow::Result<()
         .map(str::to_owned)
         .collect();
     sections.push(format!("{section}\n\n{text}"));
-    let order = [COMPARISON, INSTRUCTIONS, SWARM];
+    let order = [COMPARISON, INSTRUCTIONS, SWARM, SCALE];
     sections.sort_by_key(|part| {
         order
             .iter()

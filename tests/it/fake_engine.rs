@@ -66,6 +66,8 @@ struct World {
     /// `version`, `info`, `services`, `tasks` and `nodes`, as recorded.
     recording: Mutex<Value>,
     fault: Mutex<Option<(&'static str, Fault)>>,
+    /// How late `/nodes` is answered.
+    delay: Mutex<Duration>,
     seen: Mutex<Vec<Seen>>,
     /// Lines for the open event streams; none ends them.
     events: broadcast::Sender<Option<String>>,
@@ -82,6 +84,7 @@ impl FakeEngine {
             world: Arc::new(World {
                 recording: Mutex::new(recording),
                 fault: Mutex::default(),
+                delay: Mutex::default(),
                 seen: Mutex::default(),
                 events: broadcast::channel(1024).0,
                 containers: Containers::default(),
@@ -129,6 +132,11 @@ impl FakeEngine {
     /// Every answer to a path that contains `path` goes wrong, until [`FakeEngine::mend`].
     pub(crate) fn fail(&self, path: &'static str, fault: Fault) {
         *self.world.fault.lock().unwrap() = Some((path, fault));
+    }
+
+    /// `/nodes` is answered so late from now on, which makes a look last so long.
+    pub(crate) fn delay(&self, delay: Duration) {
+        *self.world.delay.lock().unwrap() = delay;
     }
 
     pub(crate) fn mend(&self) {
@@ -186,6 +194,10 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
         line: format!("{} {}", head.method, head.uri),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     });
+    if path.ends_with("/nodes") {
+        let delay = *world.delay.lock().unwrap();
+        tokio::time::sleep(delay).await;
+    }
     let fault = *world.fault.lock().unwrap();
     let fault = fault
         .filter(|(part, _)| path.contains(part))
@@ -233,8 +245,14 @@ impl World {
         };
         match path.split('/').collect::<Vec<_>>()[..] {
             ["_ping"] => "OK".into_response(),
-            [list @ ("info" | "services" | "nodes")] => recording[list].to_string().into_response(),
-            ["tasks"] => tasks(&recording["tasks"], query)
+            [list @ ("info" | "nodes")] => recording[list].to_string().into_response(),
+            ["services"] => filtered(&recording["services"], query)
+                .to_string()
+                .into_response(),
+            ["tasks"] if asks_for_a_missing_service(&recording["services"], query) => {
+                recorded("missing")
+            }
+            ["tasks"] => filtered(&recording["tasks"], query)
                 .to_string()
                 .into_response(),
             ["events"] => self.stream(),
@@ -266,27 +284,41 @@ impl World {
     }
 }
 
-/// The tasks that pass the only two filters that are used.
-fn tasks(tasks: &Value, query: &str) -> Value {
-    let query = query.strip_prefix("filters=").unwrap();
-    let filters: Value = serde_json::from_str(&decode(query)).unwrap();
-    let fits = |task: &&Value| {
-        filters.as_object().unwrap().iter().all(|(name, values)| {
+/// The objects that pass the only filters that are used.
+fn filtered(objects: &Value, query: &str) -> Value {
+    let filters = filters(query);
+    let fits = |object: &&Value| {
+        filters.iter().all(|(name, values)| {
             let field = match name.as_str() {
                 "desired-state" => "DesiredState",
                 "id" => "ID",
+                "service" => "ServiceID",
                 name => panic!("a filter that the fake does not know: {name}"),
             };
-            values.as_array().unwrap().contains(&task[field])
+            values.as_array().unwrap().contains(&object[field])
         })
     };
-    tasks
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(fits)
-        .cloned()
-        .collect()
+    let objects = objects.as_array().unwrap().iter();
+    objects.filter(fits).cloned().collect()
+}
+
+/// An engine refuses to list the tasks of what it does not know.
+fn asks_for_a_missing_service(services: &Value, query: &str) -> bool {
+    let filters = filters(query);
+    let asked = filters.get("service").and_then(Value::as_array);
+    let is_there = |id: &Value| {
+        services
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["ID"] == *id)
+    };
+    asked.is_some_and(|ids| !ids.iter().all(is_there))
+}
+
+fn filters(query: &str) -> serde_json::Map<String, Value> {
+    let json = query.strip_prefix("filters=").unwrap_or("%7B%7D");
+    serde_json::from_str(&decode(json)).unwrap()
 }
 
 fn decode(query: &str) -> String {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 
 pub(super) use self::node::NodeObject;
 pub(super) use self::service::ServiceObject;
-pub(super) use self::task::TaskObject;
+pub(super) use self::task::{OwnTask, TaskObject};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

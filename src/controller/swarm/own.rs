@@ -7,7 +7,7 @@
 
 use std::fs;
 
-use super::objects::TaskObject;
+use crate::core::model::{ServiceId, Task};
 
 /// The beginning of a container's id that a host name has to be, at least, to be taken for one.
 const SHORT_ID: usize = 12;
@@ -40,10 +40,12 @@ impl OwnContainer {
     }
 
     /// The service that the container is a task of.
-    pub(super) fn service<'a>(&self, tasks: &'a [TaskObject]) -> Option<&'a str> {
-        let own = tasks.iter().find(|it| it.container().starts_with(&self.id));
-        own.map(|task| task.service.as_str())
-            .filter(|id| !id.is_empty())
+    pub(super) fn service<'a>(&self, tasks: &'a [Task]) -> Option<&'a ServiceId> {
+        let is_own = |task: &&Task| {
+            let container = task.container.as_ref();
+            container.is_some_and(|id| id.as_str().starts_with(&self.id))
+        };
+        tasks.iter().find(is_own).map(|task| &task.service)
     }
 }
 

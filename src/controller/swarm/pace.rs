@@ -1,6 +1,6 @@
 //! How often the swarm is looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::core::model::{
@@ -23,6 +23,14 @@ const REST_UNHINTED: Duration = Duration::from_secs(2);
 /// moments before it shows in services and tasks.
 const LINGERING: Duration = Duration::from_secs(3);
 
+/// The longest pause while the swarm converges and those services that move are glanced at meanwhile. Of the others nothing is
+/// to be expected, but a task that stops would still be seen in time.
+const COVERED: Duration = Duration::from_secs(1);
+/// A look that takes so long is dear: glances are worth it.
+const DEAR: Duration = Duration::from_millis(20);
+/// So many services at most are glanced at: more are not much cheaper to ask for than all.
+const FEW: usize = 32;
+
 /// What decides about the time of the next look.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Circumstances {
@@ -32,6 +40,8 @@ pub(super) struct Circumstances {
     pub(super) quiet: Duration,
     /// Whether the engine gives hints.
     pub(super) hinted: bool,
+    /// Whether the services that move are glanced at until then.
+    pub(super) covered: bool,
     /// How long the last look took.
     pub(super) cost: Duration,
 }
@@ -42,28 +52,40 @@ pub(super) fn pause(now: Circumstances) -> Duration {
         (true, quiet) if quiet >= LINGERING && now.hinted => REST,
         (true, quiet) if quiet >= LINGERING => REST_UNHINTED,
         (false, quiet) if quiet >= STUCK_AFTER => STUCK,
+        _ if now.covered => (now.cost * 10).clamp(CONVERGING, COVERED),
         _ => CONVERGING,
     };
-    pause.max(now.cost * 4)
+    pause.max(share(now.cost))
 }
 
-/// Whether everything is as Swarm wants it: nothing is being replaced, started or stopped, and no replica is missing.
-pub(super) fn is_settled(inventory: &Inventory) -> bool {
-    let is_ready = |id: &NodeId| {
-        inventory
-            .nodes
-            .iter()
-            .any(|node| node.ready && node.id == *id)
-    };
-    let task_is_settled = |task: &Task| match (task.desired, task.state) {
+/// The pause behind something that took so long and may take a fifth of the time.
+pub(super) fn share(cost: Duration) -> Duration {
+    cost * 4
+}
+
+/// Whether glances are worth it: a look is dear, few services move, and something has happened lately.
+pub(super) fn glances_pay(cost: Duration, quiet: Duration, moving: usize) -> bool {
+    cost >= DEAR && quiet < STUCK_AFTER && (1..=FEW).contains(&moving)
+}
+
+/// The services that are not as Swarm wants them: one is updated, a task is replaced, started or stopped, or is missing.
+/// Those that are gone, whose last tasks end, are among them.
+pub(super) fn moving(inventory: &Inventory) -> BTreeSet<&ServiceId> {
+    let ready = inventory.nodes.iter().filter(|node| node.ready);
+    let ready: HashSet<&NodeId> = ready.map(|node| &node.id).collect();
+    let is_settled = |task: &Task| match (task.desired, task.state) {
         (DesiredState::Running, state) => state == TaskState::Running,
         (DesiredState::Ready, _) => false,
         (DesiredState::Stopped, TaskState::Ended) => true,
         // Nobody hears from it, perhaps for a day: Swarm then forgets it.
-        (DesiredState::Stopped, _) => !task.node.as_ref().is_some_and(is_ready),
+        (DesiredState::Stopped, _) => !task.node.as_ref().is_some_and(|id| ready.contains(id)),
     };
+    let mut moving = BTreeSet::new();
     let mut running: HashMap<&ServiceId, u64> = HashMap::new();
     for task in &inventory.tasks {
+        if !is_settled(task) {
+            moving.insert(&task.service);
+        }
         if (task.desired, task.state) == (DesiredState::Running, TaskState::Running) {
             *running.entry(&task.service).or_default() += 1;
         }
@@ -75,7 +97,13 @@ pub(super) fn is_settled(inventory: &Inventory) -> bool {
         }
         Mode::Global | Mode::Job => true,
     };
-    inventory.tasks.iter().all(task_is_settled) && inventory.services.iter().all(service_is_settled)
+    let services = inventory.services.iter();
+    moving.extend(
+        services
+            .filter(|it| !service_is_settled(it))
+            .map(|it| &it.id),
+    );
+    moving
 }
 
 #[cfg(test)]
@@ -137,7 +165,7 @@ mod tests {
             (1, vec![up, (Want::Stopped, Is::Ended)], true),
         ] {
             assert_eq!(
-                is_settled(&swarm(replicas, &tasks)),
+                moving(&swarm(replicas, &tasks)).is_empty(),
                 settled,
                 "{replicas} {tasks:?}"
             );
@@ -149,34 +177,61 @@ mod tests {
         let up = (DesiredState::Running, TaskState::Running);
         let mut updating = swarm(1, &[up]);
         updating.services[0].updating = true;
-        assert!(!is_settled(&updating));
+        assert_eq!(moving(&updating), BTreeSet::from([&"web".into()]));
 
         let mut lost = swarm(0, &[(DesiredState::Stopped, TaskState::Running)]);
         lost.nodes[0].ready = false;
-        assert!(is_settled(&lost));
+        assert_eq!(moving(&lost), BTreeSet::new());
+
+        // The last tasks of a service that is gone.
+        let mut removed = swarm(0, &[(DesiredState::Stopped, TaskState::Running)]);
+        removed.services.clear();
+        assert_eq!(moving(&removed), BTreeSet::from([&"web".into()]));
     }
 
     #[test]
     fn looks_are_frequent_while_something_moves_and_rare_at_rest() {
         let second = Duration::from_secs(1);
         let millis = Duration::from_millis;
-        for (settled, quiet, hinted, cost, expected) in [
-            (true, 3 * second, true, millis(5), REST),
-            (true, 3 * second, false, millis(5), REST_UNHINTED),
-            (true, 2 * second, true, millis(5), CONVERGING),
-            (false, 59 * second, true, millis(5), CONVERGING),
-            (false, 60 * second, true, millis(5), STUCK),
-            (false, 60 * second, false, millis(5), STUCK),
-            (false, second, true, millis(500), 2 * second),
-            (true, 3 * second, true, 3 * second, 12 * second),
+        for (settled, quiet, hinted, covered, cost, expected) in [
+            (true, 3 * second, true, false, millis(5), REST),
+            (true, 3 * second, false, false, millis(5), REST_UNHINTED),
+            (true, 2 * second, true, false, millis(5), CONVERGING),
+            (false, 59 * second, true, false, millis(5), CONVERGING),
+            (false, 60 * second, true, false, millis(5), STUCK),
+            (false, 60 * second, false, false, millis(5), STUCK),
+            (false, second, true, false, millis(500), 2 * second),
+            (false, second, true, true, DEAR, CONVERGING),
+            (false, second, true, true, millis(70), millis(700)),
+            (false, second, true, true, millis(200), COVERED),
+            (false, second, true, true, millis(500), 2 * second),
+            (true, 3 * second, true, false, 3 * second, 12 * second),
         ] {
             let now = Circumstances {
                 settled,
                 quiet,
                 hinted,
+                covered,
                 cost,
             };
             assert_eq!(pause(now), expected, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn glances_are_for_few_services_of_a_swarm_that_is_dear_to_look_at() {
+        let millis = Duration::from_millis;
+        let lately = STUCK_AFTER - millis(1);
+        for (cost, quiet, services, expected) in [
+            (DEAR - millis(1), lately, 1, false),
+            (DEAR, lately, 1, true),
+            (DEAR, STUCK_AFTER, 1, false),
+            (DEAR, lately, 0, false),
+            (DEAR, lately, FEW, true),
+            (DEAR, lately, FEW + 1, false),
+        ] {
+            let pay = glances_pay(cost, quiet, services);
+            assert_eq!(pay, expected, "{cost:?} {quiet:?} {services}");
         }
     }
 }

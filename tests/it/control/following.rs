@@ -51,6 +51,18 @@ async fn a_node_steers_by_what_its_controller_publishes() {
 }
 
 #[tokio::test]
+async fn snapshots_of_all_sizes_arrive_whole() {
+    let controller = Controller::start(Some(snapshot(1, 1, &[]))).await;
+    let mut node = Node::start(&[controller.address]).await;
+    for (sequence, count) in (2..).zip([1, 20, 25, 300, 30_000]) {
+        let hosts: Vec<String> = (0..count).map(|it| format!("host-{it}.local")).collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        controller.publish(snapshot(1, sequence, &hosts));
+        node.steers_by(&snapshot(1, sequence, &hosts)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_controller_that_warms_up_is_waited_for() {
     let controller = Controller::start(None).await;
     let mut node = Node::start(&[controller.address]).await;

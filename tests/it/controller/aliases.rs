@@ -101,19 +101,17 @@ impl Controlling {
             7,
             inputs,
             outputs,
-            metrics,
+            metrics.clone(),
             stop.clone(),
         ));
         let frozen = watch::channel(None).0;
-        tasks.spawn(swarm::run(
-            engine,
-            own,
-            nudged,
-            inventories,
+        let outputs = swarm::Outputs {
+            inventory: inventories,
             frozen,
             emitter,
-            stop,
-        ));
+            metrics,
+        };
+        tasks.spawn(swarm::run(engine, own, nudged, outputs, stop));
         Self {
             fake,
             events,

@@ -1,5 +1,6 @@
 //! Watching a swarm whose engine works, changes its mind, misbehaves and goes away.
 
+mod glances;
 mod own;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use hiveway::core::event::Event;
 use hiveway::core::model::{DesiredState, Inventory, TaskState};
 use hiveway::engine::Engine;
 use hiveway::journal;
+use hiveway::metrics::Metrics;
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -47,15 +49,14 @@ impl Watching {
         let (nudges, nudged) = watch::channel(0);
         let stop = CancellationToken::new();
         let mut watcher = JoinSet::new();
-        watcher.spawn(swarm::run(
-            engine,
-            own,
-            nudged,
-            sender,
-            freeze,
+        let outputs = swarm::Outputs {
+            inventory: sender,
+            frozen: freeze,
+            metrics: Metrics::new(&emitter),
             emitter,
-            stop.clone(),
-        ));
+        };
+        let stopped = stop.clone();
+        watcher.spawn(swarm::run(engine, own, nudged, outputs, stopped));
         let mut watching = Self {
             fake,
             inventory,
@@ -292,15 +293,13 @@ async fn a_swarm_without_events_is_followed_by_the_clock() {
     let mut watcher = JoinSet::new();
     let (freeze, _frozen) = watch::channel(None);
     let nudges = watch::channel(0).1;
-    watcher.spawn(swarm::run(
-        engine,
-        None,
-        nudges,
-        sender,
-        freeze,
+    let outputs = swarm::Outputs {
+        inventory: sender,
+        frozen: freeze,
+        metrics: Metrics::new(&emitter),
         emitter,
-        stop.clone(),
-    ));
+    };
+    watcher.spawn(swarm::run(engine, None, nudges, outputs, stop.clone()));
     inventory.wait_for(Option::is_some).await.unwrap();
     fake.recording()["tasks"].as_array_mut().unwrap().clear();
     inventory

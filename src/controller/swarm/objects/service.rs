@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{NetworkTarget, StateObject, TaskObject, nullable};
+use super::{NetworkTarget, OwnTask, StateObject, nullable};
 use crate::core::model::{Mode, OwnNetwork, OwnService, Service, UpdateState};
 
 /// An item of `GET /services`.
@@ -106,7 +106,7 @@ impl ServiceObject {
     pub(in crate::controller::swarm) fn own<'a>(
         &self,
         name_of: impl Fn(&str) -> Option<Arc<str>>,
-        mut tasks: impl Iterator<Item = &'a TaskObject>,
+        mut tasks: impl Iterator<Item = &'a OwnTask>,
     ) -> OwnService {
         let spec = &self.spec;
         let networks = &spec.task_template.networks;

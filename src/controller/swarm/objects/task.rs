@@ -7,14 +7,14 @@ use std::time::UNIX_EPOCH;
 use serde::Deserialize;
 
 use super::{NetworkTarget, nullable};
-use crate::core::model::{DesiredState, Task, TaskAddress, TaskState, Timestamp};
+use crate::core::model::{DesiredState, ServiceId, Task, TaskAddress, TaskState, Timestamp};
 
 /// An item of `GET /tasks`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::controller::swarm) struct TaskObject {
     #[serde(rename = "ID")]
-    pub(in crate::controller::swarm) id: String,
+    id: String,
     /// None: it attaches a plain container to a network.
     #[serde(rename = "ServiceID", default, deserialize_with = "nullable")]
     pub(in crate::controller::swarm) service: String,
@@ -84,23 +84,42 @@ struct NetworkSpec {
     name: String,
 }
 
-impl TaskObject {
-    /// The full id of its container; empty before there is one.
-    pub(in crate::controller::swarm) fn container(&self) -> &str {
-        &self.status.container_status.container
-    }
+/// What more is known of a task that may be Hiveway's own.
+pub(in crate::controller::swarm) struct OwnTask {
+    pub(in crate::controller::swarm) service: ServiceId,
+    runs: bool,
+    /// The networks that the service's spec named when the task was made.
+    targets: Vec<NetworkTarget>,
+    /// The ids and names of those that it is attached to.
+    networks: Vec<(Box<str>, Arc<str>)>,
+}
 
+impl OwnTask {
     /// Whether it runs, and was made when the spec of its service named these networks.
     pub(super) fn runs_on(&self, networks: &[NetworkTarget]) -> bool {
-        self.desired_state == "running"
-            && self.status.state == "running"
-            && self.spec.networks == networks
+        self.runs && self.targets == networks
     }
 
     /// The ids and names of the networks that it is attached to.
-    pub(in crate::controller::swarm) fn networks(&self) -> impl Iterator<Item = (&str, &str)> {
-        let networks = self.networks_attachments.iter().map(|it| &it.network);
-        networks.map(|network| (network.id.as_str(), network.spec.name.as_str()))
+    pub(in crate::controller::swarm) fn networks(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.networks.iter().map(|(id, name)| (&**id, name))
+    }
+}
+
+impl TaskObject {
+    /// Takes out what only Hiveway's own tasks are asked for; nothing, where it belongs to no service. To be called before
+    /// [`reduce`](Self::reduce).
+    pub(in crate::controller::swarm) fn own(&mut self) -> Option<OwnTask> {
+        let network = |attachment: &Attachment| {
+            let Network { id, spec } = &attachment.network;
+            (id.as_str().into(), spec.name.as_str().into())
+        };
+        (!self.service.is_empty()).then(|| OwnTask {
+            service: self.service.as_str().into(),
+            runs: self.desired_state == "running" && self.status.state == "running",
+            targets: std::mem::take(&mut self.spec.networks),
+            networks: self.networks_attachments.iter().map(network).collect(),
+        })
     }
 
     /// What is left of it; nothing, where it belongs to no service.
