@@ -159,6 +159,9 @@ pub struct RoutingPolicy {
     pub max_in_flight: Option<u32>,
     /// How long a request waits for an endpoint before the 503.
     pub hold: Duration,
+    /// How long the share of a new endpoint grows; zero: it gets all of it at once.
+    #[serde(default)]
+    pub slow_start: Duration,
 }
 
 impl Default for RoutingPolicy {
@@ -174,6 +177,7 @@ impl Default for RoutingPolicy {
             idle_timeout: Duration::from_secs(600),
             max_in_flight: None,
             hold: Duration::ZERO,
+            slow_start: Duration::ZERO,
         }
     }
 }

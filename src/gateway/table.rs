@@ -123,7 +123,7 @@ impl Shares {
             [only] => (self.weights[0] > 0 && !only.targets.is_empty()).then_some(0),
             [first, ..] => {
                 let ticket = first.runtime.draw.fetch_add(1, Ordering::Relaxed);
-                balance::by_weight(ticket, &self.weights)
+                balance::by_weight(ticket, self.weights.len(), |index| self.weights[index])
             }
         }
     }
