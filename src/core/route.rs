@@ -203,6 +203,23 @@ pub enum Balance {
     HashCookie(Arc<str>),
 }
 
+impl Balance {
+    /// Whether a request's key decides, so that the same key has the same endpoint.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        matches!(
+            self,
+            Self::HashSource | Self::HashHeader(_) | Self::HashCookie(_)
+        )
+    }
+
+    /// Whether it has to be known how many requests each endpoint works on.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(self, Self::LeastRequest | Self::PeakEwma) || self.is_keyed()
+    }
+}
+
 /// How a service's tasks are probed (the `probe.*` labels).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeSpec {

@@ -48,6 +48,8 @@ pub fn rendezvous(
 #[must_use]
 pub fn bound(total: u64, count: usize) -> u64 {
     let count = count.max(1) as u64;
-    let share = (total.saturating_add(1)).saturating_mul(5).div_ceil(count.saturating_mul(4));
+    let share = (total.saturating_add(1))
+        .saturating_mul(5)
+        .div_ceil(count.saturating_mul(4));
     share.max(FEW)
 }

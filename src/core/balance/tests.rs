@@ -61,7 +61,10 @@ fn keys_are_shared_by_weight_and_few_move_when_weights_do() {
         let now = places([100 - canary, canary]);
         let on_canary = now.iter().filter(|it| **it == 1).count() as f64;
         let expected = 100.0 * f64::from(canary);
-        assert!((on_canary - expected).abs() < 150.0, "{on_canary} of {expected}");
+        assert!(
+            (on_canary - expected).abs() < 150.0,
+            "{on_canary} of {expected}"
+        );
         assert!(
             before.iter().zip(&now).all(|(before, now)| before <= now),
             "who is on the canary stays there while it grows"
@@ -102,10 +105,15 @@ fn a_new_endpoint_gets_a_part_that_grows_with_its_age() {
     for part in [100, 500, 983] {
         let admitted = (0..10_000).filter(|draw| admits(*draw, 7, part)).count();
         let expected = 10 * part as usize;
-        assert!(admitted.abs_diff(expected) < 200, "{admitted} of {expected}");
+        assert!(
+            admitted.abs_diff(expected) < 200,
+            "{admitted} of {expected}"
+        );
     }
     for draw in 0..1000 {
-        let once = (0..=FULL).find(|part| admits(draw, 7, *part)).expect("full");
+        let once = (0..=FULL)
+            .find(|part| admits(draw, 7, *part))
+            .expect("full");
         assert!((once..=FULL).all(|part| admits(draw, 7, part)), "and stays");
     }
 }

@@ -77,7 +77,10 @@ fn a_new_endpoint_takes_its_keys_over_little_by_little() {
             }
         }
         let expected = 10_000 / 4 * part as usize / 1000;
-        assert!(taken.abs_diff(expected) < 150 && taken > before, "{taken} of {expected}");
+        assert!(
+            taken.abs_diff(expected) < 150 && taken > before,
+            "{taken} of {expected}"
+        );
         before = taken;
     }
 }

@@ -79,7 +79,12 @@ impl Simulation {
             let average: Ewma = self.averages[index];
             (average.cost(self.time()), self.in_flight(index))
         };
-        two_choices(draw, self.takes.len(), |_| true, |a, b| compare(load(a), load(b)))
+        two_choices(
+            draw,
+            self.takes.len(),
+            |_| true,
+            |a, b| compare(load(a), load(b)),
+        )
     }
 }
 
@@ -100,9 +105,15 @@ fn of_equals_each_gets_the_same() {
 fn the_refused_are_passed_over_and_one_is_enough() {
     for draw in (0..200).map(mix) {
         let only = |index: usize| two_choices(draw, 5, |it| it == index, |_, _| Ordering::Equal);
-        assert_eq!((0..5).map(only).collect::<Vec<_>>(), [0, 1, 2, 3, 4].map(Some));
+        assert_eq!(
+            (0..5).map(only).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4].map(Some)
+        );
         assert_eq!(two_choices(draw, 5, |_| false, |_, _| Ordering::Less), None);
-        assert_eq!(two_choices(draw, 1, |_| true, |_, _| Ordering::Less), Some(0));
+        assert_eq!(
+            two_choices(draw, 1, |_| true, |_, _| Ordering::Less),
+            Some(0)
+        );
         assert_eq!(two_choices(draw, 0, |_| true, |_, _| Ordering::Less), None);
     }
 }
@@ -148,7 +159,10 @@ fn an_endpoint_that_comes_is_neither_flooded_nor_starved() {
             simulation.tick(10, choose);
         }
         let given = &simulation.given;
-        assert!(given.iter().all(|it| (3_000..3_700).contains(it)), "{given:?}");
+        assert!(
+            given.iter().all(|it| (3_000..3_700).contains(it)),
+            "{given:?}"
+        );
     }
 }
 
@@ -166,7 +180,10 @@ fn when_one_leaves_the_others_share_its_part() {
         unreachable!("four endpoints")
     };
     assert_eq!(gone, 0);
-    assert!([a, b, c].iter().all(|it| (1_850..2_150).contains(it)), "{a} {b} {c}");
+    assert!(
+        [a, b, c].iter().all(|it| (1_850..2_150).contains(it)),
+        "{a} {b} {c}"
+    );
 }
 
 #[test]
