@@ -5,7 +5,8 @@
 //! As in Finagle and Linkerd, each request deposits a fifth of a retry and each retry withdraws a whole one, and what lies
 //! there fades. So in the long run there are at most 20 % more requests, and after a time without trouble there are enough
 //! for the moment in which a dead endpoint is found out and ejected: where one of two dies, half of all requests are
-//! tried again until then, a quarter of a second, of which the deposits of ten seconds bear about five.
+//! tried again until then, for a quarter of a second. The deposits of half a second bear that, and those of ten bear it
+//! for five.
 //!
 //! Deposits are not made one by one, which would cost every request. The requests are counted anyway; a withdrawal
 //! reads how many there were since the last, and works out what would lie there had they come evenly.

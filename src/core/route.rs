@@ -155,9 +155,9 @@ pub struct RoutingPolicy {
     pub response_timeout: Duration,
     /// Between bytes, WebSockets included.
     pub idle_timeout: Duration,
-    /// Requests at once per endpoint; none: no limit.
+    /// Requests at once per endpoint, of each gateway; none: no limit.
     pub max_in_flight: Option<u32>,
-    /// How long a request waits for an endpoint before the 503.
+    /// How long a request waits for an endpoint in rotation, or with room, before the 503.
     pub hold: Duration,
     /// How long the share of a new endpoint grows; zero: it gets all of it at once.
     #[serde(default)]

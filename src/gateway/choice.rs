@@ -19,6 +19,7 @@ use crate::core::route::Balance;
 
 use super::answer::Answer;
 use super::client::Client;
+use super::fault::Fault;
 use super::pool::{Pool, Target, Wish};
 use super::runtime::ClusterRuntime;
 use super::table::Route;
@@ -53,6 +54,17 @@ pub(super) struct Choice {
     attempts: u8,
     /// When it was sent to the endpoint, where its time is measured and not known yet.
     sent: Option<Instant>,
+}
+
+/// How far a request had come when its endpoint failed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// There was no connection.
+    Unsent,
+    /// The connection had served another before, and the task may have closed it at that moment.
+    Stale,
+    /// It was sent.
+    Sent,
 }
 
 /// That no endpoint can be given to a request now, and who may have one later.
@@ -93,7 +105,8 @@ impl Choice {
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
             full,
-            tried: tried.to_vec(),
+            // One that has left rotation meanwhile may be another when it comes back.
+            tried: tried.iter().copied().filter(|it| pool.has(*it)).collect(),
             attempts: waited.map_or(1, |lack| lack.attempts),
         };
         let Some(chosen) = chosen else {
@@ -135,15 +148,16 @@ impl Choice {
     }
 
     /// Moves on to an endpoint that has not failed this request and has room. Without another, the same may be tried again
-    /// if only a pooled connection to it had gone stale; and a service whose requests are held has them wait for
-    /// another ([`lack`](Self::lack)).
+    /// if only a pooled connection to it had gone stale, and one that was not sent yet waits for another, where its
+    /// service's requests are held ([`lack`](Self::lack)).
     ///
     /// Every try is paid from the service's budget, but for a stale connection, of which there are no more than were
     /// pooled, and which say nothing of trouble.
-    pub(super) fn move_on(&mut self, stale: bool) -> bool {
+    pub(super) fn move_on(&mut self, failure: Failure) -> bool {
         if self.attempts > self.pool().policy.retries {
             return false;
         }
+        let stale = failure == Failure::Stale;
         self.leave();
         self.tried.push(self.target().group_key);
         let pool = self.route.shares(self.secure).pool(self.pool);
@@ -153,7 +167,8 @@ impl Choice {
         };
         let next = pool.enter_other(self.target, wish);
         let same = next.is_none() && stale;
-        if !same && next.is_none() && pool.policy.hold.is_zero() {
+        let held = failure == Failure::Unsent && !pool.policy.hold.is_zero();
+        if next.is_none() && !same && !held {
             return false;
         }
         if !stale && !pool.runtime.may_retry() {
@@ -202,20 +217,14 @@ impl Choice {
         }
     }
 
-    /// The endpoint did not answer in time.
-    pub(super) fn timed_out(&mut self) {
-        self.failed();
-        self.target().runtime.timed_out();
-    }
-
-    /// The endpoint took no connection, or broke it.
-    pub(super) fn broke(&mut self) {
-        self.failed();
-        self.target().runtime.broke();
-    }
-
-    /// Counts a failure as a slow answer, since one that fails at once would look like the fastest of all.
-    fn failed(&mut self) {
+    /// The endpoint has failed the request, if the fault is its own.
+    pub(super) fn failed(&mut self, fault: Fault) {
+        match fault {
+            Fault::Broken => self.target().runtime.broke(),
+            Fault::Slow => self.target().runtime.timed_out(),
+            Fault::None => return,
+        }
+        // It counts as a slow answer: one that fails at once would look like the fastest of all.
         if let Some(sent) = self.sent.take() {
             let least = self.pool().policy.connect_timeout;
             self.target().runtime.took(sent.elapsed().max(least));

@@ -41,6 +41,12 @@ pub(super) enum Refusal {
     Lack(Lack),
 }
 
+impl From<Answer> for Refusal {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
 impl Holding {
     /// Waits for an endpoint on behalf of a request that began at `started`, for which `decide` finds one again and again.
     /// The error is that the client has left.
@@ -60,15 +66,8 @@ impl Holding {
         };
         let mut lack = lack;
         loop {
-            match decide(session.req_header(), &lack) {
-                Ok(choice) => return Ok(Ok(choice)),
-                Err(Refusal::Answer(answer)) => return Ok(Err(answer)),
-                Err(Refusal::Lack(now)) => lack = now,
-            }
-            if !lack.is_general() {
-                place.pass_on();
-            }
             tokio::select! {
+                biased;
                 () = place.woken() => {}
                 () = sleep_until(until) => return Ok(Err(lack.answer())),
                 () = self.stop.cancelled() => return Ok(Err(lack.answer())),
@@ -77,6 +76,14 @@ impl Holding {
                     error.as_down();
                     return Err(error);
                 }
+            }
+            match decide(session.req_header(), &lack) {
+                Ok(choice) => return Ok(Ok(choice)),
+                Err(Refusal::Answer(answer)) => return Ok(Err(answer)),
+                Err(Refusal::Lack(now)) => lack = now,
+            }
+            if !lack.is_general() {
+                place.pass_on();
             }
         }
     }

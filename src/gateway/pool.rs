@@ -108,6 +108,11 @@ impl Pool {
         self.by_container.get(container).copied()
     }
 
+    /// Whether it has the endpoint of this group key.
+    pub(super) fn has(&self, group_key: u64) -> bool {
+        self.targets.iter().any(|it| it.group_key == group_key)
+    }
+
     /// Whether others wait for room here, so that who comes has to wait behind them.
     pub(super) fn has_line(&self) -> bool {
         self.policy.max_in_flight.is_some() && !self.runtime.queue.is_empty()
@@ -116,8 +121,7 @@ impl Pool {
     /// Gives a request to this endpoint, unless it is full or has failed it. Who enters has to leave.
     pub(super) fn enter(&self, index: usize, wish: Wish<'_>) -> bool {
         let target = &self.targets[index];
-        !wish.tried.contains(&target.group_key)
-            && (!self.counted || target.runtime.enter(self.policy.max_in_flight))
+        !tried(target, wish) && (!self.counted || target.runtime.enter(self.policy.max_in_flight))
     }
 
     /// Gives it to this endpoint even if that is full: it has just been there.

@@ -2,9 +2,10 @@
 //!
 //! # Design notes
 //!
-//! A request pins its route once and keeps it to its end, so that nothing it sees can change under it. Whether it may be
-//! tried again is decided in two places, by what the task can have seen: nothing when the connection failed
-//! ([`ProxyHttp::fail_to_connect`]), perhaps all of it afterwards ([`ProxyHttp::error_while_proxy`]).
+//! A request pins its route when it is given an endpoint and keeps it to its end, so that nothing it sees can change under
+//! it; one that has to wait for an endpoint is decided on anew. Whether it may be tried again is decided in two places, by
+//! what the task can have seen: nothing when the connection failed ([`ProxyHttp::fail_to_connect`]), perhaps all of it
+//! afterwards ([`ProxyHttp::error_while_proxy`]).
 //!
 //! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
 //! `idle_timeout_seconds`.
@@ -31,9 +32,9 @@ use crate::core::route::is_local;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
-use super::choice::{Asker, Choice, Lack};
+use super::choice::{Asker, Choice, Failure, Lack};
 use super::client::{Client, Side};
-use super::fault::{self, Fault};
+use super::fault;
 use super::hold::{Holding, Refusal};
 use super::peer::Way;
 use super::table::RouteTable;
@@ -88,23 +89,23 @@ impl Proxy {
         let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
         let path = request.uri.path();
         if client.side == Side::Public && is_local(&host) {
-            return Err(Refusal::Answer(Answer::no_route(&host, path)));
+            return Err(Answer::no_route(&host, path).into());
         }
         let table = self.table.load();
         if !table.warm {
-            return Err(Refusal::Answer(Answer::warming_up()));
+            return Err(Answer::warming_up().into());
         }
         let Some(route) = table.find(&host, path) else {
-            return Err(Refusal::Answer(Answer::no_route(&host, path)));
+            return Err(Answer::no_route(&host, path).into());
         };
         let secure = self.trusts(client) && forwarded::says_tls(request);
         let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
-            return Err(Refusal::Answer(match secure {
-                false => Answer::use_tls(&host, path_and_query),
-                true => Answer::no_route(&host, path),
-            }));
+            return Err(match secure {
+                false => Answer::use_tls(&host, path_and_query).into(),
+                true => Answer::no_route(&host, path).into(),
+            });
         }
         let asker = Asker {
             request,
@@ -115,7 +116,7 @@ impl Proxy {
         Choice::make(route, asker, waited).map_err(Refusal::Lack)
     }
 
-    /// Waits for an endpoint; the error is that the client has left.
+    /// Waits for an endpoint; the error is that the client has left. Boxed where it is called: nearly no request waits.
     async fn hold(
         &self,
         session: &mut Session,
@@ -184,7 +185,7 @@ impl ProxyHttp for Proxy {
                 Ok(()) => match self.decide(session.req_header(), client, None) {
                     Ok(choice) => Ok(choice),
                     Err(Refusal::Answer(answer)) => Err(answer),
-                    Err(Refusal::Lack(lack)) => self.hold(session, context, lack).await?,
+                    Err(Refusal::Lack(lack)) => Box::pin(self.hold(session, context, lack)).await?,
                 },
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },
@@ -216,7 +217,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         if let Some(lack) = context.choice.as_ref().and_then(Choice::lack) {
-            match self.hold(session, context, lack).await? {
+            match Box::pin(self.hold(session, context, lack)).await? {
                 Ok(choice) => context.choice = Some(choice),
                 Err(answer) => {
                     context.refusal = Some(answer);
@@ -283,11 +284,9 @@ impl ProxyHttp for Proxy {
         mut error: Box<Error>,
     ) -> Box<Error> {
         let retry = context.choice.as_mut().is_some_and(|choice| {
-            if fault::connecting(&error) == Fault::Broken {
-                choice.broke();
-            }
+            choice.failed(fault::connecting(&error));
             // Nothing was sent, so any request may go elsewhere.
-            choice.move_on(false)
+            choice.move_on(Failure::Unsent)
         });
         error.set_retry(retry);
         error
@@ -303,10 +302,8 @@ impl ProxyHttp for Proxy {
     ) -> Box<Error> {
         let begun = session.response_written().map(|it| it.status);
         let fault = fault::proxying(&error, client_reused, begun);
-        match (fault, &mut context.choice) {
-            (Fault::Broken, Some(choice)) => choice.broke(),
-            (Fault::Slow, Some(choice)) => choice.timed_out(),
-            _ => {}
+        if let Some(choice) = &mut context.choice {
+            choice.failed(fault);
         }
         let repeatable = session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated()
@@ -314,11 +311,12 @@ impl ProxyHttp for Proxy {
             && *error.esource() == ErrorSource::Upstream
             // A task that is slow to answer is not helped by being asked again.
             && *error.etype() != ErrorType::ReadTimedout;
-        let retry = repeatable
-            && context
-                .choice
-                .as_mut()
-                .is_some_and(|choice| choice.move_on(client_reused));
+        let failure = match client_reused {
+            true => Failure::Stale,
+            false => Failure::Sent,
+        };
+        let choice = context.choice.as_mut().filter(|_| repeatable);
+        let retry = choice.is_some_and(|choice| choice.move_on(failure));
         error.set_retry(retry);
         error
     }

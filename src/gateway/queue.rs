@@ -4,8 +4,8 @@
 //!
 //! The first in line is woken when an endpoint has room again, and all queues' first when another table is in force. Who
 //! was woken tries for itself, and stays in its place until it has succeeded, so that nobody overtakes it: who comes
-//! while there is a line joins its end. Who leaves the line, for whatever reason, wakes the first: there may be room for
-//! more. Who cannot use what woke it wakes the next.
+//! while there is a line joins its end. Who joins or leaves the line wakes the first, which may be itself: there may be
+//! room by now, or room for more. Who cannot use what woke it wakes the next.
 //!
 //! No wake-up is lost: a place is taken before the endpoints are tried once more, and a request that ends looks at the
 //! line after it has made room.
@@ -46,7 +46,7 @@ impl Queue {
         self.waiting.load(Ordering::SeqCst) == 0
     }
 
-    /// A place at the end; none when so many wait already.
+    /// A place at the end; none when so many wait already. Who is first is woken at once.
     pub(super) fn join(self: &Arc<Self>, most: usize) -> Option<Place> {
         let mut line = self.line();
         if line.places.len() >= most {
@@ -58,6 +58,7 @@ impl Queue {
         line.places.push_back((number, woken.clone()));
         self.waiting.fetch_add(1, Ordering::SeqCst);
         self.metrics.held();
+        line.wake();
         Some(Place {
             queue: self.clone(),
             number,
@@ -67,15 +68,21 @@ impl Queue {
 
     /// Wakes the first.
     pub(super) fn wake(&self) {
-        if let Some((_, woken)) = self.line().places.front() {
-            woken.notify_one();
-        }
+        self.line().wake();
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line
             .lock()
             .expect("nothing panics while it holds the line")
+    }
+}
+
+impl Line {
+    fn wake(&self) {
+        if let Some((_, woken)) = self.places.front() {
+            woken.notify_one();
+        }
     }
 }
 
@@ -111,9 +118,7 @@ impl Drop for Place {
         }
         self.queue.waiting.fetch_sub(1, Ordering::SeqCst);
         self.queue.metrics.released();
-        if let Some((_, woken)) = line.places.front() {
-            woken.notify_one();
-        }
+        line.wake();
     }
 }
 
@@ -137,6 +142,10 @@ mod tests {
         assert!(queue.is_empty());
         let [first, second, third] = [(); 3].map(|()| queue.join(3).expect("room"));
         assert!(queue.join(3).is_none(), "it is full");
+        assert!(
+            is_woken(&first),
+            "who joins tries at once, or has the first do so"
+        );
         queue.wake();
         queue.wake();
         assert!(!is_woken(&second) && is_woken(&first));
@@ -146,6 +155,7 @@ mod tests {
         drop(first);
         assert!(is_woken(&third));
         let fourth = queue.join(3).expect("room again");
+        assert!(is_woken(&third) && !is_woken(&fourth));
         drop(third);
         assert!(is_woken(&fourth));
         drop(fourth);
@@ -157,6 +167,7 @@ mod tests {
     fn what_one_cannot_use_is_passed_on() {
         let queue = queue();
         let [first, second, third] = [(); 3].map(|()| queue.join(9).expect("room"));
+        assert!(is_woken(&first));
         first.pass_on();
         assert!(is_woken(&second) && !is_woken(&third));
         drop(second);
