@@ -21,6 +21,7 @@ pub mod observed;
 pub mod pacing;
 pub mod rate_limit;
 pub mod reconcile;
+pub mod retry_budget;
 pub mod route;
 pub mod scale;
 pub mod signals;

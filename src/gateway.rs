@@ -18,10 +18,14 @@ pub mod dns;
 mod fault;
 mod forwarded;
 mod framing;
+mod hold;
 mod hop;
+mod key;
 mod listener;
 mod peer;
+mod pool;
 mod proxy;
+mod queue;
 mod runtime;
 mod steering;
 mod table;
@@ -49,6 +53,7 @@ use crate::metrics::Metrics;
 
 use self::client::Side;
 use self::connection::Acceptor;
+use self::hold::Holding;
 use self::listener::Listener;
 use self::proxy::Proxy;
 use self::steering::Steering;
@@ -83,15 +88,18 @@ pub struct Config {
 /// it is ejected, and are retried; a judgement of ten thousand endpoints takes some milliseconds.
 pub const JUDGED_EVERY: Duration = Duration::from_millis(250);
 
-/// What clients are allowed, each per connection.
+/// What clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first bytes of a request's head to the last. A head is a few hundred bytes: who needs longer is stuck, or
+    /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs longer is stuck, or
     /// holds connections open on purpose.
     pub head: Duration,
-    /// Between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs memory; this is
+    /// On each connection: between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs memory; this is
     /// what nginx has.
     pub keep_alive: Duration,
+    /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
+    /// costs some 45 KB.
+    pub held: usize,
 }
 
 impl Default for Limits {
@@ -99,6 +107,7 @@ impl Default for Limits {
         Self {
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            held: 1024,
         }
     }
 }
@@ -130,6 +139,8 @@ pub struct Gateway {
     steering: Steering,
     limits: Limits,
     grace: Duration,
+    /// Ends the waits of requests for an endpoint.
+    release: CancellationToken,
 }
 
 impl Gateway {
@@ -148,10 +159,16 @@ impl Gateway {
             .filter_map(|(side, address)| Some(Listener::bind(side, address?)))
             .collect::<Result<_, _>>()?;
         let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
+        let release = CancellationToken::new();
+        let holding = Holding {
+            most: config.limits.held,
+            stop: release.clone(),
+        };
         let proxy = Proxy::new(
             table.clone(),
             config.trusted_proxies.clone(),
             metrics.clone(),
+            holding,
         );
         let conf = ServerConf {
             threads: config.threads,
@@ -165,6 +182,7 @@ impl Gateway {
             steering: Steering::new(config, table, metrics),
             limits: config.limits,
             grace: config.grace,
+            release,
         })
     }
 
@@ -208,6 +226,7 @@ impl Gateway {
             mut steering,
             limits,
             grace,
+            release,
         } = self;
         let (close, closing) = watch::channel(false);
         let connections = TaskTracker::new();
@@ -248,6 +267,8 @@ impl Gateway {
             }
         };
         close.send_replace(true);
+        // No endpoint comes any more.
+        release.cancel();
         while serving.join_next().await.is_some() {}
         idle.cancel();
         connections.close();

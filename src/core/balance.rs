@@ -1,7 +1,22 @@
-//! Chooses: the service that a request goes to by weight, and the endpoint by turn.
+//! Chooses: the service that a request goes to by weight, and the endpoint by the method that its label names.
 //!
-//! Every choice is a function of a ticket, a number that the caller draws from a counter, one a request. Two gateways that
-//! draw the same tickets choose the same.
+//! Every choice is a function of a ticket, a draw or a key: a number that the caller takes from a counter, one a request,
+//! or makes of the request. Two gateways that draw the same choose the same.
+//!
+//! # Design notes
+//!
+//! What an endpoint may be given is the caller's to say (`usable`): it has room, it was not tried before, it is warm. A
+//! method only says in which order endpoints are asked, so that all of them treat a full or a new endpoint alike.
+
+mod ewma;
+mod hash;
+mod slow_start;
+mod two_choices;
+
+pub use ewma::{Ewma, compare};
+pub use hash::{bound, mix, rendezvous, stable_hash};
+pub use slow_start::{FULL, admits, part};
+pub use two_choices::two_choices;
 
 /// The index of the endpoint whose turn it is, passing over those that `usable` refuses (tried before, most often). None
 /// when it refuses all.
@@ -16,16 +31,29 @@ pub fn round_robin(ticket: usize, count: usize, usable: impl Fn(usize) -> bool) 
 /// Tickets are spread by the golden ratio, so that a share of 1 % is met once in about a hundred requests at even
 /// distances, not in one burst per round.
 #[must_use]
-pub fn by_weight(ticket: usize, weights: &[u32]) -> Option<usize> {
-    let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+pub fn by_weight(ticket: usize, count: usize, weight: impl Fn(usize) -> u32) -> Option<usize> {
+    // 2^32 divided by the golden ratio; the truncation to 32 bits is the fractional part.
+    at((ticket as u32).wrapping_mul(0x9E37_79B9), count, weight)
+}
+
+/// The index of one of several shares for a key, always the same for the same key, and over all keys as often as its weight
+/// says. Where weights change, only the keys move that their difference is made of.
+#[must_use]
+pub fn by_key(key: u64, count: usize, weight: impl Fn(usize) -> u32) -> Option<usize> {
+    // Told apart from the choice of an endpoint by the same key, which would otherwise see a part of the keys only.
+    let apart = mix(key ^ 0x7368_6172_6573_0000);
+    at((apart >> 32) as u32, count, weight)
+}
+
+/// The share in which a point lies, of 2^32 points in all.
+fn at(point: u32, count: usize, weight: impl Fn(usize) -> u32) -> Option<usize> {
+    let total: u64 = (0..count).map(|index| u64::from(weight(index))).sum();
     if total == 0 {
         return None;
     }
-    // 2^32 divided by the golden ratio; the truncation to 32 bits is the fractional part.
-    let spread = (ticket as u32).wrapping_mul(0x9E37_79B9);
-    let mut point = (u64::from(spread) * total) >> 32;
-    weights.iter().position(|weight| {
-        let weight = u64::from(*weight);
+    let mut point = (u64::from(point) * total) >> 32;
+    (0..count).find(|index| {
+        let weight = u64::from(weight(*index));
         let inside = point < weight;
         point = point.saturating_sub(weight);
         inside
@@ -33,50 +61,4 @@ pub fn by_weight(ticket: usize, weights: &[u32]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn round_robin_gives_each_its_turn_and_passes_over_the_refused() {
-        let turns: Vec<_> = (0..6)
-            .map(|ticket| round_robin(ticket, 3, |_| true))
-            .collect();
-        assert_eq!(
-            turns,
-            [Some(0), Some(1), Some(2), Some(0), Some(1), Some(2)]
-        );
-        assert_eq!(round_robin(1, 3, |index| index != 1), Some(2));
-        assert_eq!(round_robin(2, 3, |index| index == 1), Some(1));
-        assert_eq!(round_robin(7, 3, |_| false), None);
-        assert_eq!(round_robin(7, 0, |_| true), None);
-        assert_eq!(round_robin(usize::MAX, 3, |_| true), Some(usize::MAX % 3));
-    }
-
-    #[test]
-    fn a_weight_of_nothing_is_never_chosen() {
-        assert_eq!(by_weight(5, &[]), None);
-        assert_eq!(by_weight(5, &[0, 0]), None);
-        assert!((0..1000).all(|ticket| by_weight(ticket, &[0, 100, 0]) == Some(1)));
-    }
-
-    proptest! {
-        #[test]
-        fn shares_are_met_as_often_as_they_weigh(
-            weights in proptest::collection::vec(0u32..=100, 1..5),
-            first in any::<u32>(),
-        ) {
-            let total: u32 = weights.iter().sum();
-            prop_assume!(total > 0);
-            let mut met = vec![0u32; weights.len()];
-            for ticket in 0..1000usize {
-                met[by_weight(first as usize + ticket, &weights).expect("some weight")] += 1;
-            }
-            for (met, weight) in met.iter().zip(&weights) {
-                let expected = 1000.0 * f64::from(*weight) / f64::from(total);
-                prop_assert!((f64::from(*met) - expected).abs() <= 10.0, "{met} of {expected}");
-            }
-        }
-    }
-}
+mod tests;

@@ -66,12 +66,33 @@
 //! | `routing.connect_timeout_seconds` | seconds > 0 | `1` | Time to connect to a task. |
 //! | `routing.response_timeout_seconds` | seconds > 0 | `60` | Time to the first byte of the answer, and for now between its bytes as well. |
 //! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes on a WebSocket. |
-//! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once; others get the next endpoint, or a 503. |
-//! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation before it gets a 503. |
+//! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once, WebSockets included. |
+//! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation, or to have room, before it gets a 503. |
+//! | `routing.slow_start_seconds` | seconds | `0` | Time in which the share of a new endpoint grows from a tenth to all. |
 //!
-//! `routing.balance` is one of `round_robin` (each in turn), `least_request` (the less loaded of two), `peak_ewma` (the
-//! one that answers sooner, given its load), `random`, `hash:source` (by the client's address), `hash:header:NAME` and
-//! `hash:cookie:NAME` (by a header or cookie of the request).
+//! `routing.balance` is one of these. A valid cookie comes before all of them.
+//!
+//! | value | which endpoint |
+//! |---|---|
+//! | `round_robin` | each in turn |
+//! | `least_request` | of two drawn by chance, the one that works on fewer requests |
+//! | `peak_ewma` | of two drawn by chance, the one that answers sooner, given what it works on |
+//! | `random` | any |
+//! | `hash:source` | always the same for a client's address, as `--trusted-proxies` tell it |
+//! | `hash:header:NAME`, `hash:cookie:NAME` | always the same for the value of a header or cookie; in turn where a request has none |
+//!
+//! When an endpoint leaves, only its own keys move. One that works on sixteen requests or more, and on a quarter more than
+//! its share, is passed over for the next of the key. Services that share a route share its keys by weight; where they hash
+//! by different things, the first by its id decides.
+//!
+//! A request that finds its endpoint full (`max_in_flight`) goes to the next that has room, also when its client is bound to
+//! the full one, whose cookie it keeps. When all are full, or none is in rotation, it waits for `hold_seconds` behind those
+//! that came before, and is then answered 503 with `Retry-After`. At most 1024 requests wait for a service; more are refused
+//! at once. Every gateway counts for itself: an endpoint may get `max_in_flight` requests from each. With
+//! `hold_seconds` above the time that a start takes, a service of one replica loses no request by its update.
+//!
+//! Retries have a budget: at most a fifth more requests for a service, and one a second beyond that for rare ones. What is
+//! over it fails as it would without `routing.retries`.
 //!
 //! # Health: `probe.*`
 //!

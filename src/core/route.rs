@@ -155,10 +155,13 @@ pub struct RoutingPolicy {
     pub response_timeout: Duration,
     /// Between bytes, WebSockets included.
     pub idle_timeout: Duration,
-    /// Requests at once per endpoint; none: no limit.
+    /// Requests at once per endpoint, of each gateway; none: no limit.
     pub max_in_flight: Option<u32>,
-    /// How long a request waits for an endpoint before the 503.
+    /// How long a request waits for an endpoint in rotation, or with room, before the 503.
     pub hold: Duration,
+    /// How long the share of a new endpoint grows; zero: it gets all of it at once.
+    #[serde(default)]
+    pub slow_start: Duration,
 }
 
 impl Default for RoutingPolicy {
@@ -174,6 +177,7 @@ impl Default for RoutingPolicy {
             idle_timeout: Duration::from_secs(600),
             max_in_flight: None,
             hold: Duration::ZERO,
+            slow_start: Duration::ZERO,
         }
     }
 }
@@ -197,6 +201,23 @@ pub enum Balance {
     HashHeader(Arc<str>),
     /// By a hash of this cookie.
     HashCookie(Arc<str>),
+}
+
+impl Balance {
+    /// Whether a request's key decides, so that the same key has the same endpoint.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        matches!(
+            self,
+            Self::HashSource | Self::HashHeader(_) | Self::HashCookie(_)
+        )
+    }
+
+    /// Whether it has to be known how many requests each endpoint works on.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(self, Self::LeastRequest | Self::PeakEwma) || self.is_keyed()
+    }
 }
 
 /// How a service's tasks are probed (the `probe.*` labels).

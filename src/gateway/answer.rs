@@ -55,6 +55,20 @@ impl Answer {
         Self::new(503, "no-endpoint", line)
     }
 
+    /// All endpoints of a service work on as many requests as they may.
+    pub(super) fn overloaded(service: &str) -> Self {
+        let line = format!(
+            "every endpoint of service {service} has routing.max_in_flight requests already"
+        );
+        Self::new(503, "overloaded", line)
+    }
+
+    /// Too many wait already for an endpoint of a service.
+    pub(super) fn queue_full(service: &str) -> Self {
+        let line = format!("too many requests wait for an endpoint of service {service}");
+        Self::new(503, "queue-full", line)
+    }
+
     /// The route is served by TLS only.
     pub(super) fn use_tls(host: &str, path_and_query: &str) -> Self {
         let location = format!("https://{host}{path_and_query}");

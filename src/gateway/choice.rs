@@ -1,47 +1,141 @@
 //! How a request comes to its endpoint, and on to another when that one fails.
+//!
+//! # Design notes
+//!
+//! A client that is bound by its cookie to an endpoint that is full goes to another at once, and keeps its cookie: it is back
+//! with the next request that finds room. HAProxy lets such a client wait for its own server, or sends it elsewhere
+//! with `option redispatch`. Clients are bound by default here, whether their service needs it or not, so a wait or a 503
+//! beside idle endpoints would harm all for the few whose sessions live in one container; and these lose them with
+//! every update anyway. A new cookie would move the client for good, and all clients to and fro under load.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::table::{Pool, Route, Target};
+use ipnet::IpNet;
+use pingora::http::RequestHeader;
+use tokio::time::Instant;
 
-/// The endpoint that a request was given.
+use crate::core::route::Balance;
+
+use super::answer::Answer;
+use super::client::Client;
+use super::fault::Fault;
+use super::pool::{Pool, Target, Wish};
+use super::runtime::ClusterRuntime;
+use super::table::Route;
+use super::{cookie, key};
+
+/// Who asks for an endpoint, and with what.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) request: &'a RequestHeader,
+    pub(super) client: &'a Client,
+    /// The peers whose forwarding headers are believed.
+    pub(super) trusted: &'a [IpNet],
+    /// It came by TLS, to us or to a trusted proxy in front.
+    pub(super) secure: bool,
+}
+
+/// The endpoint that a request was given. Counted there until it is dropped.
 pub(super) struct Choice {
     route: Arc<Route>,
     /// The client came by TLS, to us or to a trusted proxy in front.
     pub(super) secure: bool,
     pool: usize,
     target: usize,
-    /// The client came with a valid cookie.
+    /// The client came with a valid cookie, and keeps it.
     pub(super) stuck: bool,
-    /// The endpoints that failed it.
-    tried: Vec<usize>,
+    /// Whether it is counted at the endpoint. Not so once that has failed it and no other was found.
+    entered: bool,
+    /// What the endpoint was chosen by, where that is the request's key.
+    key: Option<u64>,
+    /// The endpoints that failed it, by their group keys.
+    tried: Vec<u64>,
+    attempts: u8,
+    /// When it was sent to the endpoint, where its time is measured and not known yet.
+    sent: Option<Instant>,
+}
+
+/// How far a request had come when its endpoint failed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// There was no connection.
+    Unsent,
+    /// The connection had served another before, and the task may have closed it at that moment.
+    Stale,
+    /// It was sent.
+    Sent,
+}
+
+/// That no endpoint can be given to a request now, and who may have one later.
+pub(super) struct Lack {
+    /// The service to wait for.
+    pub(super) service: Arc<str>,
+    /// How long that is worth it.
+    pub(super) hold: Duration,
+    pub(super) runtime: Arc<ClusterRuntime>,
+    /// It has endpoints, but all are full.
+    full: bool,
+    tried: Vec<u64>,
     attempts: u8,
 }
 
 impl Choice {
-    /// The endpoint that the client is bound to by one of the containers that its cookies name, or else the one whose turn
-    /// it is; none when no service of the route has one.
-    pub(super) fn make<'a>(
+    /// The endpoint that the client is bound to by one of the containers that its cookies name, or else the one that the
+    /// service's policy chooses. Who has `waited` comes in front of those who wait.
+    pub(super) fn make(
         route: &Arc<Route>,
-        secure: bool,
-        containers: impl Iterator<Item = &'a str>,
-    ) -> Option<Self> {
-        let shares = route.shares(secure);
-        let (pool, target, stuck) = match shares.stuck(containers) {
-            Some((pool, target)) => (pool, target, true),
-            None => {
-                let pool = shares.choose()?;
-                (pool, shares.pool(pool).next()?, false)
-            }
+        asker: Asker<'_>,
+        waited: Option<&Lack>,
+    ) -> Result<Self, Lack> {
+        let shares = route.shares(asker.secure);
+        let tried = waited.map_or(&[][..], |lack| &lack.tried);
+        let key = shares
+            .keyed_by()
+            .and_then(|method| key::of(method, asker.request, asker.client, asker.trusted));
+        let wish = Wish { key, tried };
+        let bound = shares.stuck(cookie::containers(asker.request));
+        let before = || shares.named(&waited?.service);
+        let chosen = match bound {
+            Some((pool, _)) => Some(pool),
+            None => before().or_else(|| shares.choose(key)),
         };
-        Some(Self {
+        let lack = |pool: &Pool, full| Lack {
+            service: pool.service.clone(),
+            hold: pool.policy.hold,
+            runtime: pool.runtime.clone(),
+            full,
+            // One that has left rotation meanwhile may be another when it comes back.
+            tried: tried.iter().copied().filter(|it| pool.has(*it)).collect(),
+            attempts: waited.map_or(1, |lack| lack.attempts),
+        };
+        let Some(chosen) = chosen else {
+            let awaited = shares.awaited();
+            let awaited = awaited.expect("a route that nobody claims is answered before");
+            return Err(lack(awaited, false));
+        };
+        let pool = shares.pool(chosen);
+        if waited.is_none() && pool.has_line() {
+            return Err(lack(pool, true));
+        }
+        let own = bound.map(|(_, target)| target);
+        let target = own
+            .filter(|own| pool.enter(*own, wish))
+            .or_else(|| pool.enter_next(wish));
+        let Some(target) = target else {
+            return Err(lack(pool, true));
+        };
+        Ok(Self {
             route: route.clone(),
-            secure,
-            pool,
+            secure: asker.secure,
+            pool: chosen,
             target,
-            stuck,
-            tried: Vec::new(),
-            attempts: 1,
+            stuck: own.is_some_and(|own| !tried.contains(&pool.target(own).group_key)),
+            entered: true,
+            key,
+            tried: tried.to_vec(),
+            attempts: waited.map_or(1, |lack| lack.attempts),
+            sent: None,
         })
     }
 
@@ -53,23 +147,115 @@ impl Choice {
         self.pool().target(self.target)
     }
 
-    /// Moves on to an endpoint that has not failed this request. Without another, the same may be tried again if only a
-    /// pooled connection to it had gone stale.
-    pub(super) fn move_on(&mut self, stale: bool) -> bool {
+    /// Moves on to an endpoint that has not failed this request and has room. Without another, the same may be tried again
+    /// if only a pooled connection to it had gone stale, and one that was not sent yet waits for another, where its
+    /// service's requests are held ([`lack`](Self::lack)).
+    ///
+    /// Every try is paid from the service's budget, but for a stale connection, of which there are no more than were
+    /// pooled, and which say nothing of trouble.
+    pub(super) fn move_on(&mut self, failure: Failure) -> bool {
         if self.attempts > self.pool().policy.retries {
             return false;
         }
-        self.tried.push(self.target);
-        match self.pool().other(&self.tried) {
-            Some(next) => {
-                self.target = next;
-                self.stuck = false;
-            }
-            None if stale => {}
-            None => return false,
+        let stale = failure == Failure::Stale;
+        self.leave();
+        self.tried.push(self.target().group_key);
+        let pool = self.route.shares(self.secure).pool(self.pool);
+        let wish = Wish {
+            key: self.key,
+            tried: &self.tried,
+        };
+        let next = pool.enter_other(self.target, wish);
+        let same = next.is_none() && stale;
+        let held = failure == Failure::Unsent && !pool.policy.hold.is_zero();
+        if next.is_none() && !same && !held {
+            return false;
         }
+        if !stale && !pool.runtime.may_retry() {
+            if let Some(next) = next {
+                pool.leave(next);
+            }
+            return false;
+        }
+        pool.runtime.metrics.retried();
         self.attempts += 1;
-        self.pool().runtime.metrics.retried();
+        self.entered = next.is_some() || same;
+        if same {
+            self.tried.pop();
+            pool.enter_again(self.target);
+        } else {
+            self.stuck = false;
+            self.target = next.unwrap_or(self.target);
+        }
         true
+    }
+
+    /// What it waits for, after its endpoint has failed it and there was no other.
+    pub(super) fn lack(&self) -> Option<Lack> {
+        let pool = self.pool();
+        (!self.entered).then(|| Lack {
+            service: pool.service.clone(),
+            hold: pool.policy.hold,
+            runtime: pool.runtime.clone(),
+            full: false,
+            tried: self.tried.clone(),
+            attempts: self.attempts,
+        })
+    }
+
+    /// It is sent to its endpoint now.
+    pub(super) fn sent(&mut self) {
+        if self.pool().policy.balance == Balance::PeakEwma {
+            self.sent = Some(Instant::now());
+        }
+    }
+
+    /// The endpoint has begun to answer.
+    pub(super) fn answered(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            self.target().runtime.took(sent.elapsed());
+        }
+    }
+
+    /// The endpoint has failed the request, if the fault is its own.
+    pub(super) fn failed(&mut self, fault: Fault) {
+        match fault {
+            Fault::Broken => self.target().runtime.broke(),
+            Fault::Slow => self.target().runtime.timed_out(),
+            Fault::None => return,
+        }
+        // It counts as a slow answer: one that fails at once would look like the fastest of all.
+        if let Some(sent) = self.sent.take() {
+            let least = self.pool().policy.connect_timeout;
+            self.target().runtime.took(sent.elapsed().max(least));
+        }
+    }
+
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.entered) {
+            self.pool().leave(self.target);
+        }
+    }
+}
+
+impl Drop for Choice {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Lack {
+    /// Whether nobody else could be given an endpoint of the service either.
+    pub(super) fn is_general(&self) -> bool {
+        self.full && self.tried.is_empty()
+    }
+
+    /// What the client is told when the wait is over, or none is worth it.
+    pub(super) fn answer(&self) -> Answer {
+        if self.full {
+            Answer::overloaded(&self.service)
+        } else {
+            Answer::no_endpoint(&self.service)
+        }
     }
 }

@@ -14,6 +14,14 @@ pub(super) fn containers(request: &RequestHeader) -> impl Iterator<Item = &str> 
     values.filter_map(|value| std::str::from_utf8(value).ok())
 }
 
+/// The value of the first cookie of this name.
+pub(super) fn named<'a>(request: &'a RequestHeader, name: &[u8]) -> Option<&'a [u8]> {
+    let headers = request.headers.get_all(COOKIE).iter();
+    headers
+        .flat_map(pairs)
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
+}
+
 /// Takes the sticky cookie out of a request and leaves the others as they are.
 pub(super) fn strip(request: &mut RequestHeader) {
     let sticky = |header: &HeaderValue| pairs(header).any(|pair| value(pair).is_some());

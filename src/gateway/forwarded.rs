@@ -3,6 +3,8 @@
 //! A client's own values are dropped, since anyone can write them; only those of a peer in `--trusted-proxies` are kept and
 //! added to.
 
+use std::net::IpAddr;
+
 use http::header::{FORWARDED, HOST};
 use http::{HeaderName, HeaderValue};
 use pingora::Result;
@@ -19,6 +21,14 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(super) fn says_tls(request: &RequestHeader) -> bool {
     let proto = request.headers.get(FORWARDED_PROTO);
     proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+/// The addresses that the proxies in front wrote down, the nearest first, up to one that is none.
+pub(super) fn chain(request: &RequestHeader) -> impl Iterator<Item = IpAddr> {
+    let headers = request.headers.get_all(FORWARDED_FOR).iter().rev();
+    headers
+        .flat_map(|header| header.as_bytes().rsplit(|byte| *byte == b','))
+        .map_while(|item| std::str::from_utf8(item).ok()?.trim().parse().ok())
 }
 
 /// Writes the headers into the request that a task gets.

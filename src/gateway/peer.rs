@@ -23,8 +23,8 @@ use pingora::upstreams::peer::HttpPeer;
 
 use crate::core::route::RoutingPolicy;
 
+use super::pool::Target;
 use super::proxy::WRITE_TIMEOUT;
-use super::table::Target;
 use super::upgrade;
 use super::watched::Connector;
 

@@ -2,9 +2,10 @@
 //!
 //! # Design notes
 //!
-//! A request pins its route once and keeps it to its end, so that nothing it sees can change under it. Whether it may be
-//! tried again is decided in two places, by what the task can have seen: nothing when the connection failed
-//! ([`ProxyHttp::fail_to_connect`]), perhaps all of it afterwards ([`ProxyHttp::error_while_proxy`]).
+//! A request pins its route when it is given an endpoint and keeps it to its end, so that nothing it sees can change under
+//! it; one that has to wait for an endpoint is decided on anew. Whether it may be tried again is decided in two places, by
+//! what the task can have seen: nothing when the connection failed ([`ProxyHttp::fail_to_connect`]), perhaps all of it
+//! afterwards ([`ProxyHttp::error_while_proxy`]).
 //!
 //! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
 //! `idle_timeout_seconds`.
@@ -31,9 +32,10 @@ use crate::core::route::is_local;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
-use super::choice::Choice;
+use super::choice::{Asker, Choice, Failure, Lack};
 use super::client::{Client, Side};
-use super::fault::{self, Fault};
+use super::fault;
+use super::hold::{Holding, Refusal};
 use super::peer::Way;
 use super::table::RouteTable;
 use super::{cookie, forwarded, framing, hop, upgrade};
@@ -49,6 +51,7 @@ pub(super) struct Proxy {
     table: Arc<ArcSwap<RouteTable>>,
     trusted: Vec<IpNet>,
     metrics: Metrics,
+    holding: Holding,
 }
 
 impl Proxy {
@@ -56,11 +59,13 @@ impl Proxy {
         table: Arc<ArcSwap<RouteTable>>,
         trusted: Vec<IpNet>,
         metrics: Metrics,
+        holding: Holding,
     ) -> Self {
         Self {
             table,
             trusted,
             metrics,
+            holding,
         }
     }
 
@@ -70,8 +75,13 @@ impl Proxy {
             .any(|network| network.contains(&client.peer))
     }
 
-    /// Decides where a request goes, or what it is answered.
-    fn decide(&self, request: &RequestHeader, client: &Client) -> Result<Choice, Answer> {
+    /// Decides where a request goes, or what it is answered; again, when it has `waited` for an endpoint.
+    fn decide(
+        &self,
+        request: &RequestHeader,
+        client: &Client,
+        waited: Option<&Lack>,
+    ) -> Result<Choice, Refusal> {
         let host = request
             .headers
             .get(HOST)
@@ -79,26 +89,48 @@ impl Proxy {
         let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
         let path = request.uri.path();
         if client.side == Side::Public && is_local(&host) {
-            return Err(Answer::no_route(&host, path));
+            return Err(Answer::no_route(&host, path).into());
         }
         let table = self.table.load();
         if !table.warm {
-            return Err(Answer::warming_up());
+            return Err(Answer::warming_up().into());
         }
         let Some(route) = table.find(&host, path) else {
-            return Err(Answer::no_route(&host, path));
+            return Err(Answer::no_route(&host, path).into());
         };
         let secure = self.trusts(client) && forwarded::says_tls(request);
         let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
             return Err(match secure {
-                false => Answer::use_tls(&host, path_and_query),
-                true => Answer::no_route(&host, path),
+                false => Answer::use_tls(&host, path_and_query).into(),
+                true => Answer::no_route(&host, path).into(),
             });
         }
-        Choice::make(route, secure, cookie::containers(request))
-            .ok_or_else(|| Answer::no_endpoint(shares.first().map_or("", |pool| &pool.service)))
+        let asker = Asker {
+            request,
+            client,
+            trusted: &self.trusted,
+            secure,
+        };
+        Choice::make(route, asker, waited).map_err(Refusal::Lack)
+    }
+
+    /// Waits for an endpoint; the error is that the client has left. Boxed where it is called: nearly no request waits.
+    async fn hold(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        lack: Lack,
+    ) -> Result<Result<Choice, Answer>> {
+        let Some(client) = &context.client else {
+            return Ok(Err(lack.answer()));
+        };
+        let decide =
+            |request: &RequestHeader, lack: &Lack| self.decide(request, client, Some(lack));
+        self.holding
+            .wait(session, context.started, lack, decide)
+            .await
     }
 }
 
@@ -111,6 +143,8 @@ pub(super) struct Context {
     way: Way,
     /// Why the gateway answered itself.
     reason: Option<&'static str>,
+    /// What it is answered after it has waited for another endpoint in vain.
+    refusal: Option<Answer>,
 }
 
 #[async_trait]
@@ -124,6 +158,7 @@ impl ProxyHttp for Proxy {
             choice: None,
             way: Way::Pooled,
             reason: None,
+            refusal: None,
         }
     }
 
@@ -147,7 +182,11 @@ impl ProxyHttp for Proxy {
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         let decision = match &context.client {
             Some(client) => match framing::check(session.req_header(), &raw_head(session)) {
-                Ok(()) => self.decide(session.req_header(), client),
+                Ok(()) => match self.decide(session.req_header(), client, None) {
+                    Ok(choice) => Ok(choice),
+                    Err(Refusal::Answer(answer)) => Err(answer),
+                    Err(Refusal::Lack(lack)) => Box::pin(self.hold(session, context, lack)).await?,
+                },
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },
             None => Err(Answer::new(
@@ -177,9 +216,19 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        let Some(choice) = &context.choice else {
+        if let Some(lack) = context.choice.as_ref().and_then(Choice::lack) {
+            match Box::pin(self.hold(session, context, lack)).await? {
+                Ok(choice) => context.choice = Some(choice),
+                Err(answer) => {
+                    context.refusal = Some(answer);
+                    return Error::e_explain(ErrorType::InternalError, "no other endpoint");
+                }
+            }
+        }
+        let Some(choice) = &mut context.choice else {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
+        choice.sent();
         let policy = &choice.pool().policy;
         let way = Way::of(session.req_header());
         context.way = way;
@@ -217,11 +266,11 @@ impl ProxyHttp for Proxy {
         hop::strip(response);
         let interim = response.status.is_informational()
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
-        if let Some(choice) = &context.choice
-            && choice.pool().policy.sticky
-            && !choice.stuck
-            && !interim
-        {
+        let Some(choice) = context.choice.as_mut().filter(|_| !interim) else {
+            return Ok(());
+        };
+        choice.answered();
+        if choice.pool().policy.sticky && !choice.stuck {
             response.append_header("Set-Cookie", choice.target().cookie.clone())?;
         }
         Ok(())
@@ -235,11 +284,9 @@ impl ProxyHttp for Proxy {
         mut error: Box<Error>,
     ) -> Box<Error> {
         let retry = context.choice.as_mut().is_some_and(|choice| {
-            if fault::connecting(&error) == Fault::Broken {
-                choice.target().runtime.broke();
-            }
+            choice.failed(fault::connecting(&error));
             // Nothing was sent, so any request may go elsewhere.
-            choice.move_on(false)
+            choice.move_on(Failure::Unsent)
         });
         error.set_retry(retry);
         error
@@ -255,11 +302,8 @@ impl ProxyHttp for Proxy {
     ) -> Box<Error> {
         let begun = session.response_written().map(|it| it.status);
         let fault = fault::proxying(&error, client_reused, begun);
-        let runtime = context.choice.as_ref().map(|it| &it.target().runtime);
-        match (fault, runtime) {
-            (Fault::Broken, Some(runtime)) => runtime.broke(),
-            (Fault::Slow, Some(runtime)) => runtime.timed_out(),
-            _ => {}
+        if let Some(choice) = &mut context.choice {
+            choice.failed(fault);
         }
         let repeatable = session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated()
@@ -267,11 +311,12 @@ impl ProxyHttp for Proxy {
             && *error.esource() == ErrorSource::Upstream
             // A task that is slow to answer is not helped by being asked again.
             && *error.etype() != ErrorType::ReadTimedout;
-        let retry = repeatable
-            && context
-                .choice
-                .as_mut()
-                .is_some_and(|choice| choice.move_on(client_reused));
+        let failure = match client_reused {
+            true => Failure::Stale,
+            false => Failure::Sent,
+        };
+        let choice = context.choice.as_mut().filter(|_| repeatable);
+        let retry = choice.is_some_and(|choice| choice.move_on(failure));
         error.set_retry(retry);
         error
     }
@@ -286,7 +331,8 @@ impl ProxyHttp for Proxy {
             .choice
             .as_ref()
             .map_or("", |choice| &choice.pool().service);
-        let answer = Answer::to_failure(error, service);
+        let refusal = context.refusal.take();
+        let answer = refusal.or_else(|| Answer::to_failure(error, service));
         let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
             return FailToProxy {
                 error_code: 0,
@@ -305,7 +351,8 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        match &context.choice {
+        // Its endpoint has room again from here on, whatever is left to be read of the request.
+        match context.choice.take() {
             Some(choice) => {
                 // 499 is nginx's word for a client that left before its answer.
                 let status = session

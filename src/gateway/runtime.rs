@@ -1,15 +1,25 @@
-//! What of clusters and endpoints outlives the snapshots that name them: turns, and counters.
+//! What of clusters and endpoints outlives the snapshots that name them: turns, lines, budgets and counters.
+
+mod endpoint;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::core::balance;
 use crate::core::ejection::Seen;
 use crate::core::model::{ServiceId, TaskId};
+use crate::core::retry_budget::RetryBudget;
 use crate::core::snapshot::Snapshot;
 use crate::metrics::{ClusterMetrics, Metrics};
+
+use super::queue::Queue;
+
+pub(super) use endpoint::EndpointRuntime;
 
 /// What outlives a snapshot. Owned by who builds tables.
 pub(super) struct Runtimes {
@@ -17,6 +27,12 @@ pub(super) struct Runtimes {
     clusters: BTreeMap<ServiceId, Arc<ClusterRuntime>>,
     endpoints: BTreeMap<TaskId, Arc<EndpointRuntime>>,
     trouble: Arc<Notify>,
+    /// When the gateway started.
+    epoch: Instant,
+    /// Whether the first snapshot is behind, so that endpoints that come are new.
+    settled: bool,
+    /// The lines of services that the latest snapshot does not name any more.
+    orphaned: Vec<Arc<Queue>>,
 }
 
 /// One cluster's.
@@ -26,54 +42,48 @@ pub(super) struct ClusterRuntime {
     pub(super) turn: AtomicUsize,
     /// Which of several services is next.
     pub(super) draw: AtomicUsize,
+    /// Who waits for one of its endpoints.
+    pub(super) queue: Arc<Queue>,
     /// Its counters.
     pub(super) metrics: Arc<ClusterMetrics>,
+    /// Makes its chances others than those of other gateways.
+    seed: u64,
+    /// Locked for retries only.
+    budget: Mutex<RetryBudget>,
+    epoch: Instant,
 }
 
-/// What requests to one endpoint came to. Written per request by relaxed additions, read by the gateway's loop.
-#[derive(Debug, Default)]
-pub(super) struct EndpointRuntime {
-    answered: AtomicU64,
-    failed: AtomicU64,
-    broken: AtomicU64,
-    streak: AtomicU64,
-    trouble: Arc<Notify>,
-}
-
-impl EndpointRuntime {
-    /// A request was answered to its end.
-    pub(super) fn answered(&self, status: u16) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        // A load and no store in all but the answers after a failure: the line stays shared between processors.
-        if self.streak.load(Ordering::Relaxed) != 0 {
-            self.streak.store(0, Ordering::Relaxed);
-        }
-        if status >= 500 {
-            self.failed.fetch_add(1, Ordering::Relaxed);
+impl ClusterRuntime {
+    fn new(metrics: Arc<ClusterMetrics>, epoch: Instant) -> Self {
+        Self {
+            turn: AtomicUsize::new(0),
+            draw: AtomicUsize::new(0),
+            seed: RandomState::new().hash_one(0_u8),
+            queue: Arc::new(Queue::new(metrics.clone())),
+            budget: Mutex::new(RetryBudget::new(epoch.elapsed())),
+            epoch,
+            metrics,
         }
     }
 
-    /// A request was not answered in time. It says nothing about the connection, so it ends no streak.
-    pub(super) fn timed_out(&self) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        self.failed.fetch_add(1, Ordering::Relaxed);
+    /// A number like any other, for choices that are made by chance.
+    pub(super) fn chance(&self) -> u64 {
+        let ticket = self.turn.fetch_add(1, Ordering::Relaxed);
+        balance::mix(self.seed.wrapping_add(ticket as u64))
     }
 
-    /// No connection could be made, or it was reset or closed before the answer was whole. Wakes who judges.
-    pub(super) fn broke(&self) {
-        self.broken.fetch_add(1, Ordering::Relaxed);
-        self.streak.fetch_add(1, Ordering::Relaxed);
-        self.trouble.notify_one();
-    }
-
-    fn seen(&self) -> Seen {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Seen {
-            answered: read(&self.answered),
-            failed: read(&self.failed),
-            broken: read(&self.broken),
-            streak: read(&self.streak),
+    /// Takes one retry out of the service's budget, and counts it either way.
+    pub(super) fn may_retry(&self) -> bool {
+        let (requests, now) = (self.metrics.requests(), self.epoch.elapsed());
+        let allowed = self
+            .budget
+            .lock()
+            .expect("nothing panics while it holds the budget")
+            .withdraw(requests, now);
+        if !allowed {
+            self.metrics.refused_to_retry();
         }
+        allowed
     }
 }
 
@@ -85,14 +95,20 @@ impl Runtimes {
             clusters: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             trouble,
+            epoch: Instant::now(),
+            settled: false,
+            orphaned: Vec::new(),
         }
     }
 
     /// Forgets what a snapshot does not name any more.
     pub(super) fn retain(&mut self, snapshot: &Snapshot) {
         let clusters = &snapshot.clusters;
-        self.clusters
-            .retain(|service, _| clusters.contains_key(service));
+        let gone = self
+            .clusters
+            .extract_if(.., |service, _| !clusters.contains_key(service));
+        self.orphaned
+            .extend(gone.map(|(_, cluster)| cluster.queue.clone()));
         let endpoints = clusters.values().flat_map(|it| it.endpoints.keys());
         let endpoints: HashSet<&TaskId> = endpoints.collect();
         self.endpoints.retain(|task, _| endpoints.contains(task));
@@ -101,27 +117,38 @@ impl Runtimes {
     }
 
     pub(super) fn cluster(&mut self, id: &ServiceId, name: &str) -> Arc<ClusterRuntime> {
-        let new = || {
-            Arc::new(ClusterRuntime {
-                turn: AtomicUsize::new(0),
-                draw: AtomicUsize::new(0),
-                metrics: self.metrics.cluster(name),
-            })
-        };
+        let new = || Arc::new(ClusterRuntime::new(self.metrics.cluster(name), self.epoch));
         self.clusters.entry(id.clone()).or_insert_with(new).clone()
     }
 
     pub(super) fn endpoint(&mut self, task: &TaskId) -> Arc<EndpointRuntime> {
+        let since = self.settled.then(Instant::now);
         let new = || {
-            Arc::new(EndpointRuntime {
-                trouble: self.trouble.clone(),
-                ..EndpointRuntime::default()
-            })
+            Arc::new(EndpointRuntime::new(
+                self.trouble.clone(),
+                self.epoch,
+                since,
+            ))
         };
         self.endpoints
             .entry(task.clone())
             .or_insert_with(new)
             .clone()
+    }
+
+    /// The first snapshot is behind: endpoints that were not in it are new.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
+    }
+
+    /// Wakes those who wait for endpoints, since another table is in force.
+    pub(super) fn wake(&mut self) {
+        for cluster in self.clusters.values() {
+            cluster.queue.wake();
+        }
+        for queue in self.orphaned.drain(..) {
+            queue.wake();
+        }
     }
 
     /// What requests to a task came to so far.

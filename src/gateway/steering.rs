@@ -84,6 +84,7 @@ impl Steering {
             let ejected = self.ejections.ejected();
             let table = self.builder.build(&self.snapshot, ejected);
             self.table.store(Arc::new(table));
+            self.builder.runtimes.wake();
         }
         if changed {
             self.count(&before);

@@ -1,9 +1,8 @@
 //! The route table: a snapshot, made ready for requests. Everything that a request needs is worked out here, once a
 //! snapshot, so that nothing has to be made or looked up per request but the route itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,11 +11,12 @@ use http::HeaderValue;
 use crate::core::balance;
 use crate::core::lookup::RouteIndex;
 use crate::core::model::{NodeId, TaskId};
-use crate::core::route::{RoutingPolicy, Scheme};
+use crate::core::route::{Balance, Scheme};
 use crate::core::snapshot::{Claim, Cluster, RouteKey, Snapshot};
 
 use super::cookie;
-use super::runtime::{ClusterRuntime, EndpointRuntime, Runtimes};
+use super::pool::{Pool, Target};
+use super::runtime::Runtimes;
 
 /// What requests are steered by. A request pins the route that it found; a newer table cannot change it under the request.
 #[derive(Debug, Default)]
@@ -39,38 +39,9 @@ pub(super) struct Shares {
     pools: Vec<Pool>,
     /// The pools' weights; 0 for one without endpoints, whose part the others take over.
     weights: Vec<u32>,
-}
-
-/// One service's endpoints that may be given requests, at one port.
-#[derive(Debug)]
-pub(super) struct Pool {
-    /// The service's name.
-    pub(super) service: Arc<str>,
-    /// How its traffic is steered.
-    pub(super) policy: RoutingPolicy,
-    /// What outlives a snapshot.
-    pub(super) runtime: Arc<ClusterRuntime>,
-    /// The preferred first, then the others, and the ejected last.
-    targets: Vec<Target>,
-    /// So many are preferred: those on the own node where that matters and any is well, or else all that are not ejected.
-    preferred: usize,
-    /// So many are not ejected.
-    well: usize,
-    /// Those that are not ejected: who is bound to an ejected one is bound anew.
-    by_container: HashMap<Box<str>, usize>,
-}
-
-/// An endpoint, ready to be connected to.
-#[derive(Debug)]
-pub(super) struct Target {
-    /// Where it listens.
-    pub(super) address: SocketAddr,
-    /// Keeps pooled connections of one task from being used for another that was given the same address.
-    pub(super) group_key: u64,
-    /// The `Set-Cookie` that binds a client to it.
-    pub(super) cookie: HeaderValue,
-    /// What outlives a snapshot.
-    pub(super) runtime: Arc<EndpointRuntime>,
+    /// By what a client's key is made, where any of the services asks for one; the first that does decides for all, so that
+    /// a key goes to one service.
+    keyed_by: Option<Balance>,
 }
 
 impl RouteTable {
@@ -97,11 +68,6 @@ impl Shares {
         &self.pools[index]
     }
 
-    /// The first service, which answers for the route where none can serve.
-    pub(super) fn first(&self) -> Option<&Pool> {
-        self.pools.first()
-    }
-
     /// The endpoint that one of the named containers is: a client's cookie is valid.
     pub(super) fn stuck<'a>(
         &self,
@@ -110,55 +76,46 @@ impl Shares {
         containers.find_map(|container| {
             self.pools.iter().enumerate().find_map(|(index, pool)| {
                 let sticky = pool.policy.sticky && pool.policy.weight > 0;
-                let target = *pool.by_container.get(container).filter(|_| sticky)?;
+                let target = pool.named(container).filter(|_| sticky)?;
                 Some((index, target))
             })
         })
     }
 
-    /// The service for a client without a valid cookie, by weight; none when none has an endpoint.
-    pub(super) fn choose(&self) -> Option<usize> {
-        match &*self.pools {
-            [] => None,
-            [only] => (self.weights[0] > 0 && !only.targets.is_empty()).then_some(0),
-            [first, ..] => {
+    /// By what a client's key is made; none where no service asks for one.
+    pub(super) fn keyed_by(&self) -> Option<&Balance> {
+        self.keyed_by.as_ref()
+    }
+
+    /// The service for a client without a valid cookie, by weight, and always the same for a key; none when none has an
+    /// endpoint.
+    pub(super) fn choose(&self, key: Option<u64>) -> Option<usize> {
+        let count = self.weights.len();
+        let weight = |index: usize| self.weights[index];
+        match (&*self.pools, key) {
+            ([], _) => None,
+            ([only], _) => (self.weights[0] > 0 && !only.is_empty()).then_some(0),
+            (_, Some(key)) => balance::by_key(key, count, weight),
+            ([first, ..], None) => {
                 let ticket = first.runtime.draw.fetch_add(1, Ordering::Relaxed);
-                balance::by_weight(ticket, &self.weights)
+                balance::by_weight(ticket, count, weight)
             }
         }
     }
-}
 
-impl Pool {
-    pub(super) fn target(&self, index: usize) -> &Target {
-        &self.targets[index]
+    /// The service of this name, where it gets requests and has an endpoint.
+    pub(super) fn named(&self, service: &str) -> Option<usize> {
+        let mut pools = self.pools.iter().zip(&self.weights);
+        pools.position(|(pool, weight)| *weight > 0 && *pool.service == *service)
     }
 
-    /// The endpoint whose turn it is.
-    pub(super) fn next(&self) -> Option<usize> {
-        let ticket = self.runtime.turn.fetch_add(1, Ordering::Relaxed);
-        balance::round_robin(ticket, self.preferred, |_| true)
-    }
-
-    /// Another endpoint, for a request that failed at those that were tried: a preferred one, or else any that is well, or
-    /// else one that is ejected. It takes nobody's turn: otherwise, of two endpoints the one that is dead would be met by
-    /// every request.
-    pub(super) fn other(&self, tried: &[usize]) -> Option<usize> {
-        let after = tried.last().map_or(0, |last| last + 1);
-        self.tiers().into_iter().find_map(|tier| {
-            let untried = |index| !tried.contains(&(tier.start + index));
-            // A turn that would begin outside of the tier is taken as one inside, so that those who come from one endpoint
-            // are not all sent to the same.
-            let ticket = after.wrapping_sub(tier.start);
-            Some(tier.start + balance::round_robin(ticket, tier.len(), untried)?)
-        })
-    }
-
-    fn tiers(&self) -> [Range<usize>; 3] {
-        let Self {
-            preferred, well, ..
-        } = *self;
-        [0..preferred, preferred..well, well..self.targets.len()]
+    /// The service to wait for where none has an endpoint: the one for which requests wait longest.
+    pub(super) fn awaited(&self) -> Option<&Pool> {
+        let pools = self.pools.iter().filter(|pool| pool.policy.weight > 0);
+        pools
+            .rev()
+            .max_by_key(|pool| pool.policy.hold)
+            .or(self.pools.first())
     }
 }
 
@@ -182,6 +139,7 @@ impl TableBuilder {
             .iter()
             .map(|(key, claims)| (key.clone(), self.route(key, claims, snapshot, ejected)));
         let index = routes.collect::<Vec<_>>().into_iter().collect();
+        self.runtimes.settle();
         RouteTable { warm: true, index }
     }
 
@@ -202,14 +160,20 @@ impl TableBuilder {
                 })
                 .collect();
             let weight = |pool: &Pool| {
-                if pool.targets.is_empty() {
+                if pool.is_empty() {
                     0
                 } else {
                     pool.policy.weight.into()
                 }
             };
             let weights = pools.iter().map(weight).collect();
-            Shares { pools, weights }
+            let mut methods = pools.iter().map(|pool| &pool.policy.balance);
+            let keyed_by = methods.find(|it| it.is_keyed()).cloned();
+            Shares {
+                pools,
+                weights,
+                keyed_by,
+            }
         };
         let plain = shares(|scheme| scheme != Scheme::Https);
         let secure = shares(|scheme| scheme != Scheme::Http);
@@ -239,19 +203,18 @@ impl TableBuilder {
             .collect();
         let targets = endpoints.iter().map(|(task, endpoint)| Target {
             address: SocketAddr::new(endpoint.address, claim.port),
-            group_key: group_key(task),
+            group_key: balance::stable_hash(task.as_str().as_bytes()),
             cookie: set_cookie(endpoint.container.as_str(), &key.path.0),
             runtime: self.runtimes.endpoint(task),
         });
-        Pool {
-            service: cluster.service.clone(),
-            policy: cluster.policy.clone(),
-            targets: targets.collect(),
-            runtime: self.runtimes.cluster(&claim.service, &cluster.service),
-            preferred: if near > 0 { near } else { well },
+        Pool::new(
+            cluster,
+            targets.collect(),
+            self.runtimes.cluster(&claim.service, &cluster.service),
+            if near > 0 { near } else { well },
             well,
             by_container,
-        }
+        )
     }
 }
 
@@ -260,13 +223,4 @@ fn set_cookie(container: &str, path: &str) -> HeaderValue {
     HeaderValue::try_from(format!("{}={container}; path={path}", cookie::NAME))
         // A container id that cannot stand in a header comes from a hand-written inventory only; it binds nobody.
         .unwrap_or_else(|_| HeaderValue::from_static("CONTAINERID=; path=/; max-age=0"))
-}
-
-/// FNV-1a: the key must be the same for the same task in every snapshot, which a seeded hasher does not promise.
-fn group_key(task: &TaskId) -> u64 {
-    task.as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
 }

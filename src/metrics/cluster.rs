@@ -32,6 +32,9 @@ pub struct ClusterMetrics {
     slower: AtomicU64,
     microseconds: AtomicU64,
     retries: AtomicU64,
+    retries_refused: AtomicU64,
+    held: AtomicU64,
+    holds: AtomicU64,
     ejected: AtomicU64,
     ejections: AtomicU64,
 }
@@ -58,6 +61,28 @@ impl ClusterMetrics {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts one that was not tried, because the service's budget for retries was spent.
+    pub fn refused_to_retry(&self) {
+        self.retries_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that begins to wait for an endpoint. Who begins has to end: [`released`](Self::released).
+    pub fn held(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        self.holds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one that waits no longer, whatever became of it.
+    pub fn released(&self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many requests there were so far.
+    pub fn requests(&self) -> u64 {
+        let classes = self.classes.iter();
+        classes.map(|it| it.load(Ordering::Relaxed)).sum()
+    }
+
     /// Tells how many endpoints are ejected now, and how many of these were not before.
     pub fn ejected(&self, count: u64, newly: u64) {
         self.ejected.store(count, Ordering::Relaxed);
@@ -66,7 +91,7 @@ impl ClusterMetrics {
 }
 
 /// The families of all services' requests. Every class is there from the start, so that rates see the first error.
-pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [MetricFamily; 5] {
+pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [MetricFamily; 8] {
     let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
     let requests = clusters.iter().flat_map(|(service, cluster)| {
         CLASSES
@@ -85,27 +110,32 @@ pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [M
             seconds(read(&cluster.microseconds)),
         )
     });
-    let retries = clusters
-        .iter()
-        .map(|(service, cluster)| counter(&[("service", service)], read(&cluster.retries)));
-    let ejections = clusters
-        .iter()
-        .map(|(service, cluster)| counter(&[("service", service)], read(&cluster.ejections)));
-    let ejected = clusters
-        .iter()
-        .map(|(service, cluster)| gauge(&[("service", service)], read(&cluster.ejected) as f64));
+    let counters = |value: fn(&ClusterMetrics) -> &AtomicU64| {
+        clusters.iter().map(move |(service, cluster)| {
+            counter(
+                &[("service", service)],
+                value(cluster).load(Ordering::Relaxed),
+            )
+        })
+    };
+    let gauges = |value: fn(&ClusterMetrics) -> &AtomicU64| {
+        clusters.iter().map(move |(service, cluster)| {
+            let value = value(cluster).load(Ordering::Relaxed);
+            gauge(&[("service", service)], value as f64)
+        })
+    };
     [
         family(
             "hiveway_ejected_endpoints",
             "Endpoints in rotation that this gateway sends nothing for a while, because requests to them fail.",
             MetricType::GAUGE,
-            ejected,
+            gauges(|it| &it.ejected),
         ),
         family(
             "hiveway_ejections_total",
             "Times that this gateway ejected an endpoint, alone or with its node.",
             MetricType::COUNTER,
-            ejections,
+            counters(|it| &it.ejections),
         ),
         family(
             "hiveway_requests_total",
@@ -123,7 +153,25 @@ pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [M
             "hiveway_retries_total",
             "Further endpoints tried for a request.",
             MetricType::COUNTER,
-            retries,
+            counters(|it| &it.retries),
+        ),
+        family(
+            "hiveway_retries_refused_total",
+            "Further endpoints that were not tried, because a service gets a fifth more requests by retries at most.",
+            MetricType::COUNTER,
+            counters(|it| &it.retries_refused),
+        ),
+        family(
+            "hiveway_held_requests",
+            "Requests that wait now for an endpoint to come into rotation or to have room.",
+            MetricType::GAUGE,
+            gauges(|it| &it.held),
+        ),
+        family(
+            "hiveway_holds_total",
+            "Requests that had to wait for an endpoint, whatever became of them.",
+            MetricType::COUNTER,
+            counters(|it| &it.holds),
         ),
     ]
 }
@@ -228,6 +276,28 @@ mod tests {
                 r#"hiveway_ejections_total{service="restserver"} 3"#,
             ]
         );
+    }
+
+    #[test]
+    fn the_held_are_a_gauge_and_holds_and_refused_retries_add_up() {
+        let metrics = metrics();
+        let cluster = metrics.cluster("restserver");
+        cluster.held();
+        cluster.held();
+        cluster.released();
+        cluster.refused_to_retry();
+        let text = metrics.render(None);
+        for (name, value) in [
+            ("hiveway_held_requests", 1),
+            ("hiveway_holds_total", 2),
+            ("hiveway_retries_refused_total", 1),
+        ] {
+            let sample = format!(r#"{name}{{service="restserver"}} {value}"#);
+            assert_eq!(samples(&text, name), [sample]);
+        }
+        cluster.observe(200, Duration::ZERO);
+        cluster.observe(503, Duration::ZERO);
+        assert_eq!(cluster.requests(), 2);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Every test publishes its own snapshots to its own gateway. The tasks are [`origin`]s, small servers that keep what they
 //! received, so that a test can say what a task must never see.
 
+mod balance;
 mod bodies;
 mod client;
 mod dead_peer;
@@ -10,15 +11,20 @@ mod draining;
 mod edge;
 mod ejection;
 mod forwarded;
+mod hashing;
+mod hold;
 mod hops;
 mod limits;
 mod locality;
 mod message;
 mod namespace;
 mod origin;
+mod overload;
 mod retries;
+mod retry_budget;
 mod routing;
 mod service;
+mod slow_start;
 mod smuggling;
 mod sticky;
 mod stop;

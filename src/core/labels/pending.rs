@@ -4,25 +4,13 @@
 
 use super::report::Fault;
 use super::setting::Setting;
-use crate::core::route::{Balance, Scheme, ServiceSpec};
+use crate::core::route::{Scheme, ServiceSpec};
 
 /// The features that are missing, with what happens instead.
 const PENDING: &[(Feature, &str)] = &[
     (
-        Feature::Balance,
-        "endpoints are chosen in turn, as by round_robin",
-    ),
-    (
         Feature::StripPrefix,
         "the path reaches the service unchanged",
-    ),
-    (
-        Feature::MaxInFlight,
-        "requests per endpoint are not limited",
-    ),
-    (
-        Feature::Hold,
-        "a request that finds no endpoint in rotation is answered 503 at once",
     ),
     (
         Feature::IdleTimeout,
@@ -39,10 +27,7 @@ const PENDING: &[(Feature, &str)] = &[
 /// What a label can ask for and this parser knew before the rest of the program did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feature {
-    Balance,
     StripPrefix,
-    MaxInFlight,
-    Hold,
     IdleTimeout,
     Grpc,
     Tls,
@@ -53,10 +38,7 @@ impl Feature {
     pub(super) fn of_setting(setting: Setting, spec: &ServiceSpec) -> Option<Self> {
         let policy = &spec.policy;
         match setting {
-            Setting::Balance if policy.balance != Balance::RoundRobin => Some(Self::Balance),
             Setting::StripPrefix if policy.strip_prefix => Some(Self::StripPrefix),
-            Setting::MaxInFlight => Some(Self::MaxInFlight),
-            Setting::Hold if !policy.hold.is_zero() => Some(Self::Hold),
             Setting::IdleTimeout => Some(Self::IdleTimeout),
             _ => None,
         }

@@ -23,6 +23,7 @@ pub(super) enum Setting {
     IdleTimeout,
     MaxInFlight,
     Hold,
+    SlowStart,
     ProbeUrl,
     ProbeCommand,
     ProbeInitialDelay,
@@ -35,7 +36,7 @@ pub(super) enum Setting {
 
 impl Setting {
     /// All settings, by their keys without a prefix.
-    pub(super) const NAMES: [(&'static str, Self); 19] = [
+    pub(super) const NAMES: [(&'static str, Self); 20] = [
         ("routing.session_sticky", Self::SessionSticky),
         ("routing.balance", Self::Balance),
         ("routing.weight", Self::Weight),
@@ -47,6 +48,7 @@ impl Setting {
         ("routing.idle_timeout_seconds", Self::IdleTimeout),
         ("routing.max_in_flight", Self::MaxInFlight),
         ("routing.hold_seconds", Self::Hold),
+        ("routing.slow_start_seconds", Self::SlowStart),
         ("probe.url", Self::ProbeUrl),
         ("probe.cmd", Self::ProbeCommand),
         ("probe.initial_delay_seconds", Self::ProbeInitialDelay),
@@ -83,6 +85,7 @@ impl Setting {
             Self::IdleTimeout => policy.idle_timeout = seconds::parse(value, POSITIVE)?,
             Self::MaxInFlight => policy.max_in_flight = Some(number::parse(value, 1..=u32::MAX)?),
             Self::Hold => policy.hold = seconds::parse(value, ANY)?,
+            Self::SlowStart => policy.slow_start = seconds::parse(value, ANY)?,
             Self::ProbeUrl => probe.check = probe_url::parse(value)?,
             Self::ProbeCommand => probe.check = command(value, &probe.check)?,
             Self::ProbeInitialDelay => probe.initial_delay = seconds::parse(value, ANY)?,

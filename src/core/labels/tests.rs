@@ -112,6 +112,7 @@ fn every_key_sets_what_it_names() {
             ("hiveway.routing.idle_timeout_seconds", "86400"),
             ("hiveway.routing.max_in_flight", "32"),
             ("hiveway.routing.hold_seconds", "10"),
+            ("hiveway.routing.slow_start_seconds", "30"),
             ("hiveway.probe.cmd", "test -e /ready"),
             ("hiveway.probe.initial_delay_seconds", "0"),
             ("hiveway.probe.timeout_seconds", "1.5"),
@@ -146,6 +147,7 @@ fn every_key_sets_what_it_names() {
             idle_timeout: Duration::from_secs(86_400),
             max_in_flight: Some(32),
             hold: Duration::from_secs(10),
+            slow_start: Duration::from_secs(30),
         },
         network: Some("front".into()),
         probe: ProbeSpec {
@@ -164,26 +166,8 @@ fn every_key_sets_what_it_names() {
         [
             (
                 Level::Warning,
-                "hiveway.routing.balance",
-                "hash:cookie:Sid",
-                PENDING
-            ),
-            (
-                Level::Warning,
-                "hiveway.routing.hold_seconds",
-                "10",
-                PENDING
-            ),
-            (
-                Level::Warning,
                 "hiveway.routing.idle_timeout_seconds",
                 "86400",
-                PENDING
-            ),
-            (
-                Level::Warning,
-                "hiveway.routing.max_in_flight",
-                "32",
                 PENDING
             ),
             (
@@ -211,8 +195,6 @@ fn values_that_ask_for_nothing_new_are_not_pending() {
                 "hiveway.routing.port_80",
                 "http://a.example; ws://a.example/ws",
             ),
-            ("hiveway.routing.balance", "round_robin"),
-            ("hiveway.routing.hold_seconds", "0"),
             ("hiveway.routing.strip_prefix", "false"),
         ],
         &[],

@@ -112,6 +112,16 @@ impl Edge {
         self.events.lock().await.try_recv().ok()
     }
 
+    /// What a metric says of a service now.
+    pub(super) fn metric(&self, name: &str, service: &str) -> String {
+        let told = self.metrics.render(None);
+        let sample = format!("{name}{{service=\"{service}\"}} ");
+        let value = told.lines().find_map(|line| line.strip_prefix(&sample));
+        value
+            .unwrap_or_else(|| panic!("{name} in {told}"))
+            .to_owned()
+    }
+
     /// Nobody publishes from now on.
     pub(super) fn lose_publisher(&mut self) {
         self.snapshots = watch::Sender::new(None);

@@ -19,6 +19,7 @@ fn the_limits_stand_by_default() {
     let expected = Limits {
         head: Duration::from_secs(10),
         keep_alive: Duration::from_secs(75),
+        held: 1024,
     };
     assert_eq!(Limits::default(), expected);
 }

@@ -1,6 +1,7 @@
 //! Tasks: small servers on addresses of loopback that keep what they received.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -16,6 +17,8 @@ use super::wire::Wire;
 pub(super) enum Behaviour {
     /// Answers each with its container's id.
     Answer,
+    /// The same, after a while.
+    Slow(Duration),
     /// Answers each with these bytes.
     Say(&'static str),
     /// Closes the connection when a head has arrived.
@@ -51,10 +54,11 @@ pub(super) struct Origin {
     pub(super) address: SocketAddr,
     requests: watch::Sender<Vec<Request>>,
     bytes: watch::Sender<Vec<u8>>,
+    hand: mpsc::Sender<Exchange>,
     handed: Mutex<mpsc::Receiver<Exchange>>,
     running: JoinSet<()>,
     /// Holds the port of a task that refuses.
-    _reserved: Option<TcpSocket>,
+    reserved: Option<TcpSocket>,
 }
 
 /// Tasks of one service: they listen on one port, each on its own address.
@@ -98,28 +102,34 @@ impl Origin {
         let container = format!("{:04x}{last:02x}", address.port()).repeat(11)[..64].to_owned();
         let (hand, handed) = mpsc::channel(16);
         let mut origin = Self {
-            container: container.clone(),
+            container,
             address,
             requests: watch::Sender::default(),
             bytes: watch::Sender::default(),
+            hand,
             handed: Mutex::new(handed),
             running: JoinSet::new(),
-            _reserved: None,
+            reserved: Some(socket),
         };
+        origin.listen(behaviour);
+        origin
+    }
+
+    /// Listens from now on, if it has not before and does not go on refusing.
+    pub(super) fn listen(&mut self, behaviour: Behaviour) {
         if let Behaviour::Refuse = behaviour {
-            origin._reserved = Some(socket);
-            return origin;
+            return;
         }
+        let socket = self.reserved.take().expect("it did not listen before");
         let listener = socket.listen(1024).expect("a bound socket");
         let task = Task {
             behaviour,
-            container,
-            requests: origin.requests.clone(),
-            bytes: origin.bytes.clone(),
-            hand,
+            container: self.container.clone(),
+            requests: self.requests.clone(),
+            bytes: self.bytes.clone(),
+            hand: self.hand.clone(),
         };
-        origin.running.spawn(task.run(listener));
-        origin
+        self.running.spawn(task.run(listener));
     }
 
     /// The requests so far, as soon as there are so many of them.
@@ -183,11 +193,14 @@ impl Task {
                 body: Vec::new(),
             };
             match self.behaviour {
-                Behaviour::Answer | Behaviour::Say(_) => {
+                Behaviour::Answer | Behaviour::Slow(_) | Behaviour::Say(_) => {
                     let Some(body) = wire.body(request.head.request_framing()).await else {
                         return;
                     };
                     request.body = body;
+                    if let Behaviour::Slow(after) = self.behaviour {
+                        tokio::time::sleep(after).await;
+                    }
                     let answer = self.answer(&request);
                     self.record(request);
                     if wire.send(answer).await.is_err() {

@@ -61,6 +61,13 @@ impl Service {
         self
     }
 
+    /// The same under another name.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self.cluster.service = name.into();
+        self
+    }
+
     pub(super) fn policy(mut self, change: impl FnOnce(&mut RoutingPolicy)) -> Self {
         change(&mut self.cluster.policy);
         self
