@@ -78,6 +78,7 @@
 pub mod admin;
 pub mod agent;
 mod backoff;
+pub mod certificates;
 pub mod channel;
 pub mod cli;
 mod clock;

@@ -68,6 +68,7 @@
 //! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes on a WebSocket. |
 //! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once; others get the next endpoint, or a 503. |
 //! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation before it gets a 503. |
+//! | `routing.hsts_seconds` | 0 to 63072000 | not said | For so long browsers come by TLS only: `Strict-Transport-Security: max-age=N` on answers by TLS. 0 takes it back. |
 //!
 //! `routing.balance` is one of `round_robin` (each in turn), `least_request` (the less loaded of two), `peak_ewma` (the
 //! one that answers sooner, given its load), `random`, `hash:source` (by the client's address), `hash:header:NAME` and

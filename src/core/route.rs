@@ -159,6 +159,9 @@ pub struct RoutingPolicy {
     pub max_in_flight: Option<u32>,
     /// How long a request waits for an endpoint before the 503.
     pub hold: Duration,
+    /// For how many seconds browsers that came by TLS come by nothing else; none: that is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hsts_seconds: Option<u32>,
 }
 
 impl Default for RoutingPolicy {
@@ -174,6 +177,7 @@ impl Default for RoutingPolicy {
             idle_timeout: Duration::from_secs(600),
             max_in_flight: None,
             hold: Duration::ZERO,
+            hsts_seconds: None,
         }
     }
 }

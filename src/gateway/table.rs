@@ -48,6 +48,8 @@ pub(super) struct Pool {
     pub(super) service: Arc<str>,
     /// How its traffic is steered.
     pub(super) policy: RoutingPolicy,
+    /// What answers by TLS say about it being the only way to come; none: nothing.
+    pub(super) hsts: Option<HeaderValue>,
     /// What outlives a snapshot.
     pub(super) runtime: Arc<ClusterRuntime>,
     /// The preferred first, then the others, and the ejected last.
@@ -246,6 +248,7 @@ impl TableBuilder {
         Pool {
             service: cluster.service.clone(),
             policy: cluster.policy.clone(),
+            hsts: cluster.policy.hsts_seconds.map(hsts),
             targets: targets.collect(),
             runtime: self.runtimes.cluster(&claim.service, &cluster.service),
             preferred: if near > 0 { near } else { well },
@@ -253,6 +256,11 @@ impl TableBuilder {
             by_container,
         }
     }
+}
+
+fn hsts(seconds: u32) -> HeaderValue {
+    let value = HeaderValue::try_from(format!("max-age={seconds}"));
+    value.expect("digits make a header value")
 }
 
 /// The cookie stands for the route's path, so that two services that share a host keep apart.

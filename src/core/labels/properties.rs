@@ -67,6 +67,7 @@ fn good_label() -> impl Strategy<Value = (String, String)> {
         ("routing.idle_timeout_seconds", "8"),
         ("routing.max_in_flight", "9"),
         ("routing.hold_seconds", "10"),
+        ("routing.hsts_seconds", "14"),
         ("probe.url", "http://container:81/x"),
         ("probe.initial_delay_seconds", "11"),
         ("probe.timeout_seconds", "12"),

@@ -9,6 +9,9 @@ use crate::core::route::{Check, ServiceSpec};
 /// The most replicas that `scale` may ask for; what is greater is taken for a slip of the pen.
 const MOST_REPLICAS: u64 = 10_000;
 
+/// The most seconds that `routing.hsts_seconds` may ask for: two years, which is what lists of such sites ask for at most.
+const LONGEST_HSTS: u32 = 2 * 365 * 24 * 60 * 60;
+
 /// A key that sets one thing. The order is the one in which labels are read: `probe.url` before `probe.cmd`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Setting {
@@ -23,6 +26,7 @@ pub(super) enum Setting {
     IdleTimeout,
     MaxInFlight,
     Hold,
+    Hsts,
     ProbeUrl,
     ProbeCommand,
     ProbeInitialDelay,
@@ -35,7 +39,7 @@ pub(super) enum Setting {
 
 impl Setting {
     /// All settings, by their keys without a prefix.
-    pub(super) const NAMES: [(&'static str, Self); 19] = [
+    pub(super) const NAMES: [(&'static str, Self); 20] = [
         ("routing.session_sticky", Self::SessionSticky),
         ("routing.balance", Self::Balance),
         ("routing.weight", Self::Weight),
@@ -47,6 +51,7 @@ impl Setting {
         ("routing.idle_timeout_seconds", Self::IdleTimeout),
         ("routing.max_in_flight", Self::MaxInFlight),
         ("routing.hold_seconds", Self::Hold),
+        ("routing.hsts_seconds", Self::Hsts),
         ("probe.url", Self::ProbeUrl),
         ("probe.cmd", Self::ProbeCommand),
         ("probe.initial_delay_seconds", Self::ProbeInitialDelay),
@@ -83,6 +88,7 @@ impl Setting {
             Self::IdleTimeout => policy.idle_timeout = seconds::parse(value, POSITIVE)?,
             Self::MaxInFlight => policy.max_in_flight = Some(number::parse(value, 1..=u32::MAX)?),
             Self::Hold => policy.hold = seconds::parse(value, ANY)?,
+            Self::Hsts => policy.hsts_seconds = Some(number::parse(value, 0..=LONGEST_HSTS)?),
             Self::ProbeUrl => probe.check = probe_url::parse(value)?,
             Self::ProbeCommand => probe.check = command(value, &probe.check)?,
             Self::ProbeInitialDelay => probe.initial_delay = seconds::parse(value, ANY)?,

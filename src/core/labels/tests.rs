@@ -112,6 +112,7 @@ fn every_key_sets_what_it_names() {
             ("hiveway.routing.idle_timeout_seconds", "86400"),
             ("hiveway.routing.max_in_flight", "32"),
             ("hiveway.routing.hold_seconds", "10"),
+            ("hiveway.routing.hsts_seconds", "31536000"),
             ("hiveway.probe.cmd", "test -e /ready"),
             ("hiveway.probe.initial_delay_seconds", "0"),
             ("hiveway.probe.timeout_seconds", "1.5"),
@@ -146,6 +147,7 @@ fn every_key_sets_what_it_names() {
             idle_timeout: Duration::from_secs(86_400),
             max_in_flight: Some(32),
             hold: Duration::from_secs(10),
+            hsts_seconds: Some(31_536_000),
         },
         network: Some("front".into()),
         probe: ProbeSpec {
@@ -184,12 +186,6 @@ fn every_key_sets_what_it_names() {
                 Level::Warning,
                 "hiveway.routing.max_in_flight",
                 "32",
-                PENDING
-            ),
-            (
-                Level::Warning,
-                "hiveway.routing.port_8080",
-                "https://b.example/x/",
                 PENDING
             ),
             (
