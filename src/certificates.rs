@@ -262,7 +262,9 @@ impl Keeper {
             *old = own;
             differs
         });
-        let figures = loaded.iter().map(|(_, it)| CertificateFigure::of(&it.certificate));
+        let figures = loaded
+            .iter()
+            .map(|(_, it)| CertificateFigure::of(&it.certificate));
         let refused = self.records.values().filter_map(Record::refused).cloned();
         let unread = self.unread.keys().map(|it| it.display().to_string().into());
         let metrics = self.metrics.tls();

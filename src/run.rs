@@ -96,7 +96,10 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         _ => None,
     };
     // Who has no secret cannot tell to whom it would give keys.
-    if let Some(to_give) = certificates.to_give().filter(|_| control.secret_file.is_some()) {
+    if let Some(to_give) = certificates
+        .to_give()
+        .filter(|_| control.secret_file.is_some())
+    {
         publisher = publisher.map(|it| it.with_certificates(to_give));
     }
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;

@@ -66,7 +66,10 @@ pub(super) fn read(folder: &Path) -> io::Result<Groups> {
             kind,
             content: content(&path).map_err(|error| error.to_string()),
         };
-        groups.entry(path.with_extension("")).or_default().push(found);
+        groups
+            .entry(path.with_extension(""))
+            .or_default()
+            .push(found);
     }
     for group in groups.values_mut() {
         group.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));

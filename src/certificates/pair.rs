@@ -73,7 +73,9 @@ pub enum Refusal {
     #[error("there is no certificate for the key; put it beside it as {0}.crt or {0}.pem")]
     NoCertificate(Arc<str>),
     /// There is a certificate only.
-    #[error("there is no key for the certificate; put it beside it as {0}.key, or into the same file")]
+    #[error(
+        "there is no key for the certificate; put it beside it as {0}.key, or into the same file"
+    )]
     NoKey(Arc<str>),
     /// There is more than one of what there should be one of.
     #[error("{what} are in {first} and in {second}; keep them in one of the two")]
@@ -86,10 +88,14 @@ pub enum Refusal {
         second: Arc<str>,
     },
     /// The key is of a kind that cannot be used.
-    #[error("the key cannot be used: {0}; use ECDSA P-256, P-384, Ed25519, or RSA of 2048 bits and more")]
+    #[error(
+        "the key cannot be used: {0}; use ECDSA P-256, P-384, Ed25519, or RSA of 2048 bits and more"
+    )]
     Key(String),
     /// The key belongs to another certificate in the file.
-    #[error("the key belongs to certificate {0} of the file; put that one first, and those that vouch for it behind it")]
+    #[error(
+        "the key belongs to certificate {0} of the file; put that one first, and those that vouch for it behind it"
+    )]
     Order(usize),
     /// The key belongs to another certificate.
     #[error("the certificate does not match its key; put the key that it was made with beside it")]
@@ -126,7 +132,8 @@ pub(super) fn read(files: &[Found]) -> Result<Loaded, Refusal> {
             second: file.name.clone(),
         };
         // Some write the certificate beside the key once more.
-        if !certificates.is_empty() && !(file.kind == Kind::Key && chain.is_some()) {
+        let repeated = file.kind == Kind::Key && chain.is_some();
+        if !(certificates.is_empty() || repeated) {
             match &chain {
                 Some((first, _)) => return Err(twice("certificates", first)),
                 None => chain = Some((file.name.clone(), certificates)),
@@ -146,10 +153,10 @@ pub(super) fn read(files: &[Found]) -> Result<Loaded, Refusal> {
     let (file, chain) = chain.ok_or_else(|| Refusal::NoCertificate(stem()))?;
     let (_, key) = key.ok_or_else(|| Refusal::NoKey(stem()))?;
     let fallback = Path::new(&*file).file_stem() == Some("default".as_ref());
-    let certificate = describe(&chain[0], file, fallback)?;
+    let key = certify(chain, key)?;
     Ok(Loaded {
-        certificate,
-        key: Arc::new(certify(chain, key)?),
+        certificate: describe(&key.cert[0], file, fallback)?,
+        key: Arc::new(key),
         pem: PrivatePem::new(&pem),
     })
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
 
+use super::Patience;
 use super::folder::Found;
 use super::pair::{self, Loaded};
-use super::Patience;
 use crate::core::certificates::{Term, days_left, succeed};
 use crate::core::event::{CertificateRef, Event};
 use crate::core::model::Timestamp;

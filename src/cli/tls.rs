@@ -47,7 +47,9 @@ impl TypedTls {
             client_ca,
         } = self;
         if client_ca.is_some() && address.is_none() {
-            return Err("--client-ca is about clients by TLS, which needs --listen-public-tls".to_owned());
+            return Err(
+                "--client-ca is about clients by TLS, which needs --listen-public-tls".to_owned(),
+            );
         }
         if address.is_some() && folders.is_empty() && !follows {
             return Err(
@@ -60,6 +62,12 @@ impl TypedTls {
             limits: TlsLimits::default(),
         });
         let look_every = certificates::LOOK_EVERY;
-        Ok((tls, certificates::Config { folders, look_every }))
+        Ok((
+            tls,
+            certificates::Config {
+                folders,
+                look_every,
+            },
+        ))
     }
 }

@@ -259,7 +259,7 @@ impl Serving {
         }
         // What was in use stays so without its keeper, whose end ends the process elsewhere.
         serving.in_use = None;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -64,12 +64,11 @@ impl TlsMetrics {
     }
 
     /// Replaces what is shown of certificates: those in use, and the files whose content is not.
-    pub fn certificates(
-        &self,
-        in_use: BTreeSet<CertificateFigure>,
-        refused: BTreeSet<Arc<str>>,
-    ) {
-        let mut certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn certificates(&self, in_use: BTreeSet<CertificateFigure>, refused: BTreeSet<Arc<str>>) {
+        let mut certificates = self
+            .certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *certificates = Certificates { in_use, refused };
     }
 
@@ -129,6 +128,9 @@ mod tests {
             ]
         );
         metrics.tls().certificates(BTreeSet::new(), BTreeSet::new());
-        assert_eq!(samples(&metrics.render(None), "hiveway_certificate"), [""; 0]);
+        assert_eq!(
+            samples(&metrics.render(None), "hiveway_certificate"),
+            [""; 0]
+        );
     }
 }

@@ -163,7 +163,9 @@ impl Conversation {
             return Ok(());
         }
         follows.given = Some(certificates.clone());
-        self.sender.send(&ToNode::Certificates { certificates }).await
+        self.sender
+            .send(&ToNode::Certificates { certificates })
+            .await
     }
 
     async fn tell_commands(&mut self, all: &super::Commands) -> Result<(), WireError> {

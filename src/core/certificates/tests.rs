@@ -136,7 +136,7 @@ fn what_is_valid_and_own_and_ends_late_goes_first() {
         (named("over", 0, 50), false),
         (named("given-over", 0, 50), true),
     ];
-    let mut sorted = expected.clone().to_vec();
+    let mut sorted = expected.to_vec();
     sorted.reverse();
     sorted.sort_by_key(|(it, given)| it.precedence(*given, now));
     assert_eq!(sorted, expected);

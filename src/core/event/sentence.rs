@@ -196,14 +196,22 @@ impl fmt::Display for Event {
                 date(certificate.not_after)
             ),
             Self::CertificateRemoved(certificate) => {
-                write!(f, "certificate {certificate} is used no more: its file is gone")
+                write!(
+                    f,
+                    "certificate {certificate} is used no more: its file is gone"
+                )
             }
             Self::CertificateExpiring { certificate, days } => {
                 let end = date(certificate.not_after);
                 match days {
-                    Some(days) => write!(f, "certificate {certificate} ends in {days} days, on {end}")?,
-                    None => write!(f, "certificate {certificate} ended on {end}, clients refuse it")?,
-                }
+                    Some(days) => {
+                        write!(f, "certificate {certificate} ends in {days} days, on {end}")
+                    }
+                    None => write!(
+                        f,
+                        "certificate {certificate} ended on {end}, clients refuse it"
+                    ),
+                }?;
                 f.write_str("; put a new one in its place")
             }
             Self::CertificateRefused { file, reason } => write!(
