@@ -20,6 +20,10 @@
 //! files is replaced one after the other, what cannot be used is complained about when it is still there at the next look, and
 //! what is missing is believed then.
 //!
+//! A controller gives its certificates to those who ask for them over the control channel, which is encrypted, and where both sides
+//! prove that they know the secret; without a secret nothing is given. Whoever knows the secret can therefore have the keys.
+//! Only a process that serves TLS asks.
+//!
 //! Keys are kept in memory alone. A gateway that gets them from a controller does not write them to its disk, where
 //! they would outlive their use on machines that face the internet: one that starts while no controller can be
 //! reached serves TLS with its own certificates, or not before it has heard one.

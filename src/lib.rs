@@ -33,6 +33,8 @@
 //!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
 //!    and remembers the events, and [`admin`] shows all of it.
 //!
+//! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others.
+//!
 //! [`supervisor`] owns every task, and `main.rs` wires them; [`cli`] turns flags into each component's configuration.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!

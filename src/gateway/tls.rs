@@ -89,7 +89,8 @@ pub enum TlsError {
     },
 }
 
-/// The protocols that are offered inside TLS (ALPN), the preferred first.
+/// The protocols that are offered inside TLS (ALPN), the preferred first. Which of them was chosen is what the connection's
+/// `selected_alpn_proto` says.
 const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
 
 /// The alert that there is no certificate for the name that a client asked for (RFC 6066, section 3), as a record.
@@ -267,16 +268,17 @@ impl Serving {
 fn reason(error: &io::Error) -> &'static str {
     use rustls::Error::{
         AlertReceived, InappropriateHandshakeMessage, InappropriateMessage, InvalidCertificate,
-        InvalidMessage, NoCertificatesPresented, PeerIncompatible,
+        InvalidMessage, NoApplicationProtocol, NoCertificatesPresented, PeerIncompatible,
     };
     let inner = error.get_ref().and_then(|it| it.downcast_ref());
     match inner {
         Some(NoCertificatesPresented) => "no-client-certificate",
         Some(InvalidCertificate(_)) => "bad-client-certificate",
-        Some(PeerIncompatible(_)) => "incompatible",
+        Some(PeerIncompatible(_) | NoApplicationProtocol) => "incompatible",
         Some(AlertReceived(_)) => "refused-by-client",
-        Some(InvalidMessage(_) | InappropriateMessage { .. }) => "malformed",
-        Some(InappropriateHandshakeMessage { .. }) => "malformed",
+        Some(
+            InvalidMessage(_) | InappropriateMessage { .. } | InappropriateHandshakeMessage { .. },
+        ) => "malformed",
         Some(_) => "other",
         None => "gone",
     }
