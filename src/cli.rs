@@ -6,6 +6,7 @@ mod dns;
 mod ejection;
 mod names;
 mod run;
+mod tls;
 mod value;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use self::run::TypedRun;
+use crate::certificates;
 use crate::core::desired;
 use crate::core::model::NodeId;
 use crate::engine::EngineConfig;
@@ -50,6 +52,8 @@ pub struct RunConfig {
     pub control: ControlConfig,
     /// The data plane.
     pub gateway: gateway::Config,
+    /// Where certificates are.
+    pub certificates: certificates::Config,
     /// The name server; none: there is none.
     pub dns: Option<gateway::dns::Config>,
     /// Where admin listens.

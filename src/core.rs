@@ -8,6 +8,7 @@
 
 pub mod aliases;
 pub mod balance;
+pub mod certificates;
 pub mod control;
 pub mod desired;
 pub mod ejection;

@@ -31,6 +31,7 @@ use self::links::Links;
 use self::search::Found;
 pub use self::search::Place;
 pub use self::store::{Store, StoreError};
+use crate::certificates::Given;
 use crate::channel::{self, Identity};
 use crate::core::control::{CommandTargets, Note, Standing, ToController};
 use crate::core::model::NodeId;
@@ -55,6 +56,8 @@ pub struct Config {
     pub node: Option<NodeId>,
     /// Where this process's own controller listens.
     pub own_listener: Option<SocketAddr>,
+    /// Whether this process serves TLS, and is to be given certificates.
+    pub serves_tls: bool,
 }
 
 /// The controller in this process.
@@ -73,6 +76,8 @@ pub struct Outputs {
     pub snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// The commands to run in this node's containers, by any controller.
     pub commands: watch::Sender<Arc<CommandTargets>>,
+    /// The certificates that the followed controller gives; the last stand.
+    pub certificates: watch::Sender<Given>,
     /// What agents see, to be told to every controller.
     pub notes: broadcast::Sender<Arc<Note>>,
     /// What happened.
@@ -99,6 +104,7 @@ pub async fn run(config: Config, own: Option<Own>, outputs: Outputs, stop: Cance
             version: env!("CARGO_PKG_VERSION").into(),
         },
         own_listener: config.own_listener,
+        serves_tls: config.serves_tls,
         notes: outputs.notes.clone(),
         heard,
     };

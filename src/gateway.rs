@@ -29,6 +29,7 @@ mod queue;
 mod runtime;
 mod steering;
 mod table;
+mod tls;
 mod upgrade;
 mod watched;
 
@@ -45,6 +46,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::certificates::InUse;
 use crate::core::ejection;
 use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
@@ -58,6 +60,8 @@ use self::listener::Listener;
 use self::proxy::Proxy;
 use self::steering::Steering;
 use self::table::RouteTable;
+use self::tls::{Serving, Terminator};
+pub use self::tls::{TlsConfig, TlsError, TlsLimits};
 
 /// What a gateway needs to know; filled in by the command line.
 #[derive(Clone, Debug)]
@@ -66,6 +70,8 @@ pub struct Config {
     pub internal: Option<SocketAddr>,
     /// Where the outside connects; none: no such listener. `.local` hosts do not exist there.
     pub public: Option<SocketAddr>,
+    /// Where the outside connects by TLS; none: no such listener.
+    pub tls: Option<TlsConfig>,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long requests in flight may take to end once a stop was asked for.
@@ -127,6 +133,9 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// TLS cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A listener stopped although nobody asked it to.
     #[error("the listener on {0} ended")]
     Ended(SocketAddr),
@@ -135,6 +144,7 @@ pub enum Error {
 /// A gateway whose sockets are bound and that serves nothing yet.
 pub struct Gateway {
     listeners: Vec<Listener>,
+    tls: Option<Serving>,
     proxy: Arc<HttpProxy<Proxy>>,
     steering: Steering,
     limits: Limits,
@@ -148,16 +158,24 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`Error::Bind`] when an address is taken, not allowed or not this machine's.
+    /// [`Error::Bind`] when an address is taken, not allowed or not this machine's; [`Error::Tls`] when the file of the
+    /// clients' authorities cannot be used.
     pub fn bind(config: &Config, metrics: &Metrics) -> Result<Self, Error> {
         let sides = [
             (Side::Internal, config.internal),
             (Side::Public, config.public),
         ];
-        let listeners = sides
+        let mut listeners = sides
             .into_iter()
-            .filter_map(|(side, address)| Some(Listener::bind(side, address?)))
-            .collect::<Result<_, _>>()?;
+            .filter_map(|(side, address)| Some(Listener::bind(side, address?, None)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut tls = None;
+        if let Some(config) = &config.tls {
+            let serving = Serving::new(Terminator::new(config, metrics.clone())?);
+            let terminator = Some(serving.terminator.clone());
+            listeners.push(Listener::bind(Side::Public, config.address, terminator)?);
+            tls = Some(serving);
+        }
         let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
         let release = CancellationToken::new();
         let holding = Holding {
@@ -178,6 +196,7 @@ impl Gateway {
         };
         Ok(Self {
             listeners,
+            tls,
             proxy: Arc::new(http_proxy(&Arc::new(conf), proxy)),
             steering: Steering::new(config, table, metrics),
             limits: config.limits,
@@ -189,20 +208,36 @@ impl Gateway {
     /// Where the internal listener is bound; tells the port when 0 was asked for.
     #[must_use]
     pub fn internal(&self) -> Option<SocketAddr> {
-        self.address(Side::Internal)
+        self.address(Side::Internal, false)
     }
 
     /// Where the public listener is bound.
     #[must_use]
     pub fn public(&self) -> Option<SocketAddr> {
-        self.address(Side::Public)
+        self.address(Side::Public, false)
     }
 
-    fn address(&self, side: Side) -> Option<SocketAddr> {
+    /// Where the public listener for TLS is bound.
+    #[must_use]
+    pub fn public_tls(&self) -> Option<SocketAddr> {
+        self.address(Side::Public, true)
+    }
+
+    fn address(&self, side: Side, tls: bool) -> Option<SocketAddr> {
         self.listeners
             .iter()
-            .find(|listener| listener.side == side)
+            .find(|listener| listener.side == side && listener.terminator.is_some() == tls)
             .map(|it| it.address)
+    }
+
+    /// Serves TLS with the certificates that are told here. Until this is called, and while there are none, every handshake is
+    /// refused.
+    #[must_use]
+    pub fn with_certificates(mut self, in_use: watch::Receiver<InUse>) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.follow(in_use);
+        }
+        self
     }
 
     /// Serves by the latest snapshot until `stop`; then refuses new connections, closes idle ones, and returns when the
@@ -222,6 +257,7 @@ impl Gateway {
     ) -> Result<(), Error> {
         let Self {
             listeners,
+            mut tls,
             proxy,
             mut steering,
             limits,
@@ -236,11 +272,12 @@ impl Gateway {
         for listener in listeners {
             let acceptor = Acceptor {
                 side: listener.side,
+                terminator: listener.terminator.clone(),
                 limits,
                 proxy: proxy.clone(),
                 metrics: metrics.clone(),
                 connections: connections.clone(),
-                gauge: metrics.connections(listener.side.name()),
+                gauge: metrics.connections(listener.name()),
                 stop: idle.clone(),
             };
             serving.spawn(listener.serve(acceptor, closing.clone()));
@@ -264,6 +301,7 @@ impl Gateway {
                     }
                 }
                 () = steering.due() => steering.judge(&emitter),
+                () = Serving::renew(tls.as_mut()) => {}
             }
         };
         close.send_replace(true);

@@ -48,6 +48,8 @@
 //!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
 //!    and remembers the events, and [`admin`] shows all of it.
 //!
+//! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others.
+//!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
@@ -94,6 +96,7 @@
 pub mod admin;
 pub mod agent;
 mod backoff;
+pub mod certificates;
 pub mod channel;
 pub mod cli;
 mod clock;

@@ -12,6 +12,7 @@ mod control;
 mod counted;
 mod family;
 mod snapshot;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -32,6 +33,7 @@ use crate::journal::Emitter;
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
+pub use tls::{CertificateFigure, TlsMetrics};
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -62,6 +64,7 @@ struct Inner {
     dns_queries: IntCounterVec,
     events: IntCounterVec,
     control: ControlMetrics,
+    tls: TlsMetrics,
 }
 
 impl Metrics {
@@ -135,6 +138,7 @@ impl Metrics {
                 &["kind", "severity"],
             ),
             control: ControlMetrics::new(&registry),
+            tls: TlsMetrics::new(&registry),
             reconcile_duration,
             look_duration,
             glance_duration,
@@ -191,6 +195,12 @@ impl Metrics {
         &self.0.control
     }
 
+    /// What is counted of TLS.
+    #[must_use]
+    pub fn tls(&self) -> &TlsMetrics {
+        &self.0.tls
+    }
+
     /// Counts packets of which the name server made this. To be resolved once and kept.
     #[must_use]
     pub fn dns_queries(&self, result: &'static str) -> IntCounter {
@@ -231,6 +241,7 @@ impl Metrics {
         let mut families = self.0.registry.gather();
         let clusters = self.clusters().clone();
         families.extend(cluster::families(&clusters));
+        families.extend(self.0.tls.families());
         families.extend(snapshot.into_iter().flat_map(snapshot::families));
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));

@@ -4,6 +4,8 @@
 //! all it is an agent. Roles are settled at the start: when the node is promoted or demoted the process ends, and Swarm starts
 //! it in its new role.
 
+mod certificates;
+mod open_files;
 mod role;
 
 use std::net::SocketAddr;
@@ -14,9 +16,11 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 
+use self::certificates::Certificates;
 use self::role::Role;
 use crate::admin::{self, AdminState};
 use crate::agent;
+use crate::certificates::Given;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
 use crate::controller::probe::Targets;
@@ -57,12 +61,13 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         desired,
         control,
         mut gateway,
+        certificates,
         mut dns,
         admin,
         log_format,
     } = config;
     logging::init(log_format)?;
-    raise_open_files();
+    open_files::raise_limit();
     let (emitter, events) = journal::channel();
     let metrics = Metrics::new(&emitter);
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
@@ -73,16 +78,30 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         dns.node.clone_from(&node);
     }
     gateway.node.clone_from(&node);
-    let gateway = Gateway::bind(&gateway, &metrics)?;
+    let serves_tls = gateway.tls.is_some();
+    let controls = role.controls();
+    let certificates =
+        Certificates::open(certificates, serves_tls, controls, &emitter, &metrics).await?;
+    let mut gateway = Gateway::bind(&gateway, &metrics)?;
+    if let Some(in_use) = certificates.in_use() {
+        gateway = gateway.with_certificates(in_use);
+    }
     let names = dns
         .map(|dns| NameServer::bind(&dns, &metrics))
         .transpose()?;
     let admin = bind_admin(admin).await?;
     let identity = identify(&control).await?;
-    let publisher = match control.listen {
-        Some(address) if role.controls() => Some(Publisher::bind(address, identity.clone()).await?),
+    let mut publisher = match control.listen {
+        Some(address) if controls => Some(Publisher::bind(address, identity.clone()).await?),
         _ => None,
     };
+    // Who has no secret cannot tell to whom it would give keys.
+    if let Some(to_give) = certificates
+        .to_give()
+        .filter(|_| control.secret_file.is_some())
+    {
+        publisher = publisher.map(|it| it.with_certificates(to_give));
+    }
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
     announce(&gateway, names.as_ref(), &admin, publisher.as_ref(), &role)?;
 
@@ -98,6 +117,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
     let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
+    let (gives, given) = watch::channel::<Given>(Arc::new([]));
 
     let state = AdminState {
         snapshots: snapshot.clone(),
@@ -131,7 +151,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         supervisor.serve("the role of this process", role::hold(engine, stop));
     }
     let own_listener = publisher.as_ref().map(Publisher::address);
-    let own = role.controls().then(|| {
+    let own = controls.then(|| {
         control_swarm(
             &mut supervisor,
             role,
@@ -148,10 +168,12 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             identity,
             node,
             own_listener,
+            serves_tls,
         };
         let outputs = follow::Outputs {
             snapshots,
             commands,
+            certificates: gives,
             notes,
             emitter: emitter.clone(),
             readiness: readiness.clone(),
@@ -163,6 +185,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             Ok(())
         }
     });
+    certificates.serve(given, &mut supervisor);
     if let Some(store) = store {
         let (snapshot, emitter, stop) = (snapshot.clone(), emitter.clone(), supervisor.stop());
         supervisor.serve("the keeper of the last snapshot", async move {
@@ -343,6 +366,7 @@ fn announce(
         target: "hiveway",
         internal = shown(gateway.internal()),
         public = shown(gateway.public()),
+        public_tls = shown(gateway.public_tls()),
         dns = shown(names.map(NameServer::address)),
         control = shown(publisher.map(Publisher::address)),
         admin = %admin.local_addr()?,
@@ -350,23 +374,6 @@ fn announce(
         env!("CARGO_PKG_VERSION")
     );
     Ok(())
-}
-
-/// Two sockets a proxied connection soon exceed the soft limit that engines set; the hard one is what was meant for us.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current < maximum
-        && let Err(error) = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: maximum,
-                maximum,
-            },
-        )
-    {
-        tracing::warn!(target: "hiveway", %error, "cannot raise the limit of open files");
-    }
 }
 
 /// Milliseconds since the Unix epoch: the snapshots of a later start are newer.

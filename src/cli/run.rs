@@ -14,6 +14,7 @@ use super::control::TypedControl;
 use super::dns::TypedDns;
 use super::ejection::TypedEjection;
 use super::names::TypedNames;
+use super::tls::TypedTls;
 use super::value::{Listen, address, domain, duration, network, network_name, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
@@ -63,6 +64,9 @@ pub(super) struct TypedRun {
         default_value = "off"
     )]
     listen_public: Listen,
+
+    #[command(flatten)]
+    tls: TypedTls,
 
     #[command(flatten)]
     dns: TypedDns,
@@ -130,6 +134,7 @@ impl TypedRun {
             control,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
+            tls,
             dns,
             admin,
             network,
@@ -149,9 +154,11 @@ impl TypedRun {
         let threads = threads
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
+        let control = control.configure(edge)?;
+        let (tls, certificates) = tls.configure(!control.places.is_empty())?;
         Ok(RunConfig {
             source,
-            control: control.configure(edge)?,
+            control,
             desired: desired::Options {
                 labels: LabelOptions { domain_suffix },
                 networks: network,
@@ -160,6 +167,7 @@ impl TypedRun {
             gateway: gateway::Config {
                 internal,
                 public,
+                tls,
                 trusted_proxies,
                 grace,
                 limits: gateway::Limits::default(),
@@ -169,6 +177,7 @@ impl TypedRun {
                 ejection: ejection.policy(),
                 judged_every: gateway::JUDGED_EVERY,
             },
+            certificates,
             dns: dns.configure(),
             admin,
             log_format: match log_format {

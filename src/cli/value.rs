@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +59,13 @@ pub(super) fn network_name(text: &str) -> Result<Arc<str>, String> {
     match text.trim() {
         "" => Err("give the names of networks, separated by commas".into()),
         name => Ok(name.into()),
+    }
+}
+
+pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
+    match text.trim() {
+        "" => Err("give the paths of folders, separated by commas".into()),
+        path => Ok(path.into()),
     }
 }
 

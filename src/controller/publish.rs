@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::edition::Edition;
 use self::peer::Peer;
 use self::refusals::Refusals;
+use crate::certificates::Given;
 use crate::channel::{Identity, encode};
 use crate::core::control::{CommandTargets, Note, Standing, ToNode};
 use crate::core::model::NodeId;
@@ -75,6 +76,7 @@ pub struct Inputs {
 pub struct Publisher {
     listener: TcpListener,
     identity: Identity,
+    certificates: Option<watch::Receiver<Given>>,
 }
 
 impl Publisher {
@@ -86,7 +88,18 @@ impl Publisher {
     pub async fn bind(address: SocketAddr, identity: Identity) -> Result<Self, Error> {
         let fail = |source| Error::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(fail)?;
-        Ok(Self { listener, identity })
+        Ok(Self {
+            listener,
+            identity,
+            certificates: None,
+        })
+    }
+
+    /// Gives these certificates, with their keys, to followers that ask for them.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: watch::Receiver<Given>) -> Self {
+        self.certificates = Some(certificates);
+        self
     }
 
     /// Where it listens; tells the port when 0 was asked for.
@@ -121,6 +134,7 @@ impl Publisher {
             edition,
             standing,
             commands,
+            certificates: self.certificates,
             notes,
             refusals: Refusals::new(emitter),
             metrics,
@@ -184,6 +198,7 @@ struct Shared {
     /// A [`Standing`], encoded.
     standing: watch::Receiver<Bytes>,
     commands: watch::Receiver<Arc<Commands>>,
+    certificates: Option<watch::Receiver<Given>>,
     notes: mpsc::Sender<Note>,
     refusals: Refusals,
     metrics: Metrics,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::certificates::GivenCertificate;
 use super::model::{ContainerId, NodeId, TaskId, Timestamp};
 use super::observed::ProbeReport;
 use super::route::ProbeSpec;
@@ -29,6 +30,11 @@ pub enum ToNode {
     Delta {
         /// From what the node has to the latest.
         delta: Arc<Delta>,
+    },
+    /// The certificates to serve TLS with, to a node that asked for them; replaces those that were told before.
+    Certificates {
+        /// With their keys.
+        certificates: Arc<[GivenCertificate]>,
     },
     /// The commands to run in the node's containers; replaces those that were told before.
     Commands {
@@ -61,6 +67,9 @@ pub enum ToController {
     Follow {
         /// What the node steers by already.
         have: Option<Generation>,
+        /// Whether the node serves TLS, and wants to be given certificates, too.
+        #[serde(default)]
+        certificates: bool,
     },
     /// Asks for no more snapshots.
     Leave,

@@ -3,6 +3,7 @@
 //! An event is made where something is decided, travels once through the journal's bounded channel, and is there logged
 //! once, counted once and kept for `/events`. The sentence that an operator reads is its [`Display`](std::fmt::Display).
 
+mod certificate_ref;
 mod endpoint_ref;
 mod sentence;
 mod severity;
@@ -15,6 +16,7 @@ use super::model::NodeId;
 use super::route::{Diagnostic, Level};
 use super::snapshot::{Generation, RouteKey};
 
+pub use certificate_ref::CertificateRef;
 pub use endpoint_ref::EndpointRef;
 pub use severity::Severity;
 
@@ -243,6 +245,27 @@ pub enum Event {
         /// Why, with the remedy.
         reason: Arc<str>,
     },
+    /// A certificate is used from now on.
+    CertificateLoaded(CertificateRef),
+    /// A certificate took the place of the one before it in its file.
+    CertificateReplaced(CertificateRef),
+    /// A certificate's file is gone, and it is used no more.
+    CertificateRemoved(CertificateRef),
+    /// A certificate ends soon, or has ended.
+    CertificateExpiring {
+        /// Which one.
+        #[serde(flatten)]
+        certificate: CertificateRef,
+        /// How many whole days are left; none when it has ended.
+        days: Option<u64>,
+    },
+    /// What a file holds cannot be used as a certificate; what it held before stays in use.
+    CertificateRefused {
+        /// The file.
+        file: Arc<str>,
+        /// Why, with the remedy.
+        reason: Arc<str>,
+    },
     /// The process was asked to stop.
     StopRequested {
         /// By what.
@@ -288,6 +311,11 @@ impl Event {
             Self::NodeReinstated { .. } => "node_reinstated",
             Self::AliasesUpdated { .. } => "aliases_updated",
             Self::AliasesRefused { .. } => "aliases_refused",
+            Self::CertificateLoaded(_) => "certificate_loaded",
+            Self::CertificateReplaced(_) => "certificate_replaced",
+            Self::CertificateRemoved(_) => "certificate_removed",
+            Self::CertificateExpiring { .. } => "certificate_expiring",
+            Self::CertificateRefused { .. } => "certificate_refused",
             Self::StopRequested { .. } => "stop_requested",
         }
     }
@@ -302,6 +330,11 @@ impl Event {
                 Level::Warning => Severity::Warning,
                 Level::Error => Severity::Error,
             },
+            Self::CertificateExpiring { days, .. } => match days {
+                Some(3..) => Severity::Warning,
+                Some(..3) | None => Severity::Error,
+            },
+            Self::CertificateRefused { .. } => Severity::Error,
             Self::EndpointFailed { .. }
             | Self::ProbesDisbelieved { .. }
             | Self::EngineLost { .. }

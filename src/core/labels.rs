@@ -69,6 +69,7 @@
 //! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once, WebSockets included. |
 //! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation, or to have room, before it gets a 503. |
 //! | `routing.slow_start_seconds` | seconds | `0` | Time in which the share of a new endpoint grows from a tenth to all. |
+//! | `routing.hsts_seconds` | 0 to 63072000 | not said | For so long browsers come by TLS only: `Strict-Transport-Security: max-age=N` on answers by TLS. 0 takes it back. |
 //!
 //! `routing.balance` is one of these. A valid cookie comes before all of them.
 //!

@@ -162,6 +162,9 @@ pub struct RoutingPolicy {
     /// How long the share of a new endpoint grows; zero: it gets all of it at once.
     #[serde(default)]
     pub slow_start: Duration,
+    /// For how many seconds browsers that came by TLS come by nothing else; none: that is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hsts_seconds: Option<u32>,
 }
 
 impl Default for RoutingPolicy {
@@ -178,6 +181,7 @@ impl Default for RoutingPolicy {
             max_in_flight: None,
             hold: Duration::ZERO,
             slow_start: Duration::ZERO,
+            hsts_seconds: None,
         }
     }
 }

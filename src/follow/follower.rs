@@ -67,6 +67,9 @@ impl Follower {
         match heard {
             Heard::Said(ToNode::Standing(standing)) => link.hear(standing),
             Heard::Said(ToNode::Commands { commands }) => link.commands = commands,
+            Heard::Said(ToNode::Certificates { certificates }) if followed => {
+                self.outputs.certificates.send_replace(certificates);
+            }
             Heard::Said(ToNode::Snapshot { snapshot }) if followed => self.take(snapshot),
             Heard::Said(ToNode::Delta { delta }) if followed => {
                 let have = self.outputs.snapshots.borrow().clone();
@@ -77,7 +80,9 @@ impl Follower {
                 }
             }
             // What was still on its way from one that is followed no more.
-            Heard::Said(ToNode::Snapshot { .. } | ToNode::Delta { .. }) => {}
+            Heard::Said(
+                ToNode::Snapshot { .. } | ToNode::Delta { .. } | ToNode::Certificates { .. },
+            ) => {}
             Heard::Ended(ended) => self.links.end(address, &ended),
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Linking {
     pub(super) hello: ToController,
     /// Where this process's own controller listens.
     pub(super) own_listener: Option<SocketAddr>,
+    /// Whether certificates are asked for as well.
+    pub(super) serves_tls: bool,
     pub(super) notes: broadcast::Sender<Arc<Note>>,
     pub(super) heard: mpsc::Sender<(SocketAddr, Heard)>,
 }
@@ -77,7 +79,7 @@ impl Linking {
         }
         sender.send(&self.hello).await?;
         tokio::select! {
-            ended = speak(&mut sender, &mut wishes, notes) => ended,
+            ended = self.speak(&mut sender, &mut wishes, notes) => ended,
             ended = self.hear(address, receiver) => ended,
         }
     }
@@ -94,34 +96,38 @@ impl Linking {
             }
         }
     }
-}
 
-async fn speak(
-    sender: &mut Sender,
-    wishes: &mut watch::Receiver<Wish>,
-    mut notes: broadcast::Receiver<Arc<Note>>,
-) -> Result<std::convert::Infallible, Ended> {
-    wishes.mark_changed();
-    let mut follows = false;
-    loop {
-        tokio::select! {
-            changed = wishes.changed() => {
-                if changed.is_err() {
-                    return Err(WireError::Close.into());
+    async fn speak(
+        &self,
+        sender: &mut Sender,
+        wishes: &mut watch::Receiver<Wish>,
+        mut notes: broadcast::Receiver<Arc<Note>>,
+    ) -> Result<std::convert::Infallible, Ended> {
+        wishes.mark_changed();
+        let mut follows = false;
+        loop {
+            tokio::select! {
+                changed = wishes.changed() => {
+                    if changed.is_err() {
+                        return Err(WireError::Close.into());
+                    }
+                    let wish = *wishes.borrow_and_update();
+                    match wish {
+                        Wish::Follow { have, .. } => {
+                            let certificates = self.serves_tls;
+                            sender.send(&ToController::Follow { have, certificates }).await?;
+                        }
+                        Wish::Nothing if follows => sender.send(&ToController::Leave).await?,
+                        Wish::Nothing => {}
+                    }
+                    follows = wish != Wish::Nothing;
                 }
-                let wish = *wishes.borrow_and_update();
-                match wish {
-                    Wish::Follow { have, .. } => sender.send(&ToController::Follow { have }).await?,
-                    Wish::Nothing if follows => sender.send(&ToController::Leave).await?,
-                    Wish::Nothing => {}
+                note = notes.recv() => match note {
+                    Ok(note) => sender.send(&ToController::Note(Note::clone(&note))).await?,
+                    // What was missed are hints, and results that the next probe brings again.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
                 }
-                follows = wish != Wish::Nothing;
-            }
-            note = notes.recv() => match note {
-                Ok(note) => sender.send(&ToController::Note(Note::clone(&note))).await?,
-                // What was missed are hints, and results that the next probe brings again.
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             }
         }
     }

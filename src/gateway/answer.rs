@@ -79,6 +79,15 @@ impl Answer {
         }
     }
 
+    /// The connection was opened for other names.
+    pub(super) fn misdirected(host: &str) -> Self {
+        let line = format!(
+            "this connection's certificate is not for {}; ask for it on a connection of its own",
+            printable(host)
+        );
+        Self::new(421, "misdirected", line)
+    }
+
     /// A request that failed on its way; none when nobody is left to read an answer.
     pub(super) fn to_failure(error: &Error, service: &str) -> Option<Self> {
         use ErrorType::{

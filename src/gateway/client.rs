@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::HeaderValue;
 use pingora::protocols::Stream;
 
+use super::tls::Secured;
+
 /// Who is at the other end of a connection. Made once and shared by all its requests.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -14,6 +16,8 @@ pub(super) struct Client {
     pub(super) peer: IpAddr,
     /// The same as a header's value.
     pub(super) forwarded_for: HeaderValue,
+    /// What TLS was opened with; none where it came plain.
+    pub(super) tls: Option<Secured>,
 }
 
 impl Client {
@@ -30,6 +34,7 @@ impl Client {
             side,
             peer,
             forwarded_for,
+            tls: Secured::of(stream),
         }
     }
 }
@@ -41,13 +46,4 @@ pub(super) enum Side {
     Internal,
     /// The outside: `.local` hosts do not exist.
     Public,
-}
-
-impl Side {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Public => "public",
-        }
-    }
 }

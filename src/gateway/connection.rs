@@ -35,11 +35,14 @@ use super::Limits;
 use super::client::{Client, Side};
 use super::framing::{HEAD_LIMIT, head_is_complete};
 use super::proxy::Proxy;
+use super::tls::Terminator;
 
 /// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
 /// and ends here.
 pub(super) struct Acceptor {
     pub(super) side: Side,
+    /// Makes TLS of connections; none: they are plain.
+    pub(super) terminator: Option<Arc<Terminator>>,
     pub(super) limits: Limits,
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) metrics: Metrics,
@@ -59,6 +62,20 @@ impl ServerApp for Acceptor {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let counted = Counted::new(self.gauge.clone());
+        if let Some(terminator) = &self.terminator {
+            let (terminator, acceptor) = (terminator.clone(), self.clone());
+            let shutdown = shutdown.clone();
+            self.connections.spawn(async move {
+                let _counted = counted;
+                // Boxed, because it is large and over soon.
+                let handshake = Box::pin(terminator.accept(stream));
+                let stop = acceptor.stop.clone();
+                if let Some(Some(stream)) = stop.run_until_cancelled(handshake).await {
+                    serve(stream, acceptor, shutdown).await;
+                }
+            });
+            return None;
+        }
         let served = serve(stream, self.clone(), shutdown.clone());
         self.connections.spawn(async move {
             let _counted = counted;

@@ -17,10 +17,10 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Whether a trusted proxy says that its client came by TLS.
-pub(super) fn says_tls(request: &RequestHeader) -> bool {
-    let proto = request.headers.get(FORWARDED_PROTO);
-    proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+/// Whether a proxy says that its client came by TLS; none where it does not say.
+pub(super) fn says_tls(request: &RequestHeader) -> Option<bool> {
+    let proto = request.headers.get(FORWARDED_PROTO)?;
+    Some(proto.as_bytes().eq_ignore_ascii_case(b"https"))
 }
 
 /// The addresses that the proxies in front wrote down, the nearest first, up to one that is none.

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::Error;
 use super::client::Side;
 use super::connection::Acceptor;
+use super::tls::Terminator;
 
 /// No read buffer: heads are read by the connection and bodies in large pieces, so that one would only cost a copy and, for
 /// each idle connection, its size.
@@ -31,14 +32,20 @@ const WRITE_BUFFER: usize = 1460;
 pub(super) struct Listener {
     pub(super) side: Side,
     pub(super) address: SocketAddr,
+    /// Makes TLS of its connections; none: they are plain.
+    pub(super) terminator: Option<Arc<Terminator>>,
     socket: TcpListener,
 }
 
 impl Listener {
-    pub(super) fn bind(side: Side, address: SocketAddr) -> Result<Self, Error> {
+    pub(super) fn bind(
+        side: Side,
+        address: SocketAddr,
+        terminator: Option<Arc<Terminator>>,
+    ) -> Result<Self, Error> {
         let fail = |source: std::io::Error| Error::Bind {
             address,
-            side: side.name(),
+            side: name(side, terminator.is_some()),
             remedy: remedy(&source),
             source,
         };
@@ -48,8 +55,14 @@ impl Listener {
         Ok(Self {
             side,
             address,
+            terminator,
             socket,
         })
+    }
+
+    /// What it is called in metrics and messages.
+    pub(super) fn name(&self) -> &'static str {
+        name(self.side, self.terminator.is_some())
     }
 
     /// Accepts connections until `closing` turns true. Returns the address, for whoever asks which listener ended.
@@ -67,6 +80,14 @@ impl Listener {
         let mut service = Service::with_listeners(name, listeners, acceptor);
         service.start_service(Some(fds), closing, 1).await;
         self.address
+    }
+}
+
+fn name(side: Side, tls: bool) -> &'static str {
+    match (side, tls) {
+        (Side::Internal, _) => "internal",
+        (Side::Public, false) => "public",
+        (Side::Public, true) => "public-tls",
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Pool {
     pub(super) service: Arc<str>,
     /// How its traffic is steered.
     pub(super) policy: RoutingPolicy,
+    /// What answers by TLS say about it being the only way to come; none: nothing.
+    pub(super) hsts: Option<HeaderValue>,
     /// What outlives a snapshot.
     pub(super) runtime: Arc<ClusterRuntime>,
     /// The preferred first, then the others, and the ejected last.
@@ -84,6 +86,7 @@ impl Pool {
         let warm_at = since.map(|since| since + policy.slow_start);
         Self {
             service: cluster.service.clone(),
+            hsts: policy.hsts_seconds.map(hsts),
             runtime,
             targets,
             preferred,
@@ -274,4 +277,9 @@ fn hashed(
     let most = balance::bound((0..count).map(&in_flight).sum(), count);
     let within = |index: usize| admitted(index) && in_flight(index) < most;
     balance::rendezvous(key, count, &id, within).or(Some(own))
+}
+
+fn hsts(seconds: u32) -> HeaderValue {
+    let value = HeaderValue::try_from(format!("max-age={seconds}"));
+    value.expect("digits make a header value")
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{HOST, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -91,6 +91,11 @@ impl Proxy {
         if client.side == Side::Public && is_local(&host) {
             return Err(Answer::no_route(&host, path).into());
         }
+        if let Some(tls) = &client.tls
+            && !tls.answers_for(&host)
+        {
+            return Err(Answer::misdirected(&host).into());
+        }
         let table = self.table.load();
         if !table.warm {
             return Err(Answer::warming_up().into());
@@ -98,7 +103,8 @@ impl Proxy {
         let Some(route) = table.find(&host, path) else {
             return Err(Answer::no_route(&host, path).into());
         };
-        let secure = self.trusts(client) && forwarded::says_tls(request);
+        let said = forwarded::says_tls(request).filter(|_| self.trusts(client));
+        let secure = said.unwrap_or(client.tls.is_some());
         let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -264,6 +270,12 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         hop::strip(response);
+        if let Some(choice) = &context.choice
+            && choice.secure
+            && let Some(hsts) = &choice.pool().hsts
+        {
+            response.insert_header(STRICT_TRANSPORT_SECURITY, hsts)?;
+        }
         let interim = response.status.is_informational()
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
         let Some(choice) = context.choice.as_mut().filter(|_| !interim) else {

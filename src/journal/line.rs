@@ -63,6 +63,7 @@ fn reason(event: &Event) -> Option<&str> {
         | Event::EndpointRemoved { reason, .. }
         | Event::EngineLost { reason, .. }
         | Event::ScaleRefused { reason, .. }
+        | Event::CertificateRefused { reason, .. }
         | Event::StopRequested { reason } => Some(reason),
         Event::LabelsRejected(diagnostic) => Some(&diagnostic.reason),
         _ => None,

@@ -51,6 +51,13 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
             "[default: 0.0.0.0:80]",
         ),
         ("--listen-public", "HIVEWAY_LISTEN_PUBLIC", "[default: off]"),
+        (
+            "--listen-public-tls",
+            "HIVEWAY_LISTEN_PUBLIC_TLS",
+            "[default: off]",
+        ),
+        ("--certs", "HIVEWAY_CERTS", "NAME.key"),
+        ("--client-ca", "HIVEWAY_CLIENT_CA", ""),
         ("--dns", "HIVEWAY_DNS", "[default: off]"),
         ("--dns-forward", "HIVEWAY_DNS_FORWARD", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),

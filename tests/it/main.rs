@@ -7,6 +7,7 @@
 
 mod admin;
 mod agent;
+mod authority;
 mod bounded;
 mod command_line;
 mod control;

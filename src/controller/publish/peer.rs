@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use crate::certificates::Given;
 use crate::channel::{self, BEAT, Error, Receiver, SILENCE, Sender, WireError};
 use crate::core::control::{CommandTargets, ToController, ToNode};
 use crate::core::model::NodeId;
@@ -76,6 +78,10 @@ struct Conversation {
 
 struct Follows {
     have: Option<Generation>,
+    /// Whether it is given certificates.
+    certificates: bool,
+    /// Those that it was given last.
+    given: Option<Given>,
     _counted: Counted,
 }
 
@@ -86,6 +92,7 @@ impl Conversation {
         let mut commands = self.shared.commands.clone();
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut certificates = self.shared.certificates.clone();
         standings.mark_changed();
         commands.mark_changed();
         loop {
@@ -93,6 +100,9 @@ impl Conversation {
                 heard = receiver.next() => {
                     self.hear(heard?);
                     editions.mark_changed();
+                    if let Some(certificates) = &mut certificates {
+                        certificates.mark_changed();
+                    }
                 }
                 // A snapshot goes before the standing that speaks of it.
                 Ok(()) = editions.changed(), if self.follows.is_some() => {
@@ -103,6 +113,9 @@ impl Conversation {
                         follows.have = Some(edition.generation());
                         self.sender.send_encoded(message).await?;
                     }
+                }
+                Some(given) = latest(certificates.as_mut()), if self.follows.is_some() => {
+                    self.give(given).await?;
                 }
                 Ok(()) = standings.changed() => {
                     let standing = standings.borrow_and_update().clone();
@@ -124,9 +137,14 @@ impl Conversation {
         let metrics = self.shared.metrics.control();
         match said {
             ToController::Hello { .. } => {}
-            ToController::Follow { have } => {
+            ToController::Follow { have, certificates } => {
                 let _counted = Counted::new(metrics.followers.clone());
-                self.follows = Some(Follows { have, _counted });
+                self.follows = Some(Follows {
+                    have,
+                    certificates,
+                    given: None,
+                    _counted,
+                });
             }
             ToController::Leave => self.follows = None,
             ToController::Note(note) => {
@@ -135,6 +153,19 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    async fn give(&mut self, certificates: Given) -> Result<(), WireError> {
+        let Some(follows) = self.follows.as_mut().filter(|it| it.certificates) else {
+            return Ok(());
+        };
+        if follows.given.as_ref() == Some(&certificates) {
+            return Ok(());
+        }
+        follows.given = Some(certificates.clone());
+        self.sender
+            .send(&ToNode::Certificates { certificates })
+            .await
     }
 
     async fn tell_commands(&mut self, all: &super::Commands) -> Result<(), WireError> {
@@ -146,4 +177,11 @@ impl Conversation {
         self.commands = own.clone();
         self.sender.send(&ToNode::Commands { commands: own }).await
     }
+}
+
+/// The certificates, as soon as they changed; never where none are given.
+async fn latest(certificates: Option<&mut watch::Receiver<Given>>) -> Option<Given> {
+    let certificates = certificates?;
+    certificates.changed().await.ok()?;
+    Some(certificates.borrow_and_update().clone())
 }

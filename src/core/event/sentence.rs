@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Event;
+use crate::core::certificates::date;
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -184,6 +185,39 @@ impl fmt::Display for Event {
                     "the network aliases of {service} stay as they are: {reason}"
                 )
             }
+            Self::CertificateLoaded(certificate) => write!(
+                f,
+                "certificate {certificate} is used, until {}",
+                date(certificate.not_after)
+            ),
+            Self::CertificateReplaced(certificate) => write!(
+                f,
+                "certificate {certificate} was renewed, until {}",
+                date(certificate.not_after)
+            ),
+            Self::CertificateRemoved(certificate) => {
+                write!(
+                    f,
+                    "certificate {certificate} is used no more: its file is gone"
+                )
+            }
+            Self::CertificateExpiring { certificate, days } => {
+                let end = date(certificate.not_after);
+                match days {
+                    Some(days) => {
+                        write!(f, "certificate {certificate} ends in {days} days, on {end}")
+                    }
+                    None => write!(
+                        f,
+                        "certificate {certificate} ended on {end}, clients refuse it"
+                    ),
+                }?;
+                f.write_str("; put a new one in its place")
+            }
+            Self::CertificateRefused { file, reason } => write!(
+                f,
+                "certificate {file} cannot be used, what was used before stays: {reason}"
+            ),
             Self::StopRequested { reason } => write!(f, "stopping: {reason}"),
         }
     }

@@ -17,11 +17,6 @@ const PENDING: &[(Feature, &str)] = &[
         "it holds for WebSockets only, and other answers end after routing.response_timeout_seconds of silence",
     ),
     (Feature::Grpc, "the route is served as plain HTTP/1.1"),
-    (
-        Feature::Tls,
-        "TLS is not served: plain requests get a 308 to https, but for \
-         those that a proxy in --trusted-proxies marks with X-Forwarded-Proto: https, which are served",
-    ),
 ];
 
 /// What a label can ask for and this parser knew before the rest of the program did.
@@ -30,7 +25,6 @@ pub(super) enum Feature {
     StripPrefix,
     IdleTimeout,
     Grpc,
-    Tls,
 }
 
 impl Feature {
@@ -47,8 +41,7 @@ impl Feature {
     /// What a route of this scheme asks for, beyond what is always there.
     pub(super) fn of_scheme(scheme: Scheme) -> Option<Self> {
         match scheme {
-            Scheme::Any | Scheme::Http => None,
-            Scheme::Https => Some(Self::Tls),
+            Scheme::Any | Scheme::Http | Scheme::Https => None,
             Scheme::Grpc => Some(Self::Grpc),
         }
     }

@@ -68,6 +68,7 @@ fn good_label() -> impl Strategy<Value = (String, String)> {
         ("routing.max_in_flight", "9"),
         ("routing.hold_seconds", "10"),
         ("routing.slow_start_seconds", "14"),
+        ("routing.hsts_seconds", "15"),
         ("probe.url", "http://container:81/x"),
         ("probe.initial_delay_seconds", "11"),
         ("probe.timeout_seconds", "12"),

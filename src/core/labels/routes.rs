@@ -156,11 +156,7 @@ mod tests {
                 &[("443 https://a.b", LOWER)],
             ),
             (&["80 http://a.b", "80 https://a.b"], &["80 a.b/"], &[]),
-            (
-                &["80 https://a.b"],
-                &["80 https://a.b/"],
-                &[("80 https://a.b", PENDING)],
-            ),
+            (&["80 https://a.b"], &["80 https://a.b/"], &[]),
             (
                 &["80 grpc://a.b"],
                 &["80 grpc://a.b/"],

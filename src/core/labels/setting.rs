@@ -9,6 +9,9 @@ use crate::core::route::{Check, ServiceSpec};
 /// The most replicas that `scale` may ask for; what is greater is taken for a slip of the pen.
 const MOST_REPLICAS: u64 = 10_000;
 
+/// The most seconds that `routing.hsts_seconds` may ask for: two years, which is what lists of such sites ask for at most.
+const LONGEST_HSTS: u32 = 2 * 365 * 24 * 60 * 60;
+
 /// A key that sets one thing. The order is the one in which labels are read: `probe.url` before `probe.cmd`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Setting {
@@ -24,6 +27,7 @@ pub(super) enum Setting {
     MaxInFlight,
     Hold,
     SlowStart,
+    Hsts,
     ProbeUrl,
     ProbeCommand,
     ProbeInitialDelay,
@@ -36,7 +40,7 @@ pub(super) enum Setting {
 
 impl Setting {
     /// All settings, by their keys without a prefix.
-    pub(super) const NAMES: [(&'static str, Self); 20] = [
+    pub(super) const NAMES: [(&'static str, Self); 21] = [
         ("routing.session_sticky", Self::SessionSticky),
         ("routing.balance", Self::Balance),
         ("routing.weight", Self::Weight),
@@ -49,6 +53,7 @@ impl Setting {
         ("routing.max_in_flight", Self::MaxInFlight),
         ("routing.hold_seconds", Self::Hold),
         ("routing.slow_start_seconds", Self::SlowStart),
+        ("routing.hsts_seconds", Self::Hsts),
         ("probe.url", Self::ProbeUrl),
         ("probe.cmd", Self::ProbeCommand),
         ("probe.initial_delay_seconds", Self::ProbeInitialDelay),
@@ -86,6 +91,7 @@ impl Setting {
             Self::MaxInFlight => policy.max_in_flight = Some(number::parse(value, 1..=u32::MAX)?),
             Self::Hold => policy.hold = seconds::parse(value, ANY)?,
             Self::SlowStart => policy.slow_start = seconds::parse(value, ANY)?,
+            Self::Hsts => policy.hsts_seconds = Some(number::parse(value, 0..=LONGEST_HSTS)?),
             Self::ProbeUrl => probe.check = probe_url::parse(value)?,
             Self::ProbeCommand => probe.check = command(value, &probe.check)?,
             Self::ProbeInitialDelay => probe.initial_delay = seconds::parse(value, ANY)?,

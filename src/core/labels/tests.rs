@@ -113,6 +113,7 @@ fn every_key_sets_what_it_names() {
             ("hiveway.routing.max_in_flight", "32"),
             ("hiveway.routing.hold_seconds", "10"),
             ("hiveway.routing.slow_start_seconds", "30"),
+            ("hiveway.routing.hsts_seconds", "31536000"),
             ("hiveway.probe.cmd", "test -e /ready"),
             ("hiveway.probe.initial_delay_seconds", "0"),
             ("hiveway.probe.timeout_seconds", "1.5"),
@@ -148,6 +149,7 @@ fn every_key_sets_what_it_names() {
             max_in_flight: Some(32),
             hold: Duration::from_secs(10),
             slow_start: Duration::from_secs(30),
+            hsts_seconds: Some(31_536_000),
         },
         network: Some("front".into()),
         probe: ProbeSpec {
@@ -168,12 +170,6 @@ fn every_key_sets_what_it_names() {
                 Level::Warning,
                 "hiveway.routing.idle_timeout_seconds",
                 "86400",
-                PENDING
-            ),
-            (
-                Level::Warning,
-                "hiveway.routing.port_8080",
-                "https://b.example/x/",
                 PENDING
             ),
             (

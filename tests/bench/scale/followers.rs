@@ -51,6 +51,7 @@ impl Followers {
                 identity: identity.clone(),
                 node: Some(format!("follower-{number}").as_str().into()),
                 own_listener: None,
+                serves_tls: false,
             };
             let (sender, receiver) = watch::channel(None);
             let (emitter, events) = journal::channel();
@@ -59,6 +60,7 @@ impl Followers {
             let outputs = Outputs {
                 snapshots: sender,
                 commands: watch::channel(Arc::default()).0,
+                certificates: watch::channel(Arc::default()).0,
                 notes: broadcast::channel(16).0,
                 emitter,
                 readiness: Readiness::default(),

@@ -1,6 +1,7 @@
 //! Whole processes that follow each other: a controller, and gateways without an engine.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::demo::request::{Target, ask};
@@ -9,8 +10,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::process::Process;
+use crate::authority::Authority;
+use crate::bounded::bounded;
 use crate::folder::Folder;
 
 /// A service that answers every request, and the inventory that names it.
@@ -161,6 +168,67 @@ async fn a_gateway_without_an_engine_serves_by_the_controllers_word_and_begins_w
     let controller = Running::controller(&service, &address).await;
     edge.answers("second.local", 404).await;
     edge.answers("first.local", 200).await;
+    edge.end().await;
+    controller.end().await;
+}
+
+#[tokio::test]
+async fn a_gateway_without_certificates_is_given_those_of_its_controller() {
+    let service = Service::start().await;
+    service.claim(&["shop.test"]);
+    let authority = Authority::new("the test");
+    let certificates = Folder::new();
+    let pair = authority.vouch(&["shop.test"]);
+    pair.write(certificates.path(), "shop");
+    let inventory = service.folder.file("inventory.json");
+    let folder = certificates.file("");
+    let words = "--listen-control 127.0.0.1:0 --controllers 127.0.0.1:1 --certs";
+    let arguments: Vec<_> = words.split(' ').chain([&*folder]).collect();
+    let arguments = [&arguments[..], &["--inventory", &inventory]].concat();
+    let controller = Running::start(&service, &arguments).await;
+    let address = controller.address("control").to_string();
+    let state = service.folder.file("state");
+    let words = "--edge --listen-public-tls 127.0.0.1:0 --controllers";
+    let arguments: Vec<_> = words.split(' ').chain([&*address]).collect();
+    let arguments = [&arguments[..], &["--state-dir", &state]].concat();
+    let mut edge = Running::start(&service, &arguments).await;
+    let line = edge.process.line_with("certificate_loaded").await;
+    assert!(line.contains("shop.test"), "{line}");
+
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(edge.address("public_tls")).await;
+    let name = ServerName::try_from("shop.test").expect("a name");
+    let opened = bounded(connector.connect(name, stream.expect("a listener"))).await;
+    let mut stream = opened.expect("the given certificate");
+    let request = b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("it is read");
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    bounded(read).await.expect("an answer and an end");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    // The key is shown nowhere, and kept nowhere.
+    let key = pair.key.lines().nth(1).expect("a line of the key");
+    for process in [&controller, &edge] {
+        for path in ["snapshot", "metrics", "events"] {
+            let target: Target = format!("http://{}/{path}", process.address("admin"))
+                .parse()
+                .expect("a URL");
+            let answer = ask(&target, Method::GET, Duration::from_secs(5)).await;
+            let shown = format!("{answer:?}");
+            assert!(shown.contains("200") && !shown.contains(key), "{shown}");
+        }
+    }
+    for file in std::fs::read_dir(&state).expect("a folder") {
+        let text = std::fs::read_to_string(file.expect("a file").path());
+        assert!(!text.expect("text").contains(key));
+    }
     edge.end().await;
     controller.end().await;
 }

@@ -31,6 +31,22 @@ async fn a_mistake_on_the_command_line_is_told_in_one_line_and_ends_with_64() {
             vec!["--listen-public", "'here'", "off"],
         ),
         (
+            vec!["run", "--listen-public-tls", "443"],
+            vec!["--listen-public-tls", "'443'", "off"],
+        ),
+        (
+            vec!["run", "--listen-public-tls", "127.0.0.1:0"],
+            vec!["--listen-public-tls", "--certs"],
+        ),
+        (
+            vec!["run", "--client-ca", "ca.pem"],
+            vec!["--client-ca", "--listen-public-tls"],
+        ),
+        (
+            vec!["run", "--certs", "certs,"],
+            vec!["--certs", "separated by commas"],
+        ),
+        (
             vec!["run", "--dns", "53"],
             vec!["--dns", "'53'", "0.0.0.0:53", "off"],
         ),
@@ -211,6 +227,52 @@ async fn a_broken_inventory_file_is_told_with_its_place() {
         TcpListener::bind(&*internal).is_ok(),
         "the port is free again"
     );
+}
+
+#[tokio::test]
+async fn certificates_that_cannot_be_had_are_told_with_their_remedy() {
+    let folder = Folder::with("inventory.json", r#"{"services": []}"#);
+    let inventory = folder.file("inventory.json");
+    let (internal, tls) = (free(), free());
+    let (missing, secret) = (folder.file("missing"), folder.file("secret"));
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").expect("a file");
+    std::fs::write(folder.file("empty.pem"), "").expect("a file");
+    let empty = folder.file("empty.pem");
+    let common = [
+        "--inventory",
+        &inventory,
+        "--listen-internal",
+        &internal,
+        "--admin",
+        "127.0.0.1:0",
+        "--listen-public-tls",
+        &tls,
+        "--control-secret-file",
+        &secret,
+        "--listen-control",
+        "off",
+    ];
+    let here = folder.file("");
+    for (further, told) in [
+        (
+            vec!["--certs", &missing],
+            vec![&*missing, "No such file", "--certs"],
+        ),
+        (vec![], vec!["this process is a controller", "--certs"]),
+        (
+            vec!["--certs", &here, "--client-ca", &missing],
+            vec![&*missing, "No such file", "--client-ca"],
+        ),
+        (
+            vec!["--certs", &here, "--client-ca", &empty],
+            vec![&*empty, "holds no certificate", "--client-ca"],
+        ),
+    ] {
+        assert_fails(&[&common[..], &further].concat(), &told).await;
+        for address in [&internal, &tls] {
+            assert!(TcpListener::bind(&**address).is_ok(), "{address} is free");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hiveway::certificates::Given;
 use hiveway::controller::publish::{Commands, Inputs, Publisher};
 use hiveway::core::control::Note;
 use hiveway::core::event::Event;
@@ -30,9 +31,21 @@ pub(super) struct Controller {
 
 impl Controller {
     pub(super) async fn start(snapshot: Option<Arc<Snapshot>>) -> Self {
+        Self::start_giving(snapshot, None).await
+    }
+
+    /// One that gives certificates.
+    pub(super) async fn start_giving(
+        snapshot: Option<Arc<Snapshot>>,
+        certificates: Option<watch::Receiver<Given>>,
+    ) -> Self {
         let identity = identity(SECRET).await;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let publisher = Publisher::bind(any, identity).await.expect("a free port");
+        let publisher = match certificates {
+            Some(certificates) => publisher.with_certificates(certificates),
+            None => publisher,
+        };
         let address = publisher.address();
         let (snapshots, snapshot) = watch::channel(snapshot);
         let (freeze, frozen) = watch::channel(None);

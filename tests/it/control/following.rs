@@ -270,7 +270,13 @@ async fn a_gap_is_filled_by_the_whole_and_an_older_snapshot_is_refused() {
         frozen: None,
     });
     sender.send(&standing).await.expect("it hears");
-    assert_eq!(heard().await, ToController::Follow { have: None });
+    assert_eq!(
+        heard().await,
+        ToController::Follow {
+            have: None,
+            certificates: false
+        }
+    );
     let whole = |snapshot| ToNode::Snapshot { snapshot };
     sender
         .send(&whole(snapshot(1, 5, &["a.local"])))
@@ -288,7 +294,13 @@ async fn a_gap_is_filled_by_the_whole_and_an_older_snapshot_is_refused() {
         .send(&ToNode::Delta { delta })
         .await
         .expect("it hears");
-    assert_eq!(heard().await, ToController::Follow { have: None });
+    assert_eq!(
+        heard().await,
+        ToController::Follow {
+            have: None,
+            certificates: false
+        }
+    );
     // Neither of the two was taken over.
     node.steers_by(&snapshot(1, 5, &["a.local"])).await;
     sender

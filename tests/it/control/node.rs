@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hiveway::certificates::Given;
 use hiveway::core::control::{CommandTargets, Note};
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
@@ -21,6 +22,7 @@ use crate::bounded::bounded;
 pub(super) struct Node {
     pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     pub(super) commands: watch::Receiver<Arc<CommandTargets>>,
+    pub(super) certificates: watch::Receiver<Given>,
     pub(super) notes: broadcast::Sender<Arc<Note>>,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
@@ -33,12 +35,27 @@ impl Node {
         Self::start_with(SECRET, controllers, None, None).await
     }
 
+    /// One that serves TLS.
+    pub(super) async fn start_serving_tls(controllers: &[SocketAddr]) -> Self {
+        Self::launch(SECRET, controllers, None, None, true).await
+    }
+
     /// One with a secret, with a controller of its own, and with a snapshot to begin with.
     pub(super) async fn start_with(
         secret: &str,
         controllers: &[SocketAddr],
         own: Option<Own>,
         kept: Option<Arc<Snapshot>>,
+    ) -> Self {
+        Self::launch(secret, controllers, own, kept, false).await
+    }
+
+    async fn launch(
+        secret: &str,
+        controllers: &[SocketAddr],
+        own: Option<Own>,
+        kept: Option<Arc<Snapshot>>,
+        serves_tls: bool,
     ) -> Self {
         let places = controllers.iter().map(ToString::to_string);
         let places = places.map(|it| it.parse::<Place>().expect("an address"));
@@ -47,15 +64,18 @@ impl Node {
             identity: identity(secret).await,
             node: Some("n1".into()),
             own_listener: None,
+            serves_tls,
         };
         let (snapshots, snapshot) = watch::channel(kept);
         let (commands, commanded) = watch::channel(Arc::default());
         let (notes, _) = broadcast::channel(64);
         let (emitter, events) = journal::channel();
         let (metrics, readiness) = (Metrics::new(&emitter), Readiness::default());
+        let (gives, certificates) = watch::channel(Arc::default());
         let outputs = Outputs {
             snapshots,
             commands,
+            certificates: gives,
             notes: notes.clone(),
             emitter,
             readiness: readiness.clone(),
@@ -66,6 +86,7 @@ impl Node {
         Self {
             snapshots: snapshot,
             commands: commanded,
+            certificates,
             notes,
             readiness,
             metrics,

@@ -7,6 +7,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::bounded::bounded;
 
 use super::message::Head;
+use super::socket::Socket;
 use super::wire::Wire;
 
 /// A client's connection.
@@ -25,6 +26,13 @@ pub(super) struct Answer {
 impl Client {
     pub(super) async fn connect(to: SocketAddr) -> Self {
         let stream = bounded(TcpStream::connect(to)).await.expect("a listener");
+        Self {
+            wire: Wire::new(stream),
+        }
+    }
+
+    /// A client on a connection that was opened already.
+    pub(super) fn on(stream: impl Into<Socket>) -> Self {
         Self {
             wire: Wire::new(stream),
         }

@@ -1,14 +1,16 @@
 //! A running gateway with an internal and a public listener.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hiveway::certificates::{self, Keeper};
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
-use hiveway::gateway::{Config, Error, Gateway, Limits};
-use hiveway::journal;
+use hiveway::gateway::{Config, Error, Gateway, Limits, TlsConfig, TlsLimits};
+use hiveway::journal::{self, Emitter};
 use hiveway::metrics::Metrics;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
@@ -23,12 +25,14 @@ use super::service::{Service, snapshot};
 pub(super) struct Edge {
     pub(super) internal: SocketAddr,
     pub(super) public: SocketAddr,
+    pub(super) public_tls: Option<SocketAddr>,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
     events: Mutex<mpsc::Receiver<Event>>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     sequence: AtomicU64,
     running: JoinSet<Result<(), Error>>,
+    _keeping: JoinSet<()>,
 }
 
 impl Edge {
@@ -46,10 +50,49 @@ impl Edge {
 
     /// One that has not seen a snapshot.
     pub(super) fn cold(change: impl FnOnce(&mut Config)) -> Self {
+        let (emitter, events) = journal::channel();
+        let metrics = Metrics::new(&emitter);
+        Self::launch(change, None, (emitter, events), metrics)
+    }
+
+    /// One that serves TLS with the certificates in a folder as well.
+    pub(super) async fn secure(
+        folder: &Path,
+        change: impl FnOnce(&mut Config),
+        services: &[Service],
+    ) -> Self {
+        let (emitter, events) = journal::channel();
+        let metrics = Metrics::new(&emitter);
+        let kept = certificates::Config {
+            folders: vec![folder.to_owned()],
+            look_every: Duration::from_millis(20),
+        };
+        let keeper = Keeper::open(kept, emitter.clone(), metrics.clone()).await;
+        let keeper = keeper.expect("a folder");
+        let change = |config: &mut Config| {
+            config.tls = Some(TlsConfig {
+                address: "127.0.0.1:0".parse().expect("an address"),
+                client_ca: None,
+                limits: TlsLimits::default(),
+            });
+            change(config);
+        };
+        let edge = Self::launch(change, Some(keeper), (emitter, events), metrics);
+        edge.publish(services).await;
+        edge
+    }
+
+    fn launch(
+        change: impl FnOnce(&mut Config),
+        keeper: Option<Keeper>,
+        (emitter, events): (Emitter, mpsc::Receiver<Event>),
+        metrics: Metrics,
+    ) -> Self {
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let mut config = Config {
             internal: Some(any),
             public: Some(any),
+            tls: None,
             trusted_proxies: Vec::new(),
             grace: Duration::from_secs(10),
             threads: 1,
@@ -61,25 +104,32 @@ impl Edge {
             judged_every: Duration::from_millis(10),
         };
         change(&mut config);
-        let (emitter, events) = journal::channel();
-        let metrics = Metrics::new(&emitter);
-        let gateway = Gateway::bind(&config, &metrics).expect("free ports");
+        let mut gateway = Gateway::bind(&config, &metrics).expect("free ports");
+        let mut running = JoinSet::new();
+        let mut keeping = JoinSet::new();
+        if let Some(keeper) = keeper {
+            gateway = gateway.with_certificates(keeper.in_use());
+            let (_, given) = watch::channel(Arc::default());
+            keeping.spawn(keeper.run(given, CancellationToken::new()));
+        }
+        let public_tls = gateway.public_tls();
         let internal = gateway.internal().expect("an internal listener");
         let public = gateway.public().expect("a public listener");
         let snapshots = watch::Sender::new(None);
         let stop = CancellationToken::new();
-        let mut running = JoinSet::new();
         let published = snapshots.subscribe();
         running.spawn(gateway.run(published, metrics.clone(), emitter, || {}, stop.clone()));
         Self {
             internal,
             public,
+            public_tls,
             metrics,
             stop,
             events: Mutex::new(events),
             snapshots,
             sequence: AtomicU64::new(0),
             running,
+            _keeping: keeping,
         }
     }
 

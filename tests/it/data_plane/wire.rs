@@ -7,18 +7,20 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::message::{Framing, Head};
+use super::socket::Socket;
 
 /// A connection of a client or of a task.
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Socket,
     buffer: Vec<u8>,
     /// Where a task keeps all that it receives.
     record: Option<watch::Sender<Vec<u8>>>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).expect("an open socket");
+    pub(super) fn new(stream: impl Into<Socket>) -> Self {
+        let stream = stream.into();
+        stream.tcp().set_nodelay(true).expect("an open socket");
         Self {
             stream,
             buffer: Vec::new(),
@@ -41,11 +43,12 @@ impl Wire {
 
     /// The connection's end will be a reset.
     pub(super) fn reset_when_dropped(&self) {
-        self.stream.set_zero_linger().expect("an open socket");
+        self.stream.tcp().set_zero_linger().expect("an open socket");
     }
 
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(bytes.as_ref()).await
+        self.stream.write_all(bytes.as_ref()).await?;
+        self.stream.flush().await
     }
 
     /// Tells the other side that nothing more comes from this one.
@@ -132,6 +135,11 @@ impl Wire {
     pub(super) async fn rest(&mut self) -> Vec<u8> {
         while matches!(self.fill().await, Ok(1..)) {}
         std::mem::take(&mut self.buffer)
+    }
+
+    /// Whether the connection ends here, and the other side said so.
+    pub(super) async fn ended_well(&mut self) -> bool {
+        matches!(self.fill().await, Ok(0)) && self.buffer.is_empty()
     }
 
     /// Receives so many bytes and forgets them; tells how many came.

@@ -1,0 +1,321 @@
+//! TLS with clients: who shows which certificate, how long a handshake may take, and why one came to nothing.
+//!
+//! # Design notes
+//!
+//! Pingora has a TLS endpoint of its own. It gives a handshake a whole minute, logs an error for each that fails, which any port
+//! scan fills a disk with, and answers a name without a certificate with the wrong alert. So its endpoint stays plain, and the
+//! handshake is made here, on the connection that it accepted: the client's first message is read, the certificate is
+//! chosen by the name in it, and only then the rest is done. The connection remembers the certificate for its life, and
+//! serves the names of this certificate only.
+//!
+//! TLS 1.2 and 1.3 alone are spoken, by rustls with the cryptography of ring. Sessions are resumed by tickets, whose keys change
+//! every six hours and never leave the process.
+
+mod stream;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::protocols::Stream;
+use pingora::protocols::l4::stream::Stream as Plain;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::crypto::ring::{Ticketer, default_provider};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{
+    Acceptor, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
+use tokio_rustls::rustls::sign::SingleCertAndKey;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+
+use crate::certificates::InUse;
+use crate::core::certificates::{Certificate, CertificateIndex};
+use crate::core::lookup::normal_host;
+use crate::metrics::Metrics;
+
+use self::stream::TlsStream;
+
+/// What a listener for TLS needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Where the outside connects by TLS. `.local` hosts do not exist there.
+    pub address: SocketAddr,
+    /// The file with the authorities of which one has to vouch for every client; none: clients show no certificates.
+    pub client_ca: Option<PathBuf>,
+    /// What a handshake may cost.
+    pub limits: TlsLimits,
+}
+
+/// What handshakes may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsLimits {
+    /// From the connection to the end of the handshake. Who needs longer is stuck, or holds connections open on purpose.
+    pub handshake: Duration,
+    /// So many at once. More than that are turned away at once, so that those that have begun come to an end.
+    pub at_once: usize,
+}
+
+impl Default for TlsLimits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            at_once: 4096,
+        }
+    }
+}
+
+/// Why TLS cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file with the clients' authorities cannot be used.
+    #[error(
+        "cannot use the clients' authorities in {path}: {reason}; --client-ca names a file with their certificates as PEM"
+    )]
+    ClientAuthorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The protocols that are offered inside TLS (ALPN), the preferred first. Which of them was chosen is what the connection's
+/// `selected_alpn_proto` says.
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+
+/// The alert that there is no certificate for the name that a client asked for (RFC 6066, section 3), as a record.
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
+/// Makes TLS of connections. Shared by the connections of a listener.
+pub(super) struct Terminator {
+    /// Of every connection, but for the certificate.
+    template: ServerConfig,
+    index: ArcSwap<CertificateIndex<Arc<Identity>>>,
+    limits: TlsLimits,
+    room: Semaphore,
+    metrics: Metrics,
+}
+
+/// What is shown for the names of one certificate.
+struct Identity {
+    certificate: Certificate,
+    config: Arc<ServerConfig>,
+}
+
+/// What a connection was opened with.
+#[derive(Clone)]
+pub(super) struct Secured {
+    identity: Arc<Identity>,
+    /// The name that the client asked for.
+    asked: Option<Arc<str>>,
+}
+
+impl Secured {
+    /// Whether requests for a normalised host belong on this connection.
+    pub(super) fn answers_for(&self, host: &str) -> bool {
+        let certificate = &self.identity.certificate;
+        certificate.answers_for(self.asked.as_deref(), host)
+    }
+
+    /// What a connection was opened with; none for a plain one.
+    pub(super) fn of(stream: &Stream) -> Option<Self> {
+        let stream = stream.as_any().downcast_ref::<TlsStream>()?;
+        Some(stream.secured().clone())
+    }
+}
+
+impl fmt::Debug for Secured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secured")
+            .field("certificate", &self.identity.certificate.file)
+            .field("asked", &self.asked)
+            .finish()
+    }
+}
+
+impl Terminator {
+    /// One that has no certificate yet.
+    pub(super) fn new(config: &TlsConfig, metrics: Metrics) -> Result<Self, TlsError> {
+        let provider = Arc::new(default_provider());
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .expect("ring speaks both");
+        let builder = match &config.client_ca {
+            Some(path) => builder.with_client_cert_verifier(verifier(path)?),
+            None => builder.with_no_client_auth(),
+        };
+        let mut template = builder.with_cert_resolver(Arc::new(Nobody));
+        template.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+        match Ticketer::new() {
+            Ok(ticketer) => {
+                template.ticketer = ticketer;
+                template.session_storage = Arc::new(NoServerSessionStorage {});
+            }
+            // Sessions are then resumed from memory.
+            Err(error) => tracing::debug!(%error, "no tickets for TLS sessions"),
+        }
+        Ok(Self {
+            template,
+            index: ArcSwap::default(),
+            limits: config.limits,
+            room: Semaphore::new(config.limits.at_once),
+            metrics,
+        })
+    }
+
+    /// Answers with these certificates from now on. Open connections keep theirs.
+    fn use_certificates(&self, in_use: &InUse) {
+        let identities = in_use.iter().map(|loaded| {
+            let mut config = self.template.clone();
+            config.cert_resolver = Arc::new(SingleCertAndKey::from(loaded.key.clone()));
+            let identity = Identity {
+                certificate: loaded.certificate.clone(),
+                config: Arc::new(config),
+            };
+            (&loaded.certificate, Arc::new(identity))
+        });
+        self.index.store(Arc::new(CertificateIndex::of(identities)));
+    }
+
+    /// TLS on a connection that was accepted; none where there is none, which was counted.
+    pub(super) async fn accept(&self, stream: Stream) -> Option<Stream> {
+        let refused = match self.room.try_acquire() {
+            Ok(_room) => match timeout(self.limits.handshake, self.shake_hands(stream)).await {
+                Ok(Ok(stream)) => return Some(Box::new(stream)),
+                Ok(Err(refused)) => refused,
+                Err(_) => "timeout",
+            },
+            Err(_) => "too-many",
+        };
+        self.metrics.tls().refused(refused).inc();
+        None
+    }
+
+    /// Fails with a reason for the metric.
+    async fn shake_hands(&self, stream: Stream) -> Result<TlsStream, &'static str> {
+        let stream = stream.into_any().downcast::<Plain>();
+        let stream = stream.map_err(|_| "internal")?;
+        let start = LazyConfigAcceptor::new(Acceptor::default(), *stream);
+        let mut start = start.await.map_err(|error| reason(&error))?;
+        let hello = start.client_hello();
+        let asked: Option<Arc<str>> = hello.server_name().map(|name| normal_host(name).into());
+        let identity = self.index.load().find(asked.as_deref()).cloned();
+        let Some(identity) = identity else {
+            // Who does not read it misses nothing else.
+            let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
+            let _ = start.io.shutdown().await;
+            return Err(match asked {
+                Some(_) => "unknown-name",
+                None => "no-name",
+            });
+        };
+        let accepted = start.into_stream(identity.config.clone()).await;
+        let stream = accepted.map_err(|error| reason(&error))?;
+        Ok(TlsStream::new(stream, Secured { identity, asked }))
+    }
+}
+
+/// Keeps a terminator's certificates up to date. Owned by the gateway's loop.
+pub(super) struct Serving {
+    pub(super) terminator: Arc<Terminator>,
+    in_use: Option<watch::Receiver<InUse>>,
+}
+
+impl Serving {
+    pub(super) fn new(terminator: Terminator) -> Self {
+        Self {
+            terminator: Arc::new(terminator),
+            in_use: None,
+        }
+    }
+
+    /// Takes the certificates from here, those of now at once.
+    pub(super) fn follow(&mut self, mut in_use: watch::Receiver<InUse>) {
+        let now = in_use.borrow_and_update().clone();
+        self.terminator.use_certificates(&now);
+        self.in_use = Some(in_use);
+    }
+
+    /// Returns when certificates changed and are in use; never without anybody who changes them.
+    pub(super) async fn renew(serving: Option<&mut Self>) {
+        let Some(serving) = serving else {
+            return std::future::pending().await;
+        };
+        if let Some(in_use) = &mut serving.in_use
+            && in_use.changed().await.is_ok()
+        {
+            let latest = in_use.borrow_and_update().clone();
+            serving.terminator.use_certificates(&latest);
+            return;
+        }
+        // What was in use stays so without its keeper, whose end ends the process elsewhere.
+        serving.in_use = None;
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Why a handshake came to nothing: a few words for the metric.
+fn reason(error: &io::Error) -> &'static str {
+    use rustls::Error::{
+        AlertReceived, InappropriateHandshakeMessage, InappropriateMessage, InvalidCertificate,
+        InvalidMessage, NoApplicationProtocol, NoCertificatesPresented, PeerIncompatible,
+    };
+    let inner = error.get_ref().and_then(|it| it.downcast_ref());
+    match inner {
+        Some(NoCertificatesPresented) => "no-client-certificate",
+        Some(InvalidCertificate(_)) => "bad-client-certificate",
+        Some(PeerIncompatible(_) | NoApplicationProtocol) => "incompatible",
+        Some(AlertReceived(_)) => "refused-by-client",
+        Some(
+            InvalidMessage(_) | InappropriateMessage { .. } | InappropriateHandshakeMessage { .. },
+        ) => "malformed",
+        Some(_) => "other",
+        None => "gone",
+    }
+}
+
+/// What clients' certificates are checked by.
+fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let refuse = |reason: String| TlsError::ClientAuthorities {
+        path: path.to_owned(),
+        reason,
+    };
+    let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| refuse(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse("it holds no certificate".to_owned()));
+    }
+    let provider = Arc::new(default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| refuse(error.to_string()))
+}
+
+/// Stands where a certificate will.
+#[derive(Debug)]
+struct Nobody;
+
+impl ResolvesServerCert for Nobody {
+    fn resolve(
+        &self,
+        _hello: rustls::server::ClientHello<'_>,
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        None
+    }
+}
