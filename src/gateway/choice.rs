@@ -43,8 +43,8 @@ pub(super) struct Choice {
     pub(super) secure: bool,
     pool: usize,
     target: usize,
-    /// The client came with a valid cookie, and keeps it.
-    pub(super) stuck: bool,
+    /// The endpoint that the client's cookie names, by its group key; the request may be elsewhere.
+    bound: Option<u64>,
     /// Whether it is counted at the endpoint. Not so once that has failed it and no other was found.
     entered: bool,
     /// What the endpoint was chosen by, where that is the request's key.
@@ -104,7 +104,7 @@ impl Choice {
             service: pool.service.clone(),
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
-            full,
+            full: full && pool.policy.max_in_flight.is_some(),
             // One that has left rotation meanwhile may be another when it comes back.
             tried: tried.iter().copied().filter(|it| pool.has(*it)).collect(),
             attempts: waited.map_or(1, |lack| lack.attempts),
@@ -130,7 +130,7 @@ impl Choice {
             secure: asker.secure,
             pool: chosen,
             target,
-            stuck: own.is_some_and(|own| !tried.contains(&pool.target(own).group_key)),
+            bound: own.map(|own| pool.target(own).group_key),
             entered: true,
             key,
             tried: tried.to_vec(),
@@ -184,10 +184,14 @@ impl Choice {
             self.tried.pop();
             pool.enter_again(self.target);
         } else {
-            self.stuck = false;
             self.target = next.unwrap_or(self.target);
         }
         true
+    }
+
+    /// Whether the client has a cookie that it can keep: it names an endpoint that has not failed it.
+    pub(super) fn is_bound(&self) -> bool {
+        self.bound.is_some_and(|bound| !self.tried.contains(&bound))
     }
 
     /// What it waits for, after its endpoint has failed it and there was no other.

@@ -282,7 +282,7 @@ impl ProxyHttp for Proxy {
             return Ok(());
         };
         choice.answered();
-        if choice.pool().policy.sticky && !choice.stuck {
+        if choice.pool().policy.sticky && !choice.is_bound() {
             response.append_header("Set-Cookie", choice.target().cookie.clone())?;
         }
         Ok(())
