@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::middleware::Middleware;
+
 /// Everything that a service's labels declare.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSpec {
@@ -159,6 +161,9 @@ pub struct RoutingPolicy {
     pub max_in_flight: Option<u32>,
     /// How long a request waits for an endpoint before the 503.
     pub hold: Duration,
+    /// What is done to requests and answers on their way; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub middleware: Option<Arc<Middleware>>,
 }
 
 impl Default for RoutingPolicy {
@@ -174,6 +179,7 @@ impl Default for RoutingPolicy {
             idle_timeout: Duration::from_secs(600),
             max_in_flight: None,
             hold: Duration::ZERO,
+            middleware: None,
         }
     }
 }

@@ -13,10 +13,6 @@ const PENDING: &[(Feature, &str)] = &[
         "endpoints are chosen in turn, as by round_robin",
     ),
     (
-        Feature::StripPrefix,
-        "the path reaches the service unchanged",
-    ),
-    (
         Feature::MaxInFlight,
         "requests per endpoint are not limited",
     ),
@@ -40,7 +36,6 @@ const PENDING: &[(Feature, &str)] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feature {
     Balance,
-    StripPrefix,
     MaxInFlight,
     Hold,
     IdleTimeout,
@@ -54,7 +49,6 @@ impl Feature {
         let policy = &spec.policy;
         match setting {
             Setting::Balance if policy.balance != Balance::RoundRobin => Some(Self::Balance),
-            Setting::StripPrefix if policy.strip_prefix => Some(Self::StripPrefix),
             Setting::MaxInFlight => Some(Self::MaxInFlight),
             Setting::Hold if !policy.hold.is_zero() => Some(Self::Hold),
             Setting::IdleTimeout => Some(Self::IdleTimeout),

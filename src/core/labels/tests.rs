@@ -146,6 +146,7 @@ fn every_key_sets_what_it_names() {
             idle_timeout: Duration::from_secs(86_400),
             max_in_flight: Some(32),
             hold: Duration::from_secs(10),
+            middleware: None,
         },
         network: Some("front".into()),
         probe: ProbeSpec {
@@ -190,12 +191,6 @@ fn every_key_sets_what_it_names() {
                 Level::Warning,
                 "hiveway.routing.port_8080",
                 "https://b.example/x/",
-                PENDING
-            ),
-            (
-                Level::Warning,
-                "hiveway.routing.strip_prefix",
-                "true",
                 PENDING
             ),
         ]
