@@ -9,10 +9,12 @@
 //! the process itself. Here one [`HttpProxy`] is shared by all listeners, so that they share one pool of connections to
 //! the tasks, and each listener is one owned task.
 
+mod access;
 mod answer;
 mod choice;
 mod client;
 mod connection;
+mod context;
 mod cookie;
 pub mod dns;
 mod fault;
@@ -20,11 +22,13 @@ mod forwarded;
 mod framing;
 mod hop;
 mod listener;
+mod middleware;
 mod peer;
 mod proxy;
 mod runtime;
 mod steering;
 mod table;
+mod trace;
 mod upgrade;
 mod watched;
 
@@ -41,6 +45,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access_log::AccessLog;
 use crate::core::ejection;
 use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
@@ -77,6 +82,10 @@ pub struct Config {
     pub ejection: Option<ejection::Policy>,
     /// How often it is judged who is ejected, while there is anything to judge.
     pub judged_every: Duration,
+    /// Where requests are written down; none: nowhere.
+    pub access_log: Option<AccessLog>,
+    /// Whether requests are given ids for those who come with none.
+    pub trace_headers: bool,
 }
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
@@ -152,6 +161,8 @@ impl Gateway {
             table.clone(),
             config.trusted_proxies.clone(),
             metrics.clone(),
+            config.access_log.clone(),
+            config.trace_headers,
         );
         let conf = ServerConf {
             threads: config.threads,

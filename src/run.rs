@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use self::role::Role;
+use crate::access_log;
 use crate::admin::{self, AdminState};
 use crate::agent;
 use crate::channel::{Identity, Secret};
@@ -60,6 +61,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         mut dns,
         admin,
         log_format,
+        access_log,
     } = config;
     logging::init(log_format)?;
     raise_open_files();
@@ -73,6 +75,11 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         dns.node.clone_from(&node);
     }
     gateway.node.clone_from(&node);
+    let access_log = access_log.map(|it| access_log::channel(it, metrics.access_log_dropped()));
+    let access_log = access_log.map(|(log, writer)| {
+        gateway.access_log = Some(log);
+        writer
+    });
     let gateway = Gateway::bind(&gateway, &metrics)?;
     let names = dns
         .map(|dns| NameServer::bind(&dns, &metrics))
@@ -118,6 +125,13 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             Ok(())
         }
     });
+    if let Some(writer) = access_log {
+        let last = supervisor.last();
+        supervisor.tell("the access log", async move {
+            writer.run(tokio::io::stdout(), last).await;
+            Ok(())
+        });
+    }
     if let Some(engine) = role.engine() {
         let (engine, stop) = (engine.clone(), supervisor.stop());
         supervisor.serve("the agent", {

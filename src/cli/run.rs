@@ -10,6 +10,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use super::access_log::TypedAccessLog;
 use super::control::TypedControl;
 use super::dns::TypedDns;
 use super::ejection::TypedEjection;
@@ -112,6 +113,9 @@ pub(super) struct TypedRun {
     )]
     log_format: TypedLogFormat,
 
+    #[command(flatten)]
+    access_log: TypedAccessLog,
+
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
@@ -138,6 +142,7 @@ impl TypedRun {
             grace,
             domain_suffix,
             log_format,
+            access_log,
             threads,
             ejection,
         } = self;
@@ -168,6 +173,8 @@ impl TypedRun {
                 prefer_local: ejection.prefer_local,
                 ejection: ejection.policy(),
                 judged_every: gateway::JUDGED_EVERY,
+                access_log: None,
+                trace_headers: access_log.trace_headers,
             },
             dns: dns.configure(),
             admin,
@@ -175,6 +182,7 @@ impl TypedRun {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,
             },
+            access_log: access_log.config(),
         })
     }
 }

@@ -53,6 +53,11 @@ impl Choice {
         self.pool().target(self.target)
     }
 
+    /// How many endpoints were tried before this one.
+    pub(super) fn retries(&self) -> u8 {
+        self.attempts - 1
+    }
+
     /// Moves on to an endpoint that has not failed this request. Without another, the same may be tried again if only a
     /// pooled connection to it had gone stale.
     pub(super) fn move_on(&mut self, stale: bool) -> bool {

@@ -9,34 +9,37 @@
 //! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
 //! `idle_timeout_seconds`.
 
+mod decision;
+
 use std::any::Any;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::TRANSFER_ENCODING;
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::http::ServerSession;
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
-use tokio::time::Instant;
 
-use crate::core::lookup::normal_host;
-use crate::core::route::is_local;
+use crate::access_log::AccessLog;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
 use super::choice::Choice;
-use super::client::{Client, Side};
+use super::client::Client;
+use super::context::Context;
 use super::fault::{self, Fault};
 use super::peer::Way;
 use super::table::RouteTable;
-use super::{cookie, forwarded, framing, hop, upgrade};
+use super::trace::Mint;
+use super::{access, cookie, forwarded, framing, hop, upgrade};
 
 /// How long a client may take to accept more of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,6 +52,10 @@ pub(super) struct Proxy {
     table: Arc<ArcSwap<RouteTable>>,
     trusted: Vec<IpNet>,
     metrics: Metrics,
+    /// None where requests are not written down.
+    access_log: Option<AccessLog>,
+    /// None where requests are given no ids.
+    mint: Option<Mint>,
 }
 
 impl Proxy {
@@ -56,11 +63,15 @@ impl Proxy {
         table: Arc<ArcSwap<RouteTable>>,
         trusted: Vec<IpNet>,
         metrics: Metrics,
+        access_log: Option<AccessLog>,
+        trace_headers: bool,
     ) -> Self {
         Self {
             table,
             trusted,
             metrics,
+            access_log,
+            mint: trace_headers.then(Mint::new),
         }
     }
 
@@ -69,48 +80,6 @@ impl Proxy {
             .iter()
             .any(|network| network.contains(&client.peer))
     }
-
-    /// Decides where a request goes, or what it is answered.
-    fn decide(&self, request: &RequestHeader, client: &Client) -> Result<Choice, Answer> {
-        let host = request
-            .headers
-            .get(HOST)
-            .map_or(&b""[..], HeaderValue::as_bytes);
-        let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
-        let path = request.uri.path();
-        if client.side == Side::Public && is_local(&host) {
-            return Err(Answer::no_route(&host, path));
-        }
-        let table = self.table.load();
-        if !table.warm {
-            return Err(Answer::warming_up());
-        }
-        let Some(route) = table.find(&host, path) else {
-            return Err(Answer::no_route(&host, path));
-        };
-        let secure = self.trusts(client) && forwarded::says_tls(request);
-        let shares = route.shares(secure);
-        if shares.is_empty() {
-            let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
-            return Err(match secure {
-                false => Answer::use_tls(&host, path_and_query),
-                true => Answer::no_route(&host, path),
-            });
-        }
-        Choice::make(route, secure, cookie::containers(request))
-            .ok_or_else(|| Answer::no_endpoint(shares.first().map_or("", |pool| &pool.service)))
-    }
-}
-
-/// What a request carries through its phases.
-pub(super) struct Context {
-    started: Instant,
-    client: Option<Arc<Client>>,
-    choice: Option<Choice>,
-    /// By what kind of connection the request goes.
-    way: Way,
-    /// Why the gateway answered itself.
-    reason: Option<&'static str>,
 }
 
 #[async_trait]
@@ -118,13 +87,7 @@ impl ProxyHttp for Proxy {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context {
-            started: Instant::now(),
-            client: None,
-            choice: None,
-            way: Way::Pooled,
-            reason: None,
-        }
+        Context::new(self.access_log.is_some())
     }
 
     // Called for every request, the first as well: this is how the connection says whose it is.
@@ -145,8 +108,12 @@ impl ProxyHttp for Proxy {
         }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+        if let Some(mint) = &self.mint {
+            context.ids = Some(Box::new(mint.ids(session.req_header())));
+        }
         let decision = match &context.client {
-            Some(client) => match framing::check(session.req_header(), &raw_head(session)) {
+            Some(client) => match framing::check(session.req_header(), &framing::raw_head(session))
+            {
                 Ok(()) => self.decide(session.req_header(), client),
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },
@@ -156,6 +123,13 @@ impl ProxyHttp for Proxy {
                 "the request came by no listener of ours",
             )),
         };
+        let decision = match decision {
+            // Boxed, so that other requests do not carry the room for it.
+            Ok(choice) if choice.pool().chain.is_some() => {
+                Box::pin(self.admit(session.req_header(), context, choice)).await
+            }
+            decision => decision,
+        };
         match decision {
             Ok(choice) => {
                 if upgrade::asked(session.req_header()) {
@@ -164,8 +138,9 @@ impl ProxyHttp for Proxy {
                 context.choice = Some(choice);
                 Ok(false)
             }
-            Err(answer) => {
+            Err(mut answer) => {
                 context.reason = Some(answer.reason);
+                answer.request_id = context.ids.as_ref().map(|ids| ids.request_id.clone());
                 answer.send(session).await?;
                 Ok(true)
             }
@@ -180,6 +155,9 @@ impl ProxyHttp for Proxy {
         let Some(choice) = &context.choice else {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
+        if let Some(noted) = &mut context.noted {
+            noted.connecting();
+        }
         let policy = &choice.pool().policy;
         let way = Way::of(session.req_header());
         context.way = way;
@@ -205,24 +183,82 @@ impl ProxyHttp for Proxy {
             return Ok(());
         };
         let secure = context.choice.as_ref().is_some_and(|choice| choice.secure);
-        forwarded::set(request, client, self.trusts(client), secure)
+        forwarded::set(request, client, self.trusts(client), secure)?;
+        if let Some(ids) = &context.ids {
+            ids.tell_task(request)?;
+        }
+        let Some(pool) = context.choice.as_ref().map(Choice::pool) else {
+            return Ok(());
+        };
+        if let Some(prefix) = &pool.prefix {
+            prefix.strip(request)?;
+        }
+        if let Some(chain) = &pool.chain {
+            chain.change(request, &context.user)?;
+        }
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        match context
+            .choice
+            .as_ref()
+            .and_then(|it| it.pool().chain.as_ref())
+        {
+            Some(chain) => chain.measure(session),
+            None => Ok(()),
+        }
     }
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
         hop::strip(response);
         let interim = response.status.is_informational()
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
+        if interim {
+            return Ok(());
+        }
+        if let Some(noted) = &mut context.noted {
+            noted.answered(context.started);
+        }
+        if let Some(ids) = &context.ids {
+            ids.tell_client(response)?;
+        }
+        if let Some(choice) = &context.choice
+            && let Some(chain) = &choice.pool().chain
+        {
+            chain.answer(session, response)?;
+        }
         if let Some(choice) = &context.choice
             && choice.pool().policy.sticky
             && !choice.stuck
-            && !interim
         {
             response.append_header("Set-Cookie", choice.target().cookie.clone())?;
+        }
+        Ok(())
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _socket: RawFd,
+        _digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        if let Some(noted) = &mut context.noted {
+            noted.connected();
         }
         Ok(())
     }
@@ -287,7 +323,7 @@ impl ProxyHttp for Proxy {
             .as_ref()
             .map_or("", |choice| &choice.pool().service);
         let answer = Answer::to_failure(error, service);
-        let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
+        let Some(mut answer) = answer.filter(|_| session.response_written().is_none()) else {
             return FailToProxy {
                 error_code: 0,
                 can_reuse_downstream: false,
@@ -295,6 +331,7 @@ impl ProxyHttp for Proxy {
         };
         tracing::debug!(status = answer.status, %error, "a request failed");
         context.reason = Some(answer.reason);
+        answer.request_id = context.ids.as_ref().map(|ids| ids.request_id.clone());
         session.set_keepalive(None);
         // A client that is gone by now needs no answer.
         let _ = answer.send(session).await;
@@ -305,12 +342,22 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        // 499 is nginx's word for a client that left before its answer.
+        let status = session
+            .response_written()
+            .map_or(499, |response| response.status.as_u16());
+        if let Some(log) = &self.access_log {
+            access::write(
+                log,
+                session,
+                context,
+                status,
+                error.is_some(),
+                &self.trusted,
+            );
+        }
         match &context.choice {
             Some(choice) => {
-                // 499 is nginx's word for a client that left before its answer.
-                let status = session
-                    .response_written()
-                    .map_or(499, |response| response.status.as_u16());
                 if error.is_none() {
                     choice.target().runtime.answered(status);
                 }
@@ -341,12 +388,4 @@ impl ProxyHttp for Proxy {
     ) -> bool {
         true
     }
-}
-
-/// The bytes that the request's head came in; empty for HTTP/2, which has no text to be read in two ways.
-fn raw_head(session: &ServerSession) -> Bytes {
-    session
-        .as_http1()
-        .map(|session| session.get_headers_raw_bytes())
-        .unwrap_or_default()
 }

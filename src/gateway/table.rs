@@ -16,6 +16,7 @@ use crate::core::route::{RoutingPolicy, Scheme};
 use crate::core::snapshot::{Claim, Cluster, RouteKey, Snapshot};
 
 use super::cookie;
+use super::middleware::{Chain, Chains, Prefix};
 use super::runtime::{ClusterRuntime, EndpointRuntime, Runtimes};
 
 /// What requests are steered by. A request pins the route that it found; a newer table cannot change it under the request.
@@ -48,6 +49,10 @@ pub(super) struct Pool {
     pub(super) service: Arc<str>,
     /// How its traffic is steered.
     pub(super) policy: RoutingPolicy,
+    /// What is done to its requests and answers on their way; none: nothing.
+    pub(super) chain: Option<Arc<Chain>>,
+    /// What is cut off from the path; none: nothing.
+    pub(super) prefix: Option<Prefix>,
     /// What outlives a snapshot.
     pub(super) runtime: Arc<ClusterRuntime>,
     /// The preferred first, then the others, and the ejected last.
@@ -63,6 +68,8 @@ pub(super) struct Pool {
 /// An endpoint, ready to be connected to.
 #[derive(Debug)]
 pub(super) struct Target {
+    /// Which task it is.
+    pub(super) task: TaskId,
     /// Where it listens.
     pub(super) address: SocketAddr,
     /// Keeps pooled connections of one task from being used for another that was given the same address.
@@ -165,18 +172,24 @@ impl Pool {
 /// Makes tables, and keeps what outlives them. Owned by the gateway's loop.
 pub(super) struct TableBuilder {
     pub(super) runtimes: Runtimes,
+    chains: Chains,
     /// The node whose endpoints are preferred.
     near: Option<NodeId>,
 }
 
 impl TableBuilder {
-    pub(super) fn new(runtimes: Runtimes, near: Option<NodeId>) -> Self {
-        Self { runtimes, near }
+    pub(super) fn new(runtimes: Runtimes, chains: Chains, near: Option<NodeId>) -> Self {
+        Self {
+            runtimes,
+            chains,
+            near,
+        }
     }
 
     /// The table for a snapshot, in which some endpoints are ejected.
     pub(super) fn build(&mut self, snapshot: &Snapshot, ejected: &BTreeSet<TaskId>) -> RouteTable {
         self.runtimes.retain(snapshot);
+        self.chains.retain(snapshot);
         let routes = snapshot
             .routes
             .iter()
@@ -238,6 +251,7 @@ impl TableBuilder {
             .map(|(index, (_, it))| (it.container.as_str().into(), index))
             .collect();
         let targets = endpoints.iter().map(|(task, endpoint)| Target {
+            task: (*task).clone(),
             address: SocketAddr::new(endpoint.address, claim.port),
             group_key: group_key(task),
             cookie: set_cookie(endpoint.container.as_str(), &key.path.0),
@@ -246,6 +260,14 @@ impl TableBuilder {
         Pool {
             service: cluster.service.clone(),
             policy: cluster.policy.clone(),
+            chain: self
+                .chains
+                .chain(&claim.service, cluster.policy.middleware.as_ref()),
+            prefix: cluster
+                .policy
+                .strip_prefix
+                .then(|| Prefix::of(&key.path))
+                .flatten(),
             targets: targets.collect(),
             runtime: self.runtimes.cluster(&claim.service, &cluster.service),
             preferred: if near > 0 { near } else { well },

@@ -1,5 +1,6 @@
 //! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
 
+mod access_log;
 mod following;
 mod mistakes;
 mod process;
