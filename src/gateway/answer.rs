@@ -10,7 +10,6 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::fault;
 use super::middleware::{self, BODY_TOO_LARGE};
-use super::trace::REQUEST_ID;
 
 /// An answer of the gateway's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +178,7 @@ impl Answer {
             )?;
         }
         if let Some(request_id) = &self.request_id {
-            header.insert_header(REQUEST_ID, request_id)?;
+            header.insert_header("X-Request-Id", request_id)?;
         }
         if let Some(location) = &self.location {
             header.insert_header("Location", location.as_str())?;

@@ -17,7 +17,7 @@ use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 /// The header in which clients, tasks and logs find one request's id.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");

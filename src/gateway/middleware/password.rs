@@ -55,7 +55,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// For a gateway with so many threads, of which half as many again may be busy with passwords.
+    /// For a gateway with so many threads; half as many passwords are worked out at once.
     pub(super) fn new(threads: usize) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .expect("the system has random numbers, or TLS would have failed before");
