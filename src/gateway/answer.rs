@@ -40,6 +40,11 @@ impl Answer {
         }
     }
 
+    /// Nothing is known of the connection, which cannot be.
+    pub(super) fn no_listener() -> Self {
+        Self::new(500, "internal", "the request came by no listener of ours")
+    }
+
     /// Nothing is known of any route yet.
     pub(super) fn warming_up() -> Self {
         Self::new(

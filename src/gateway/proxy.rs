@@ -117,11 +117,7 @@ impl ProxyHttp for Proxy {
                 Ok(()) => self.decide(session.req_header(), client),
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },
-            None => Err(Answer::new(
-                500,
-                "internal",
-                "the request came by no listener of ours",
-            )),
+            None => Err(Answer::no_listener()),
         };
         let decision = match decision {
             // Boxed, so that other requests do not carry the room for it.

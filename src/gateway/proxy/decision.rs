@@ -62,14 +62,19 @@ impl Proxy {
         choice: Choice,
     ) -> Result<Choice, Answer> {
         let pool = choice.pool();
-        if let (Some(chain), Some(client)) = (&pool.chain, &context.client) {
-            let origin = forwarded::origin(request, client, &self.trusted);
-            let admitted = chain.admit(pool, request, origin).await;
-            if let (Err(_), Some(noted)) = (&admitted, &mut context.noted) {
-                noted.refused_for(&pool.service);
-            }
-            context.user = admitted?;
+        let Some(chain) = &pool.chain else {
+            return Ok(choice);
+        };
+        // Nobody whose address is not known is let in where it may matter.
+        let Some(client) = &context.client else {
+            return Err(Answer::no_listener());
+        };
+        let origin = forwarded::origin(request, client, &self.trusted);
+        let admitted = chain.admit(pool, request, origin).await;
+        if let (Err(_), Some(noted)) = (&admitted, &mut context.noted) {
+            noted.refused_for(&pool.service);
         }
+        context.user = admitted?;
         Ok(choice)
     }
 }
