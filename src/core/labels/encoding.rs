@@ -31,7 +31,7 @@ pub(super) fn parse(value: &str) -> Result<Vec<Encoding>, Fault> {
 }
 
 fn unknown(name: &str) -> Fault {
-    let remedy = "write true, or a list of gzip, br and zstd, the preferred first";
+    let remedy = "write true, or a list of gzip and zstd, the preferred first";
     if name.is_empty() {
         return Fault::error("names no way to compress", remedy);
     }
@@ -40,8 +40,7 @@ fn unknown(name: &str) -> Fault {
         remedy,
     );
     match name.to_ascii_lowercase().as_str() {
-        "brotli" => fault.suggesting("br"),
-        "gz" | "deflate" => fault.suggesting("gzip"),
+        "gz" | "deflate" | "br" | "brotli" => fault.suggesting("gzip"),
         "zst" | "zstandard" => fault.suggesting("zstd"),
         _ => fault,
     }
@@ -53,12 +52,12 @@ mod tests {
 
     #[test]
     fn a_boolean_or_a_list_is_read() {
-        use Encoding::{Br, Gzip, Zstd};
+        use Encoding::{Gzip, Zstd};
         for (value, expected) in [
-            ("true", vec![Zstd, Br, Gzip]),
+            ("true", vec![Zstd, Gzip]),
             ("FALSE", vec![]),
             ("gzip", vec![Gzip]),
-            (" Gzip ,br; gzip,", vec![Gzip, Br]),
+            (" Gzip ,zstd; gzip,", vec![Gzip, Zstd]),
         ] {
             assert_eq!(parse(value), Ok(expected), "{value}");
         }
@@ -69,7 +68,7 @@ mod tests {
             (
                 "gzip, brotli",
                 "\"brotli\" is no way to compress that is known",
-                Some("br"),
+                Some("gzip"),
             ),
             ("lz4", "\"lz4\" is no way to compress that is known", None),
         ] {

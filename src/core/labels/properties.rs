@@ -76,7 +76,7 @@ fn good_label() -> impl Strategy<Value = (String, String)> {
             "a:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC",
         ),
         ("routing.max_body_bytes", "0"),
-        ("routing.compress", "gzip;br"),
+        ("routing.compress", "gzip;zstd"),
         ("routing.headers.request.X-A", ""),
         ("routing.headers.response.x-b", "c"),
         ("probe.url", "http://container:81/x"),

@@ -5,6 +5,8 @@
 //! Every session of Pingora's carries a compressor that is off. It is switched on for one answer by its level, and told
 //! what to do by a request that accepts one encoding only: Pingora reads no quality values, and would compress streams of
 //! events, small answers, and what must not be transformed.
+//!
+//! Brotli is not offered: Pingora's flushes a stream at its end and never closes it, which decoders take for one cut short.
 
 use std::sync::LazyLock;
 
@@ -48,7 +50,6 @@ pub(super) fn begin(
     {
         let (algorithm, level, only) = match encoding {
             Encoding::Gzip => (Algorithm::Gzip, 5, &ONLY_GZIP),
-            Encoding::Br => (Algorithm::Brotli, 4, &ONLY_BR),
             Encoding::Zstd => (Algorithm::Zstd, 3, &ONLY_ZSTD),
         };
         compressor.adjust_algorithm_level(algorithm, level);
@@ -58,7 +59,6 @@ pub(super) fn begin(
 }
 
 static ONLY_GZIP: LazyLock<RequestHeader> = LazyLock::new(|| only("gzip"));
-static ONLY_BR: LazyLock<RequestHeader> = LazyLock::new(|| only("br"));
 static ONLY_ZSTD: LazyLock<RequestHeader> = LazyLock::new(|| only("zstd"));
 
 fn only(encoding: &'static str) -> RequestHeader {

@@ -51,10 +51,9 @@ const JSON: &str = "Content-Type: application/json\r\nETag: \"x\"\r\nAccept-Rang
 async fn an_answer_is_compressed_as_the_client_likes_it() {
     let (edge, _task) = edge(said(JSON, 10_000), &Encoding::ALL).await;
     for (accept, encoding) in [
-        ("gzip, br", "br"),
+        ("gzip, br, zstd", "zstd"),
         ("gzip", "gzip"),
-        ("br;q=0.5, gzip;q=0.9", "gzip"),
-        ("zstd, br, gzip", "zstd"),
+        ("br, zstd;q=0.5, gzip;q=0.9", "gzip"),
     ] {
         let (head, body) = get(&edge, "GET", &format!("Accept-Encoding: {accept}\r\n")).await;
         assert_eq!(head.one("content-encoding"), Some(encoding), "{accept}");
@@ -66,14 +65,13 @@ async fn an_answer_is_compressed_as_the_client_likes_it() {
         let whole = vec![b'a'; 10_000];
         match encoding {
             "gzip" => assert_eq!(decompressed(Algorithm::Gzip, &body), whole),
-            "br" => assert_eq!(decompressed(Algorithm::Brotli, &body), whole),
             _ => assert_eq!(body[..4], [0x28, 0xb5, 0x2f, 0xfd], "zstd's first bytes"),
         }
     }
     // Who cannot read it gets it as it is, and caches are told that others do not.
     for (method, accept) in [
         ("GET", ""),
-        ("GET", "Accept-Encoding: identity\r\n"),
+        ("GET", "Accept-Encoding: identity, br\r\n"),
         ("GET", "Accept-Encoding: gzip;q=0\r\n"),
         ("HEAD", "Accept-Encoding: gzip\r\n"),
     ] {
