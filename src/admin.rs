@@ -105,7 +105,7 @@ async fn render_metrics(State(state): State<AdminState>) -> impl IntoResponse {
 async fn snapshot(State(state): State<AdminState>) -> Response {
     let snapshot = state.snapshots.borrow().clone();
     match snapshot {
-        Some(snapshot) => aside(|| Json(snapshot).into_response()).await,
+        Some(snapshot) => aside(move || Json(snapshot.without_secrets()).into_response()).await,
         None => {
             let why = format!("no snapshot yet: {}\n", state.readiness.report());
             (StatusCode::SERVICE_UNAVAILABLE, why).into_response()

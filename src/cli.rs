@@ -1,6 +1,7 @@
 //! The command line: what users type, turned into each component's own configuration. Only this file and those below it know
 //! clap.
 
+mod access_log;
 mod control;
 mod dns;
 mod ejection;
@@ -60,6 +61,8 @@ pub struct RunConfig {
     pub admin: SocketAddr,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Which requests are written down; none: none.
+    pub access_log: Option<crate::access_log::Config>,
 }
 
 /// Who is followed, and who may follow.

@@ -16,6 +16,7 @@ pub mod event;
 pub mod following;
 pub mod labels;
 pub mod lookup;
+pub mod middleware;
 pub mod model;
 pub mod names;
 pub mod observed;

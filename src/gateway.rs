@@ -9,10 +9,12 @@
 //! the process itself. Here one [`HttpProxy`] is shared by all listeners, so that they share one pool of connections to
 //! the tasks, and each listener is one owned task.
 
+mod access;
 mod answer;
 mod choice;
 mod client;
 mod connection;
+mod context;
 mod cookie;
 pub mod dns;
 mod fault;
@@ -22,6 +24,7 @@ mod hold;
 mod hop;
 mod key;
 mod listener;
+mod middleware;
 mod peer;
 mod pool;
 mod proxy;
@@ -30,6 +33,7 @@ mod runtime;
 mod steering;
 mod table;
 mod tls;
+mod trace;
 mod upgrade;
 mod watched;
 
@@ -46,6 +50,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access_log::AccessLog;
 use crate::certificates::InUse;
 use crate::core::ejection;
 use crate::core::model::NodeId;
@@ -88,6 +93,10 @@ pub struct Config {
     pub ejection: Option<ejection::Policy>,
     /// How often it is judged who is ejected, while there is anything to judge.
     pub judged_every: Duration,
+    /// Where requests are written down; none: nowhere.
+    pub access_log: Option<AccessLog>,
+    /// Whether requests are given ids for those who come with none.
+    pub trace_headers: bool,
 }
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
@@ -187,6 +196,8 @@ impl Gateway {
             config.trusted_proxies.clone(),
             metrics.clone(),
             holding,
+            config.access_log.clone(),
+            config.trace_headers,
         );
         let conf = ServerConf {
             threads: config.threads,

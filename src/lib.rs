@@ -48,7 +48,8 @@
 //!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
 //!    and remembers the events, and [`admin`] shows all of it.
 //!
-//! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others.
+//! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others. Where it is asked
+//! for, the gateway tells the [`access_log`] of every request that has ended.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
@@ -93,6 +94,7 @@
 //! given new requests. *Draining*: gets none any more, and ends those that it has. *Reconcile* is the function, the
 //! *reconciler* the loop.
 
+pub mod access_log;
 pub mod admin;
 pub mod agent;
 mod backoff;

@@ -63,6 +63,7 @@ struct Inner {
     hints: IntCounterVec,
     dns_queries: IntCounterVec,
     events: IntCounterVec,
+    access_log_dropped: IntCounter,
     control: ControlMetrics,
     tls: TlsMetrics,
 }
@@ -137,6 +138,11 @@ impl Metrics {
                 "Events, by kind and severity.",
                 &["kind", "severity"],
             ),
+            access_log_dropped: counter(
+                &registry,
+                "hiveway_access_log_dropped_total",
+                "Lines of the access log that were not written, because nobody read the others fast enough.",
+            ),
             control: ControlMetrics::new(&registry),
             tls: TlsMetrics::new(&registry),
             reconcile_duration,
@@ -187,6 +193,12 @@ impl Metrics {
     #[must_use]
     pub fn hints(&self, action: &'static str) -> IntCounter {
         self.0.hints.with_label_values(&[action])
+    }
+
+    /// Counts lines of the access log that are not written.
+    #[must_use]
+    pub fn access_log_dropped(&self) -> IntCounter {
+        self.0.access_log_dropped.clone()
     }
 
     /// What the control channel counts.
@@ -270,6 +282,12 @@ fn register(registry: &Registry, collector: impl Collector + 'static) {
         .expect("each metric is registered once");
 }
 
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("names of metrics are valid");
+    register(registry, counter.clone());
+    counter
+}
+
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     let counters = IntCounterVec::new(Opts::new(name, help), labels)
         .expect("names of metrics and labels are valid");
@@ -331,6 +349,7 @@ mod tests {
             "hiveway_look_duration_seconds_count 1",
             "hiveway_glance_duration_seconds_count 1",
             "hiveway_events_dropped_total 0",
+            "hiveway_access_log_dropped_total 0",
             concat!(
                 "hiveway_build_info{version=\"",
                 env!("CARGO_PKG_VERSION"),

@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use self::certificates::Certificates;
 use self::role::Role;
+use crate::access_log;
 use crate::admin::{self, AdminState};
 use crate::agent;
 use crate::certificates::Given;
@@ -65,6 +66,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         mut dns,
         admin,
         log_format,
+        access_log,
     } = config;
     logging::init(log_format)?;
     open_files::raise_limit();
@@ -82,6 +84,11 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     let controls = role.controls();
     let certificates =
         Certificates::open(certificates, serves_tls, controls, &emitter, &metrics).await?;
+    let access_log = access_log.map(|it| access_log::channel(it, metrics.access_log_dropped()));
+    let access_log = access_log.map(|(log, writer)| {
+        gateway.access_log = Some(log);
+        writer
+    });
     let mut gateway = Gateway::bind(&gateway, &metrics)?;
     if let Some(in_use) = certificates.in_use() {
         gateway = gateway.with_certificates(in_use);
@@ -138,6 +145,13 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             Ok(())
         }
     });
+    if let Some(writer) = access_log {
+        let last = supervisor.last();
+        supervisor.tell("the access log", async move {
+            writer.run(tokio::io::stdout(), last).await;
+            Ok(())
+        });
+    }
     if let Some(engine) = role.engine() {
         let (engine, stop) = (engine.clone(), supervisor.stop());
         supervisor.serve("the agent", {

@@ -10,6 +10,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use super::access_log::TypedAccessLog;
 use super::control::TypedControl;
 use super::dns::TypedDns;
 use super::ejection::TypedEjection;
@@ -116,6 +117,9 @@ pub(super) struct TypedRun {
     )]
     log_format: TypedLogFormat,
 
+    #[command(flatten)]
+    access_log: TypedAccessLog,
+
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
@@ -143,6 +147,7 @@ impl TypedRun {
             grace,
             domain_suffix,
             log_format,
+            access_log,
             threads,
             ejection,
         } = self;
@@ -176,6 +181,8 @@ impl TypedRun {
                 prefer_local: ejection.prefer_local,
                 ejection: ejection.policy(),
                 judged_every: gateway::JUDGED_EVERY,
+                access_log: None,
+                trace_headers: access_log.trace_headers,
             },
             certificates,
             dns: dns.configure(),
@@ -184,6 +191,7 @@ impl TypedRun {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,
             },
+            access_log: access_log.config(),
         })
     }
 }

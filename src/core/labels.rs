@@ -61,7 +61,7 @@
 //! | `routing.balance` | see below | `round_robin` | Which endpoint a client without a valid cookie gets. |
 //! | `routing.weight` | 0 to 100 | `100` | The share of this service where several claim one host and path. At 0 it gets no requests. |
 //! | `routing.network` | name | the first that both sides share | The network on which tasks are reached. |
-//! | `routing.strip_prefix` | boolean | `false` | Whether the route's path is cut off before the request reaches the task. |
+//! | `routing.strip_prefix` | boolean | `false` | Whether the route's path is cut off before the request reaches the task, which is told of it by `X-Forwarded-Prefix`. |
 //! | `routing.retries` | 0 to 5 | `2` | How many further endpoints are tried when a request can safely be sent again. |
 //! | `routing.connect_timeout_seconds` | seconds > 0 | `1` | Time to connect to a task. |
 //! | `routing.response_timeout_seconds` | seconds > 0 | `60` | Time to the first byte of the answer, and for now between its bytes as well. |
@@ -94,6 +94,37 @@
 //!
 //! Retries have a budget: at most a fifth more requests for a service, and one a second beyond that for rare ones. What is
 //! over it fails as it would without `routing.retries`.
+//!
+//! # On the way: more of `routing.*`
+//!
+//! All of these are off unless they are written, and are applied in the order of this table.
+//!
+//! | key | values | meaning |
+//! |---|---|---|
+//! | `routing.redirect` | URL, or status and URL | Every request is sent there, path and query kept, whether or not a task runs. The status is 308, or 301, 302 or 307 where it is written before the URL: `302 https://other.example.com`. With `strip_prefix` the route's path is left out. |
+//! | `routing.allow_cidrs` | networks and addresses, by commas or semicolons | Other clients get a 403. |
+//! | `routing.rate_limit` | 1 to 1000000 | So many requests a second of one client, and as many at once; others get a 429. Each gateway counts for itself, and for an IPv6 client by its /64. |
+//! | `routing.basic_auth` | `user:hash` items, by semicolons | Who comes without a known name and password gets a 401. |
+//! | `routing.max_body_bytes` | number | A larger request gets a 413, at once where it says its length, or else when it has sent more. |
+//! | `routing.headers.request.NAME` | value | Sets this header of requests to the service; an empty value removes it. |
+//! | `routing.headers.response.NAME` | value | The same for the service's answers, not for those that Hiveway gives itself. |
+//! | `routing.compress` | boolean, or some of `gzip`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, gzip`. |
+//!
+//! The client's address is that of the connection, or, behind `--trusted-proxies`, what those say. A list of networks or
+//! users of which nothing can be read lets **nobody** in, because to leave a guarded service open is the worse mistake.
+//!
+//! A hash is one of bcrypt (`$2y$…`, at most cost 14) or Argon2 (`$argon2id$…`, at most 256 MiB), as `htpasswd -nB user`
+//! prints it with its user. In a stack file every `$` is written twice, or `docker stack deploy` puts a variable there.
+//! Whoever can read the swarm's services can read the hashes; Hiveway shows them neither in diagnostics nor under
+//! `/snapshot`, but sends them to its gateways and keeps them in `--state-dir`. A password that was right is remembered for
+//! a minute as a keyed digest, so that it is not hashed for every request. The service gets the user's name in
+//! `X-Forwarded-User`, and no `Authorization`.
+//!
+//! A header's name may be written in any case. The headers of which HTTP itself is made, such as `Host` and
+//! `Content-Length`, cannot be set.
+//!
+//! Not compressed: what is encoded already or says `no-transform`, parts (206), streams of events, and gRPC. Compression
+//! collects what it gets: an answer that trickles arrives later, so leave it off for those that are read as they come.
 //!
 //! # Health: `probe.*`
 //!
@@ -153,9 +184,15 @@ use super::route::{Diagnostic, ServiceSpec};
 
 mod balance;
 mod boolean;
+mod credential;
+mod encoding;
+mod header;
 mod host;
 mod key;
 mod label;
+mod list;
+mod middleware;
+mod network;
 mod number;
 mod path;
 mod pending;
@@ -163,11 +200,13 @@ mod probe_url;
 #[cfg(test)]
 mod properties;
 mod quotes;
+mod redirect;
 mod report;
 mod retired;
 mod route_item;
 mod routes;
 mod seconds;
+mod secret;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -200,20 +239,39 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
             }
             Key::Setting(setting) => {
                 let decisive = label::decide(&labels, &mut report, |label, report| {
+                    let policy = &mut spec.policy;
+                    if let Some(any) = middleware::read_list(setting, label, policy, report) {
+                        return any;
+                    }
                     let applied = setting.apply(label.value, service.mode, &mut spec);
                     let accepted = applied.is_ok();
-                    let pending = Feature::of_setting(setting, &spec).and_then(Feature::missing);
+                    let pending = Feature::of_setting(setting).and_then(Feature::missing);
                     if let Some(fault) = applied.err().or(pending) {
                         report.add(label.key, label.value, fault);
                     }
                     accepted
                 });
+                if decisive.is_none() {
+                    middleware::shut(setting, &mut spec.policy);
+                }
                 if setting != Setting::Scale {
                     steering.extend(decisive);
                 }
             }
+            Key::Header(header) => {
+                let decisive = label::decide(&labels, &mut report, |label, report| {
+                    let set = middleware::set_header(&header, label.value, &mut spec.policy);
+                    let accepted = set.is_ok();
+                    if let Err(fault) = set {
+                        report.add(label.key, label.value, fault);
+                    }
+                    accepted
+                });
+                steering.extend(decisive);
+            }
         }
     }
+    middleware::settle(&mut spec.policy);
     spec.routes = routes::settle(items, &mut report);
     if spec.routes.is_empty() {
         for label in steering {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::middleware::Middleware;
+
 /// Everything that a service's labels declare.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSpec {
@@ -165,6 +167,9 @@ pub struct RoutingPolicy {
     /// For how many seconds browsers that came by TLS come by nothing else; none: that is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hsts_seconds: Option<u32>,
+    /// What is done to requests and answers on their way; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub middleware: Option<Arc<Middleware>>,
 }
 
 impl Default for RoutingPolicy {
@@ -182,6 +187,7 @@ impl Default for RoutingPolicy {
             hold: Duration::ZERO,
             slow_start: Duration::ZERO,
             hsts_seconds: None,
+            middleware: None,
         }
     }
 }

@@ -27,6 +27,22 @@ pub struct Snapshot {
     pub gateways: Arc<[GatewayTask]>,
 }
 
+impl Snapshot {
+    /// The same without the hashes of passwords, fit to be shown.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        for cluster in shown.clusters.values_mut() {
+            let middleware = cluster.policy.middleware.as_deref();
+            if let Some(middleware) = middleware.filter(|it| it.basic_auth.is_some()) {
+                let middleware = Some(Arc::new(middleware.without_secrets()));
+                Arc::make_mut(cluster).policy.middleware = middleware;
+            }
+        }
+        shown
+    }
+}
+
 /// A running task of Hiveway itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GatewayTask {

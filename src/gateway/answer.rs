@@ -1,12 +1,15 @@
 //! The answers that the gateway gives itself: what was missing, in a status, a header and one line.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::fault;
+use super::middleware::{self, BODY_TOO_LARGE};
 
 /// An answer of the gateway's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub(super) struct Answer {
     pub(super) line: String,
     /// Where the client should go instead.
     pub(super) location: Option<String>,
+    /// By which the request is known to others; none where requests are given no ids.
+    pub(super) request_id: Option<HeaderValue>,
 }
 
 /// Tells programs why the gateway answered itself.
@@ -31,7 +36,13 @@ impl Answer {
             reason,
             line: line.into(),
             location: None,
+            request_id: None,
         }
+    }
+
+    /// Nothing is known of the connection, which cannot be.
+    pub(super) fn no_listener() -> Self {
+        Self::new(500, "internal", "the request came by no listener of ours")
     }
 
     /// Nothing is known of any route yet.
@@ -88,6 +99,49 @@ impl Answer {
         Self::new(421, "misdirected", line)
     }
 
+    /// The service has moved.
+    pub(super) fn redirect(status: u16, location: String) -> Self {
+        let line = format!("this is to be found at {}", printable(&location));
+        Self {
+            location: Some(location),
+            ..Self::new(status, "redirect", line)
+        }
+    }
+
+    /// The client comes from where nobody may come from.
+    pub(super) fn not_allowed(client: IpAddr) -> Self {
+        let line = format!("clients from {client} are not allowed here");
+        Self::new(403, "not-allowed", line)
+    }
+
+    /// The client sends more than it may.
+    pub(super) fn rate_limited(client: IpAddr) -> Self {
+        let line = format!("{client} sends more requests a second than one client may");
+        Self::new(429, "rate-limit", line)
+    }
+
+    /// The client has to say who it is, or said it wrongly.
+    pub(super) fn unauthorized() -> Self {
+        Self::new(
+            401,
+            "unauthorized",
+            "a known name and its password are needed here",
+        )
+    }
+
+    /// Too many passwords wait to be checked.
+    pub(super) fn auth_busy() -> Self {
+        let line = "too many passwords wait to be checked; come again in a second";
+        Self::new(503, "auth-busy", line)
+    }
+
+    /// The request's body is larger than the service allows.
+    pub(super) fn body_too_large(service: &str) -> Self {
+        let line =
+            format!("the body is larger than service {service} takes (routing.max_body_bytes)");
+        Self::new(413, "body-too-large", line)
+    }
+
     /// A request that failed on its way; none when nobody is left to read an answer.
     pub(super) fn to_failure(error: &Error, service: &str) -> Option<Self> {
         use ErrorType::{
@@ -96,6 +150,9 @@ impl Answer {
         };
         let (status, reason, line) = match (error.esource(), error.etype()) {
             (ErrorSource::Downstream, ReadError | WriteError | ConnectionClosed) => return None,
+            (ErrorSource::Downstream, kind) if *kind == BODY_TOO_LARGE => {
+                return Some(Self::body_too_large(service));
+            }
             (ErrorSource::Downstream, ReadTimedout) => (
                 408,
                 "client-timeout",
@@ -139,13 +196,22 @@ impl Answer {
         header.insert_header("Content-Type", "text/plain; charset=utf-8")?;
         header.insert_header("Content-Length", body.len())?;
         header.insert_header(REASON_HEADER, self.reason)?;
-        if self.status == 503 {
+        if matches!(self.status, 429 | 503) {
             header.insert_header("Retry-After", "1")?;
+        }
+        if self.status == 401 {
+            header.insert_header(
+                "WWW-Authenticate",
+                "Basic realm=\"restricted\", charset=\"UTF-8\"",
+            )?;
+        }
+        if let Some(request_id) = &self.request_id {
+            header.insert_header("X-Request-Id", request_id)?;
         }
         if let Some(location) = &self.location {
             header.insert_header("Location", location.as_str())?;
         }
-        if matches!(self.status, 400 | 431) {
+        if matches!(self.status, 400 | 413 | 431) {
             session.set_keepalive(None);
         }
         let headless = session.req_header().method == Method::HEAD;
@@ -154,6 +220,10 @@ impl Answer {
             .await?;
         if !headless {
             session.write_response_body(Some(body), true).await?;
+        }
+        if self.status == 413 && !middleware::waits(session.req_header()) {
+            // A socket that is closed over unread bytes takes the answer back. Who has not stopped by then has read it.
+            let _ = session.as_downstream_mut().drain_request_body().await;
         }
         Ok(())
     }

@@ -147,6 +147,11 @@ impl Choice {
         self.pool().target(self.target)
     }
 
+    /// How many endpoints were tried before this one.
+    pub(super) fn retries(&self) -> u8 {
+        self.attempts - 1
+    }
+
     /// Moves on to an endpoint that has not failed this request and has room. Without another, the same may be tried again
     /// if only a pooled connection to it had gone stale, and one that was not sent yet waits for another, where its
     /// service's requests are held ([`lack`](Self::lack)).

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use http::header::{FORWARDED, HOST};
 use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 use pingora::Result;
 use pingora::http::RequestHeader;
 
@@ -15,6 +16,7 @@ use super::client::Client;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Whether a proxy says that its client came by TLS; none where it does not say.
@@ -29,6 +31,19 @@ pub(super) fn chain(request: &RequestHeader) -> impl Iterator<Item = IpAddr> {
     headers
         .flat_map(|header| header.as_bytes().rsplit(|byte| *byte == b','))
         .map_while(|item| std::str::from_utf8(item).ok()?.trim().parse().ok())
+}
+
+/// The address of the client itself: the nearest that is no trusted proxy's, or else the farthest that one wrote down.
+pub(super) fn origin(request: &RequestHeader, client: &Client, trusted: &[IpNet]) -> IpAddr {
+    let trusts = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut nearest = client.peer;
+    for address in chain(request) {
+        if !trusts(&nearest) {
+            break;
+        }
+        nearest = address.to_canonical();
+    }
+    nearest
 }
 
 /// Writes the headers into the request that a task gets.
@@ -52,6 +67,7 @@ pub(super) fn set(
     request.insert_header("X-Forwarded-Proto", proto)?;
     if !trusted {
         request.remove_header(&FORWARDED);
+        request.remove_header(&FORWARDED_PREFIX);
         request.remove_header(&REAL_IP);
     }
     if !(trusted && request.headers.contains_key(FORWARDED_HOST))
@@ -60,4 +76,45 @@ pub(super) fn set(
         request.insert_header("X-Forwarded-Host", host)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Side;
+    use super::*;
+
+    #[test]
+    fn the_client_is_the_nearest_address_that_no_trusted_proxy_has() {
+        let trusted = ["10.0.0.0/8", "::1/128"].map(|it| it.parse().expect("a network"));
+        for (peer, lines, expected) in [
+            ("192.0.2.1", &[][..], "192.0.2.1"),
+            ("192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            (
+                "10.0.0.1",
+                &["203.0.113.9, 198.51.100.1,10.0.0.2"],
+                "198.51.100.1",
+            ),
+            ("10.0.0.1", &["203.0.113.9", "198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
+            ("::1", &["::ffff:198.51.100.1"], "198.51.100.1"),
+        ] {
+            let client = Client {
+                side: Side::Internal,
+                peer: peer.parse().expect("an address"),
+                forwarded_for: HeaderValue::from_static("unused"),
+                tls: None,
+            };
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            for line in lines {
+                request
+                    .append_header("X-Forwarded-For", *line)
+                    .expect("a header");
+            }
+            let found = origin(&request, &client, &trusted).to_string();
+            assert_eq!(found, expected, "{peer} {lines:?}");
+        }
+    }
 }

@@ -12,9 +12,11 @@
 //! * HTTP/1.1 without `Host`, and a `Host` that cannot be a name, such as `a, b.example.com`, which a wildcard would match:
 //!   section 3.2 demands 400.
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Version};
 use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
 
 /// The largest head that is accepted, in bytes. Servers' own limits lie between 8 KiB and 64 KiB.
 pub(super) const HEAD_LIMIT: usize = 64 * 1024;
@@ -102,6 +104,14 @@ fn names_content_length(raw: &[u8]) -> bool {
             .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
             && matches!(line.get(NAME.len()), Some(b':' | b' ' | b'\t'))
     })
+}
+
+/// The bytes that the request's head came in; empty for HTTP/2, which has no text to be read in two ways.
+pub(super) fn raw_head(session: &ServerSession) -> Bytes {
+    session
+        .as_http1()
+        .map(|session| session.get_headers_raw_bytes())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -19,9 +19,11 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::core::balance::{self, FULL};
+use crate::core::model::TaskId;
 use crate::core::route::{Balance, RoutingPolicy};
 use crate::core::snapshot::Cluster;
 
+use super::middleware::{Chain, Prefix};
 use super::runtime::{ClusterRuntime, EndpointRuntime};
 
 /// One service's endpoints that may be given requests, at one port.
@@ -33,6 +35,10 @@ pub(super) struct Pool {
     pub(super) policy: RoutingPolicy,
     /// What answers by TLS say about it being the only way to come; none: nothing.
     pub(super) hsts: Option<HeaderValue>,
+    /// What is done to its requests and answers on their way; none: nothing.
+    pub(super) chain: Option<Arc<Chain>>,
+    /// What is cut off from the path; none: nothing.
+    pub(super) prefix: Option<Prefix>,
     /// What outlives a snapshot.
     pub(super) runtime: Arc<ClusterRuntime>,
     /// The preferred first, then the others, and the ejected last.
@@ -52,6 +58,8 @@ pub(super) struct Pool {
 /// An endpoint, ready to be connected to.
 #[derive(Debug)]
 pub(super) struct Target {
+    /// Which task it is.
+    pub(super) task: TaskId,
     /// Where it listens.
     pub(super) address: SocketAddr,
     /// The same for the same task in every snapshot. Keeps pooled connections of one task from being used for another that
@@ -75,6 +83,8 @@ pub(super) struct Wish<'a> {
 impl Pool {
     pub(super) fn new(
         cluster: &Cluster,
+        chain: Option<Arc<Chain>>,
+        prefix: Option<Prefix>,
         targets: Vec<Target>,
         runtime: Arc<ClusterRuntime>,
         preferred: usize,
@@ -87,6 +97,8 @@ impl Pool {
         Self {
             service: cluster.service.clone(),
             hsts: policy.hsts_seconds.map(hsts),
+            chain,
+            prefix,
             runtime,
             targets,
             preferred,

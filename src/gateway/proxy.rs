@@ -10,35 +10,38 @@
 //! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
 //! `idle_timeout_seconds`.
 
+mod decision;
+
 use std::any::Any;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{HOST, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::{STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::http::ServerSession;
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
-use tokio::time::Instant;
 
-use crate::core::lookup::normal_host;
-use crate::core::route::is_local;
+use crate::access_log::AccessLog;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
-use super::choice::{Asker, Choice, Failure, Lack};
-use super::client::{Client, Side};
+use super::choice::{Choice, Failure};
+use super::client::Client;
+use super::context::Context;
 use super::fault;
 use super::hold::{Holding, Refusal};
 use super::peer::Way;
 use super::table::RouteTable;
-use super::{cookie, forwarded, framing, hop, upgrade};
+use super::trace::Mint;
+use super::{access, cookie, forwarded, framing, hop, upgrade};
 
 /// How long a client may take to accept more of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,6 +55,10 @@ pub(super) struct Proxy {
     trusted: Vec<IpNet>,
     metrics: Metrics,
     holding: Holding,
+    /// None where requests are not written down.
+    access_log: Option<AccessLog>,
+    /// None where requests are given no ids.
+    mint: Option<Mint>,
 }
 
 impl Proxy {
@@ -60,97 +67,18 @@ impl Proxy {
         trusted: Vec<IpNet>,
         metrics: Metrics,
         holding: Holding,
+        access_log: Option<AccessLog>,
+        trace_headers: bool,
     ) -> Self {
         Self {
             table,
             trusted,
             metrics,
             holding,
+            access_log,
+            mint: trace_headers.then(Mint::new),
         }
     }
-
-    fn trusts(&self, client: &Client) -> bool {
-        self.trusted
-            .iter()
-            .any(|network| network.contains(&client.peer))
-    }
-
-    /// Decides where a request goes, or what it is answered; again, when it has `waited` for an endpoint.
-    fn decide(
-        &self,
-        request: &RequestHeader,
-        client: &Client,
-        waited: Option<&Lack>,
-    ) -> Result<Choice, Refusal> {
-        let host = request
-            .headers
-            .get(HOST)
-            .map_or(&b""[..], HeaderValue::as_bytes);
-        let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
-        let path = request.uri.path();
-        if client.side == Side::Public && is_local(&host) {
-            return Err(Answer::no_route(&host, path).into());
-        }
-        if let Some(tls) = &client.tls
-            && !tls.answers_for(&host)
-        {
-            return Err(Answer::misdirected(&host).into());
-        }
-        let table = self.table.load();
-        if !table.warm {
-            return Err(Answer::warming_up().into());
-        }
-        let Some(route) = table.find(&host, path) else {
-            return Err(Answer::no_route(&host, path).into());
-        };
-        let said = forwarded::says_tls(request).filter(|_| self.trusts(client));
-        let secure = said.unwrap_or(client.tls.is_some());
-        let shares = route.shares(secure);
-        if shares.is_empty() {
-            let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
-            return Err(match secure {
-                false => Answer::use_tls(&host, path_and_query).into(),
-                true => Answer::no_route(&host, path).into(),
-            });
-        }
-        let asker = Asker {
-            request,
-            client,
-            trusted: &self.trusted,
-            secure,
-        };
-        Choice::make(route, asker, waited).map_err(Refusal::Lack)
-    }
-
-    /// Waits for an endpoint; the error is that the client has left. Boxed where it is called: nearly no request waits.
-    async fn hold(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        lack: Lack,
-    ) -> Result<Result<Choice, Answer>> {
-        let Some(client) = &context.client else {
-            return Ok(Err(lack.answer()));
-        };
-        let decide =
-            |request: &RequestHeader, lack: &Lack| self.decide(request, client, Some(lack));
-        self.holding
-            .wait(session, context.started, lack, decide)
-            .await
-    }
-}
-
-/// What a request carries through its phases.
-pub(super) struct Context {
-    started: Instant,
-    client: Option<Arc<Client>>,
-    choice: Option<Choice>,
-    /// By what kind of connection the request goes.
-    way: Way,
-    /// Why the gateway answered itself.
-    reason: Option<&'static str>,
-    /// What it is answered after it has waited for another endpoint in vain.
-    refusal: Option<Answer>,
 }
 
 #[async_trait]
@@ -158,14 +86,7 @@ impl ProxyHttp for Proxy {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context {
-            started: Instant::now(),
-            client: None,
-            choice: None,
-            way: Way::Pooled,
-            reason: None,
-            refusal: None,
-        }
+        Context::new(self.access_log.is_some())
     }
 
     // Called for every request, the first as well: this is how the connection says whose it is.
@@ -186,8 +107,12 @@ impl ProxyHttp for Proxy {
         }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+        if let Some(mint) = &self.mint {
+            context.ids = Some(Box::new(mint.ids(session.req_header())));
+        }
         let decision = match &context.client {
-            Some(client) => match framing::check(session.req_header(), &raw_head(session)) {
+            Some(client) => match framing::check(session.req_header(), &framing::raw_head(session))
+            {
                 Ok(()) => match self.decide(session.req_header(), client, None) {
                     Ok(choice) => Ok(choice),
                     Err(Refusal::Answer(answer)) => Err(answer),
@@ -195,11 +120,14 @@ impl ProxyHttp for Proxy {
                 },
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },
-            None => Err(Answer::new(
-                500,
-                "internal",
-                "the request came by no listener of ours",
-            )),
+            None => Err(Answer::no_listener()),
+        };
+        let decision = match decision {
+            // Boxed, so that other requests do not carry the room for it.
+            Ok(choice) if choice.pool().chain.is_some() => {
+                Box::pin(self.admit(session.req_header(), context, choice)).await
+            }
+            decision => decision,
         };
         match decision {
             Ok(choice) => {
@@ -209,8 +137,9 @@ impl ProxyHttp for Proxy {
                 context.choice = Some(choice);
                 Ok(false)
             }
-            Err(answer) => {
+            Err(mut answer) => {
                 context.reason = Some(answer.reason);
+                answer.request_id = context.ids.as_ref().map(|ids| ids.request_id.clone());
                 answer.send(session).await?;
                 Ok(true)
             }
@@ -235,6 +164,9 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
         choice.sent();
+        if let Some(noted) = &mut context.noted {
+            noted.connecting();
+        }
         let policy = &choice.pool().policy;
         let way = Way::of(session.req_header());
         context.way = way;
@@ -260,12 +192,37 @@ impl ProxyHttp for Proxy {
             return Ok(());
         };
         let secure = context.choice.as_ref().is_some_and(|choice| choice.secure);
-        forwarded::set(request, client, self.trusts(client), secure)
+        forwarded::set(request, client, self.trusts(client), secure)?;
+        if let Some(ids) = &context.ids {
+            ids.tell_task(request)?;
+        }
+        let Some(pool) = context.choice.as_ref().map(Choice::pool) else {
+            return Ok(());
+        };
+        if let Some(prefix) = &pool.prefix {
+            prefix.strip(request)?;
+        }
+        if let Some(chain) = &pool.chain {
+            chain.change(request, &context.user)?;
+        }
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        let choice = context.choice.as_ref();
+        let chain = choice.and_then(|it| it.pool().chain.as_ref());
+        chain.map_or(Ok(()), |chain| chain.measure(session))
     }
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
@@ -278,12 +235,39 @@ impl ProxyHttp for Proxy {
         }
         let interim = response.status.is_informational()
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
-        let Some(choice) = context.choice.as_mut().filter(|_| !interim) else {
+        if interim {
+            return Ok(());
+        }
+        if let Some(noted) = &mut context.noted {
+            noted.answered(context.started);
+        }
+        if let Some(ids) = &context.ids {
+            ids.tell_client(response)?;
+        }
+        let Some(choice) = &mut context.choice else {
             return Ok(());
         };
         choice.answered();
+        if let Some(chain) = &choice.pool().chain {
+            chain.answer(session, response)?;
+        }
         if choice.pool().policy.sticky && !choice.is_bound() {
             response.append_header("Set-Cookie", choice.target().cookie.clone())?;
+        }
+        Ok(())
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _socket: RawFd,
+        _digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        if let Some(noted) = &mut context.noted {
+            noted.connected();
         }
         Ok(())
     }
@@ -345,7 +329,7 @@ impl ProxyHttp for Proxy {
             .map_or("", |choice| &choice.pool().service);
         let refusal = context.refusal.take();
         let answer = refusal.or_else(|| Answer::to_failure(error, service));
-        let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
+        let Some(mut answer) = answer.filter(|_| session.response_written().is_none()) else {
             return FailToProxy {
                 error_code: 0,
                 can_reuse_downstream: false,
@@ -353,6 +337,7 @@ impl ProxyHttp for Proxy {
         };
         tracing::debug!(status = answer.status, %error, "a request failed");
         context.reason = Some(answer.reason);
+        answer.request_id = context.ids.as_ref().map(|ids| ids.request_id.clone());
         session.set_keepalive(None);
         // A client that is gone by now needs no answer.
         let _ = answer.send(session).await;
@@ -363,21 +348,28 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        // 499 is nginx's word for a client that left before its answer.
+        let status = session
+            .response_written()
+            .map_or(499, |response| response.status.as_u16());
+        if let Some(log) = &self.access_log {
+            access::write(
+                log,
+                session,
+                context,
+                status,
+                error.is_some(),
+                &self.trusted,
+            );
+        }
         // Its endpoint has room again from here on, whatever is left to be read of the request.
         match context.choice.take() {
             Some(choice) => {
-                // 499 is nginx's word for a client that left before its answer.
-                let status = session
-                    .response_written()
-                    .map_or(499, |response| response.status.as_u16());
                 if error.is_none() {
                     choice.target().runtime.answered(status);
                 }
-                choice
-                    .pool()
-                    .runtime
-                    .metrics
-                    .observe(status, context.started.elapsed());
+                let metrics = &choice.pool().runtime.metrics;
+                metrics.observe(status, context.started.elapsed());
             }
             None => self
                 .metrics
@@ -400,12 +392,4 @@ impl ProxyHttp for Proxy {
     ) -> bool {
         true
     }
-}
-
-/// The bytes that the request's head came in; empty for HTTP/2, which has no text to be read in two ways.
-fn raw_head(session: &ServerSession) -> Bytes {
-    session
-        .as_http1()
-        .map(|session| session.get_headers_raw_bytes())
-        .unwrap_or_default()
 }

@@ -16,6 +16,7 @@ use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
 use super::Config;
+use super::middleware::Chains;
 use super::runtime::Runtimes;
 use super::table::{RouteTable, TableBuilder};
 
@@ -42,7 +43,7 @@ impl Steering {
         let near = config.node.clone().filter(|_| config.prefer_local);
         Self {
             table,
-            builder: TableBuilder::new(runtimes, near),
+            builder: TableBuilder::new(runtimes, Chains::new(config.threads), near),
             snapshot: Arc::default(),
             policy: config.ejection,
             ejections: Ejections::default(),

@@ -15,6 +15,7 @@ use crate::core::route::{Balance, Scheme};
 use crate::core::snapshot::{Claim, Cluster, RouteKey, Snapshot};
 
 use super::cookie;
+use super::middleware::{Chains, Prefix};
 use super::pool::{Pool, Target};
 use super::runtime::Runtimes;
 
@@ -122,18 +123,24 @@ impl Shares {
 /// Makes tables, and keeps what outlives them. Owned by the gateway's loop.
 pub(super) struct TableBuilder {
     pub(super) runtimes: Runtimes,
+    chains: Chains,
     /// The node whose endpoints are preferred.
     near: Option<NodeId>,
 }
 
 impl TableBuilder {
-    pub(super) fn new(runtimes: Runtimes, near: Option<NodeId>) -> Self {
-        Self { runtimes, near }
+    pub(super) fn new(runtimes: Runtimes, chains: Chains, near: Option<NodeId>) -> Self {
+        Self {
+            runtimes,
+            chains,
+            near,
+        }
     }
 
     /// The table for a snapshot, in which some endpoints are ejected.
     pub(super) fn build(&mut self, snapshot: &Snapshot, ejected: &BTreeSet<TaskId>) -> RouteTable {
         self.runtimes.retain(snapshot);
+        self.chains.retain(snapshot);
         let routes = snapshot
             .routes
             .iter()
@@ -202,13 +209,24 @@ impl TableBuilder {
             .map(|(index, (_, it))| (it.container.as_str().into(), index))
             .collect();
         let targets = endpoints.iter().map(|(task, endpoint)| Target {
+            task: (*task).clone(),
             address: SocketAddr::new(endpoint.address, claim.port),
             group_key: balance::stable_hash(task.as_str().as_bytes()),
             cookie: set_cookie(endpoint.container.as_str(), &key.path.0),
             runtime: self.runtimes.endpoint(task),
         });
+        let chain = self
+            .chains
+            .chain(&claim.service, cluster.policy.middleware.as_ref());
+        let prefix = cluster
+            .policy
+            .strip_prefix
+            .then(|| Prefix::of(&key.path))
+            .flatten();
         Pool::new(
             cluster,
+            chain,
+            prefix,
             targets.collect(),
             self.runtimes.cluster(&claim.service, &cluster.service),
             if near > 0 { near } else { well },

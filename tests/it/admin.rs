@@ -6,8 +6,10 @@ mod fixture;
 mod health;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hiveway::core::event::Event;
+use hiveway::core::middleware::{Credential, Middleware, PasswordHash};
 use hiveway::core::snapshot::Snapshot;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -102,6 +104,28 @@ async fn the_snapshot_is_shown_as_it_is_and_missed_with_a_reason() {
     assert_eq!(answer.header("content-type"), "application/json");
     let shown: Snapshot = serde_json::from_str(answer.text()).expect("a snapshot");
     assert_eq!(shown, *published);
+}
+
+#[tokio::test]
+async fn the_snapshot_is_shown_without_the_hashes_of_passwords() {
+    let admin = Admin::start().await;
+    let mut published = (*snapshot("restserver")).clone();
+    for cluster in published.clusters.values_mut() {
+        let credential = Credential {
+            user: "alice".into(),
+            hash: PasswordHash("$2y$05$secret".into()),
+        };
+        let middleware = Middleware {
+            basic_auth: Some(vec![credential]),
+            ..Middleware::default()
+        };
+        Arc::make_mut(cluster).policy.middleware = Some(Arc::new(middleware));
+    }
+    admin.snapshots.send_replace(Some(Arc::new(published)));
+    let answer = admin.get("/snapshot").await;
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+    assert!(text.contains("alice") && !text.contains("secret"), "{text}");
 }
 
 #[tokio::test]

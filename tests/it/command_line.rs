@@ -1,5 +1,6 @@
 //! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
 
+mod access_log;
 mod following;
 mod mistakes;
 mod process;
@@ -77,6 +78,13 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--grace", "HIVEWAY_GRACE", "[default: 10s]"),
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),
         ("--log-format", "HIVEWAY_LOG_FORMAT", "[default: human]"),
+        ("--access-log", "HIVEWAY_ACCESS_LOG", "[default: off]"),
+        (
+            "--access-log-format",
+            "HIVEWAY_ACCESS_LOG_FORMAT",
+            "[default: json]",
+        ),
+        ("--trace-headers", "HIVEWAY_TRACE_HEADERS", ""),
         ("--threads", "HIVEWAY_THREADS", "number of processors"),
         ("--eject-after", "HIVEWAY_EJECT_AFTER", "[default: 3]"),
         ("--eject-5xx", "HIVEWAY_EJECT_5XX", "[default: off]"),

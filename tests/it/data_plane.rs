@@ -3,6 +3,7 @@
 //! Every test publishes its own snapshots to its own gateway. The tasks are [`origin`]s, small servers that keep what they
 //! received, so that a test can say what a task must never see.
 
+mod access_log;
 mod balance;
 mod bodies;
 mod client;
@@ -17,6 +18,7 @@ mod hops;
 mod limits;
 mod locality;
 mod message;
+mod middleware;
 mod namespace;
 mod origin;
 mod overload;

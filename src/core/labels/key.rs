@@ -1,5 +1,6 @@
 //! The closed set of keys: which labels are Hiveway's, and what a wrong one may have meant.
 
+use super::header::{self, Header};
 use super::report::{Fault, shown};
 use super::retired;
 use super::setting::Setting;
@@ -14,10 +15,12 @@ pub(super) enum Prefix {
 }
 
 /// What a label is about, under either prefix; the order is the one in which labels are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     /// `routing.port_N`: the routes to this port of the container.
     Port(u16),
+    /// `routing.headers.request.NAME` or `routing.headers.response.NAME`.
+    Header(Header),
     /// Any other.
     Setting(Setting),
 }
@@ -74,6 +77,9 @@ impl Key {
         if let Some(port) = name.strip_prefix(PORT) {
             return port_number(port).ok().map(Self::Port);
         }
+        if let Some(header) = header::of_key(name) {
+            return header.ok().map(Self::Header);
+        }
         let (_, setting) = Setting::NAMES.iter().find(|(known, _)| *known == name)?;
         Some(Self::Setting(*setting))
     }
@@ -106,6 +112,9 @@ fn refusal(prefix: Prefix, name: &str) -> Fault {
     }
     if let Some(notice) = retired::notice(name) {
         return notice;
+    }
+    if let Some(Err(fault)) = header::of_key(name) {
+        return fault;
     }
     let port = name
         .strip_prefix(PORT)
@@ -153,7 +162,9 @@ fn nearest(name: &str) -> Option<String> {
     if shown(name) != name {
         return None;
     }
-    let name = name.to_ascii_lowercase().replace('-', "_");
+    let name = name.to_ascii_lowercase();
+    let headers = headers(&name).collect::<Vec<_>>();
+    let name = name.replace('-', "_");
     let port = name.trim_start_matches(|character: char| !character.is_ascii_digit());
     let port = port_number(port).ok().map(|port| format!("{PORT}{port}"));
     let known = Setting::NAMES
@@ -162,8 +173,21 @@ fn nearest(name: &str) -> Option<String> {
         .chain(port);
     let (likeness, near) = known
         .map(|known| (likeness(&name, &known), known))
+        .chain(headers)
         .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
     (likeness >= ALIKE).then_some(near)
+}
+
+/// The keys for the header that a name ends in, as alike as what stands before it.
+fn headers(name: &str) -> impl Iterator<Item = (f64, String)> {
+    let split = name.rsplit_once('.');
+    header::PREFIXES.iter().filter_map(move |(prefix, _)| {
+        let (before, header) = split?;
+        let key = format!("{prefix}{header}");
+        let well_formed = matches!(header::of_key(&key), Some(Ok(_)));
+        let alike = strsim::normalized_damerau_levenshtein(before, prefix.trim_end_matches('.'));
+        well_formed.then_some((alike, key))
+    })
 }
 
 /// How alike a name and a known one are. To leave out the unit is a small slip; to mistake the group is a greater one.
@@ -302,6 +326,26 @@ mod tests {
                 Some("hiveway.routing.idle_timeout_seconds"),
             ),
             ("hiveway.url", unknown, Some("hiveway.probe.url")),
+            (
+                "hiveway.routing.header.request.x-tenant",
+                unknown,
+                Some("hiveway.routing.headers.request.x-tenant"),
+            ),
+            (
+                "hiveway.routing.headers.responce.Server",
+                unknown,
+                Some("hiveway.routing.headers.response.server"),
+            ),
+            (
+                "hiveway.routing.headers.response.",
+                "the key names no header",
+                None,
+            ),
+            (
+                "hiveway.routing.basic-auth",
+                unknown,
+                Some("hiveway.routing.basic_auth"),
+            ),
             ("hiveway.scael", unknown, Some("hiveway.scale")),
             ("hiveway.colour", unknown, None),
         ] {

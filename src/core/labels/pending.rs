@@ -4,14 +4,10 @@
 
 use super::report::Fault;
 use super::setting::Setting;
-use crate::core::route::{Scheme, ServiceSpec};
+use crate::core::route::Scheme;
 
 /// The features that are missing, with what happens instead.
 const PENDING: &[(Feature, &str)] = &[
-    (
-        Feature::StripPrefix,
-        "the path reaches the service unchanged",
-    ),
     (
         Feature::IdleTimeout,
         "it holds for WebSockets only, and other answers end after routing.response_timeout_seconds of silence",
@@ -22,17 +18,14 @@ const PENDING: &[(Feature, &str)] = &[
 /// What a label can ask for and this parser knew before the rest of the program did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feature {
-    StripPrefix,
     IdleTimeout,
     Grpc,
 }
 
 impl Feature {
     /// What a setting that was just made asks for, beyond what is always there.
-    pub(super) fn of_setting(setting: Setting, spec: &ServiceSpec) -> Option<Self> {
-        let policy = &spec.policy;
+    pub(super) fn of_setting(setting: Setting) -> Option<Self> {
         match setting {
-            Setting::StripPrefix if policy.strip_prefix => Some(Self::StripPrefix),
             Setting::IdleTimeout => Some(Self::IdleTimeout),
             _ => None,
         }

@@ -22,6 +22,7 @@ fn known_key() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         2 => select(names.to_vec()),
         1 => (1_u16..).prop_map(|port| format!("routing.port_{port}")),
+        1 => "routing\\.headers\\.(request|response)\\.[a-zA-Z]{1,9}-x",
     ];
     (select(&PREFIXES[..]), name).prop_map(|(prefix, name)| format!("{prefix}{name}"))
 }
@@ -69,6 +70,17 @@ fn good_label() -> impl Strategy<Value = (String, String)> {
         ("routing.hold_seconds", "10"),
         ("routing.slow_start_seconds", "14"),
         ("routing.hsts_seconds", "15"),
+        ("routing.redirect", "301 https://b.example"),
+        ("routing.allow_cidrs", "10.0.0.0/8, ::1"),
+        ("routing.rate_limit", "7"),
+        (
+            "routing.basic_auth",
+            "a:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC",
+        ),
+        ("routing.max_body_bytes", "0"),
+        ("routing.compress", "gzip;zstd"),
+        ("routing.headers.request.X-A", ""),
+        ("routing.headers.response.x-b", "c"),
         ("probe.url", "http://container:81/x"),
         ("probe.initial_delay_seconds", "11"),
         ("probe.timeout_seconds", "12"),
@@ -100,11 +112,15 @@ fn bad_label() -> impl Strategy<Value = (String, String)> {
     ]);
     // Nearly anything can be a command or a network's name, but not a blank.
     let value_for = |key: String, value: &str| match key.split_once('.') {
-        Some((_, "probe.cmd" | "routing.network")) => (key, " ".to_owned()),
+        Some((_, "probe.cmd" | "routing.network" | "routing.redirect")) => (key, " ".to_owned()),
+        Some((_, name)) if name.starts_with("routing.headers.") => (key, "\n ü".to_owned()),
         _ => (key, value.to_owned()),
     };
+    // What guards a service and cannot be read shuts it.
+    let guards = |key: &String| key.ends_with(".allow_cidrs") || key.ends_with(".basic_auth");
+    let open_key = known_key().prop_filter("it guards", move |key| !guards(key));
     prop_oneof![
-        (known_key(), value).prop_map(move |(key, value)| value_for(key, value)),
+        (open_key, value).prop_map(move |(key, value)| value_for(key, value)),
         ("(hiveway|aliyun)\\.[A-Z]{1,9}", any::<String>()),
         ("(hiveway|aliyun)\\.routing\\.port_(0|http|99999)", item()),
     ]

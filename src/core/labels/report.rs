@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::secret;
 use crate::core::route::{Diagnostic, Level};
 
 /// A diagnostic that does not know yet to which label it belongs.
@@ -91,7 +92,7 @@ impl Report {
             level,
             service: self.service.clone(),
             key: shown(key).into(),
-            value: shown(value).into(),
+            value: shown(&secret::masked(key, value)).into(),
             reason,
             remedy,
             // A suggestion that had to be cut or escaped would be wrong when followed.

@@ -2,7 +2,7 @@
 
 use super::report::Fault;
 use super::seconds::{ANY, POSITIVE, TENTH};
-use super::{balance, boolean, number, probe_url, quotes, seconds};
+use super::{balance, boolean, encoding, middleware, number, probe_url, quotes, redirect, seconds};
 use crate::core::model::Mode;
 use crate::core::route::{Check, ServiceSpec};
 
@@ -11,6 +11,8 @@ const MOST_REPLICAS: u64 = 10_000;
 
 /// The most seconds that `routing.hsts_seconds` may ask for: two years, which is what lists of such sites ask for at most.
 const LONGEST_HSTS: u32 = 2 * 365 * 24 * 60 * 60;
+/// The most requests a second that a limit may be; above it there is none worth the name.
+const MOST_REQUESTS: u32 = 1_000_000;
 
 /// A key that sets one thing. The order is the one in which labels are read: `probe.url` before `probe.cmd`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +30,12 @@ pub(super) enum Setting {
     Hold,
     SlowStart,
     Hsts,
+    Redirect,
+    AllowCidrs,
+    RateLimit,
+    BasicAuth,
+    MaxBodyBytes,
+    Compress,
     ProbeUrl,
     ProbeCommand,
     ProbeInitialDelay,
@@ -40,7 +48,7 @@ pub(super) enum Setting {
 
 impl Setting {
     /// All settings, by their keys without a prefix.
-    pub(super) const NAMES: [(&'static str, Self); 21] = [
+    pub(super) const NAMES: [(&'static str, Self); 27] = [
         ("routing.session_sticky", Self::SessionSticky),
         ("routing.balance", Self::Balance),
         ("routing.weight", Self::Weight),
@@ -54,6 +62,12 @@ impl Setting {
         ("routing.hold_seconds", Self::Hold),
         ("routing.slow_start_seconds", Self::SlowStart),
         ("routing.hsts_seconds", Self::Hsts),
+        ("routing.redirect", Self::Redirect),
+        ("routing.allow_cidrs", Self::AllowCidrs),
+        ("routing.rate_limit", Self::RateLimit),
+        ("routing.basic_auth", Self::BasicAuth),
+        ("routing.max_body_bytes", Self::MaxBodyBytes),
+        ("routing.compress", Self::Compress),
         ("probe.url", Self::ProbeUrl),
         ("probe.cmd", Self::ProbeCommand),
         ("probe.initial_delay_seconds", Self::ProbeInitialDelay),
@@ -92,6 +106,24 @@ impl Setting {
             Self::Hold => policy.hold = seconds::parse(value, ANY)?,
             Self::SlowStart => policy.slow_start = seconds::parse(value, ANY)?,
             Self::Hsts => policy.hsts_seconds = Some(number::parse(value, 0..=LONGEST_HSTS)?),
+            Self::Redirect => {
+                let redirect = redirect::parse(value)?;
+                middleware::of(policy).redirect = Some(redirect);
+            }
+            Self::RateLimit => {
+                let rate = number::parse(value, 1..=MOST_REQUESTS)?;
+                middleware::of(policy).rate_limit = Some(rate);
+            }
+            Self::MaxBodyBytes => {
+                let most = number::parse(value, 0..=u64::MAX)?;
+                middleware::of(policy).max_body_bytes = Some(most);
+            }
+            Self::Compress => {
+                let encodings = encoding::parse(value)?;
+                middleware::of(policy).compress = encodings;
+            }
+            // Lists, whose items stand or fall one by one: they are read by `middleware::read_list`.
+            Self::AllowCidrs | Self::BasicAuth => {}
             Self::ProbeUrl => probe.check = probe_url::parse(value)?,
             Self::ProbeCommand => probe.check = command(value, &probe.check)?,
             Self::ProbeInitialDelay => probe.initial_delay = seconds::parse(value, ANY)?,

@@ -150,6 +150,7 @@ fn every_key_sets_what_it_names() {
             hold: Duration::from_secs(10),
             slow_start: Duration::from_secs(30),
             hsts_seconds: Some(31_536_000),
+            middleware: None,
         },
         network: Some("front".into()),
         probe: ProbeSpec {
@@ -165,20 +166,12 @@ fn every_key_sets_what_it_names() {
     assert_eq!(spec, expected);
     assert_eq!(
         said(&diagnostics),
-        [
-            (
-                Level::Warning,
-                "hiveway.routing.idle_timeout_seconds",
-                "86400",
-                PENDING
-            ),
-            (
-                Level::Warning,
-                "hiveway.routing.strip_prefix",
-                "true",
-                PENDING
-            ),
-        ]
+        [(
+            Level::Warning,
+            "hiveway.routing.idle_timeout_seconds",
+            "86400",
+            PENDING
+        ),]
     );
 }
 

@@ -102,6 +102,8 @@ impl Edge {
             // Most tests count which endpoint gets which request.
             ejection: None,
             judged_every: Duration::from_millis(10),
+            access_log: None,
+            trace_headers: false,
         };
         change(&mut config);
         let mut gateway = Gateway::bind(&config, &metrics).expect("free ports");

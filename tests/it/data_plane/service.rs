@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hiveway::core::middleware::Middleware;
 use hiveway::core::model::{NodeId, ServiceId, TaskId};
 use hiveway::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
 use hiveway::core::snapshot::{
@@ -71,6 +72,13 @@ impl Service {
     pub(super) fn policy(mut self, change: impl FnOnce(&mut RoutingPolicy)) -> Self {
         change(&mut self.cluster.policy);
         self
+    }
+
+    pub(super) fn middleware(self, change: impl FnOnce(&mut Middleware)) -> Self {
+        self.policy(|policy| {
+            let middleware = policy.middleware.get_or_insert_default();
+            change(Arc::make_mut(middleware));
+        })
     }
 
     pub(super) fn probes_disbelieved(mut self, disbelieved: bool) -> Self {

@@ -1,0 +1,87 @@
+//! The labels that let requests in, change them, or answer them: what their values set.
+
+use std::sync::Arc;
+
+use super::header::{self, Header, Side};
+use super::label::Label;
+use super::report::{Fault, Report};
+use super::setting::Setting;
+use super::{credential, list, network};
+use crate::core::middleware::Middleware;
+use crate::core::route::RoutingPolicy;
+
+/// The middleware of a policy, made where there was none.
+pub(super) fn of(policy: &mut RoutingPolicy) -> &mut Middleware {
+    Arc::make_mut(policy.middleware.get_or_insert_default())
+}
+
+/// Reads a setting whose value is a list; none where it is not. Whether anything of it was accepted.
+pub(super) fn read_list(
+    setting: Setting,
+    label: Label<'_>,
+    policy: &mut RoutingPolicy,
+    report: &mut Report,
+) -> Option<bool> {
+    match setting {
+        Setting::AllowCidrs => {
+            let empty = Fault::error(
+                "names no network, so that no client is let in",
+                "write networks such as 10.0.0.0/8, or remove the label to let everybody in",
+            );
+            let parse = |text: &str, _: &[_]| network::parse(text);
+            let networks = list::read(label, &[',', ';'], empty, report, parse);
+            let accepted = !networks.is_empty();
+            if accepted {
+                of(policy).allow = Some(networks);
+            }
+            Some(accepted)
+        }
+        Setting::BasicAuth => {
+            let empty = Fault::error(
+                "names no user, so that nobody is let in",
+                "write user:hash, several separated by semicolons, or remove the label",
+            );
+            let users = list::read(label, &[';'], empty, report, credential::parse);
+            let accepted = !users.is_empty();
+            if accepted {
+                of(policy).basic_auth = Some(users);
+            }
+            Some(accepted)
+        }
+        _ => None,
+    }
+}
+
+/// Shuts what a label was meant to guard, where nothing of it could be read: to leave it open would be the worse mistake.
+pub(super) fn shut(setting: Setting, policy: &mut RoutingPolicy) {
+    match setting {
+        Setting::AllowCidrs => of(policy).allow = Some(Vec::new()),
+        Setting::BasicAuth => of(policy).basic_auth = Some(Vec::new()),
+        _ => {}
+    }
+}
+
+/// Sets a header.
+pub(super) fn set_header(
+    header: &Header,
+    value: &str,
+    policy: &mut RoutingPolicy,
+) -> Result<(), Fault> {
+    let value = header::value(value)?;
+    let middleware = of(policy);
+    let headers = match header.side {
+        Side::Request => &mut middleware.request_headers,
+        Side::Response => &mut middleware.response_headers,
+    };
+    headers.insert(header.name.clone(), value);
+    Ok(())
+}
+
+/// Leaves no trace of labels that ask for nothing.
+pub(super) fn settle(policy: &mut RoutingPolicy) {
+    let idle = |middleware: &Arc<Middleware>| **middleware == Middleware::default();
+    policy.middleware = policy.middleware.take().filter(|it| !idle(it));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Tests of services whose labels ask for middleware.
+
+use std::collections::BTreeMap;
+
+use super::super::tests::{REPLICATED, Written, parsed, said};
+use crate::core::middleware::{Credential, Encoding, Middleware, PasswordHash, Redirect};
+use crate::core::route::Level;
+
+const HASH: &str = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
+
+const ROUTE: (&str, &str) = ("hiveway.routing.port_80", "a.example");
+
+fn users(names: &[&str]) -> Option<Vec<Credential>> {
+    let user = |name: &&str| Credential {
+        user: (*name).into(),
+        hash: PasswordHash(HASH.into()),
+    };
+    Some(names.iter().map(user).collect())
+}
+
+/// The middleware and what is said, of a service with a route and these labels.
+fn read(labels: Written<'_>) -> (Option<Middleware>, Vec<(Level, String, String)>) {
+    let labels = [labels, &[ROUTE]].concat();
+    let (spec, diagnostics) = parsed(REPLICATED, &labels, &[]);
+    let said = said(&diagnostics).into_iter();
+    let said = said.map(|(level, _, value, reason)| (level, value.to_owned(), reason.to_owned()));
+    (spec.policy.middleware.as_deref().cloned(), said.collect())
+}
+
+#[test]
+fn every_label_sets_what_it_names() {
+    let auth = format!("alice:{HASH};bob:{HASH} ;");
+    let (middleware, said) = read(&[
+        ("hiveway.routing.redirect", "https://b.example"),
+        ("hiveway.routing.allow_cidrs", "10.0.0.0/8, ::1; 192.0.2.1,"),
+        ("hiveway.routing.rate_limit", "10"),
+        ("hiveway.routing.basic_auth", &auth),
+        ("hiveway.routing.max_body_bytes", "1048576"),
+        ("hiveway.routing.headers.request.X-Tenant", "blue"),
+        ("hiveway.routing.headers.request.cookie", ""),
+        ("aliyun.routing.headers.response.X-Frame-Options", " DENY "),
+        ("hiveway.routing.compress", "gzip, zstd"),
+    ]);
+    let networks = ["10.0.0.0/8", "::1/128", "192.0.2.1/32"];
+    let expected = Middleware {
+        redirect: Some(Redirect {
+            status: 308,
+            target: "https://b.example".into(),
+        }),
+        allow: Some(networks.map(|it| it.parse().expect("a network")).into()),
+        rate_limit: Some(10),
+        basic_auth: users(&["alice", "bob"]),
+        max_body_bytes: Some(1_048_576),
+        request_headers: BTreeMap::from([
+            ("cookie".into(), "".into()),
+            ("x-tenant".into(), "blue".into()),
+        ]),
+        response_headers: BTreeMap::from([("x-frame-options".into(), "DENY".into())]),
+        compress: vec![Encoding::Gzip, Encoding::Zstd],
+    };
+    assert_eq!((middleware, said), (Some(expected), vec![]));
+}
+
+#[test]
+fn what_asks_for_nothing_leaves_nothing() {
+    assert_eq!(read(&[]), (None, vec![]));
+    assert_eq!(
+        read(&[("hiveway.routing.compress", "false")]),
+        (None, vec![])
+    );
+    let (middleware, said) = read(&[("hiveway.routing.rate_limit", "0")]);
+    assert_eq!(middleware, None);
+    assert_eq!(said.len(), 1);
+}
+
+#[test]
+fn an_item_that_cannot_be_read_is_dropped_and_the_others_stand() {
+    let auth = format!("alice:{HASH}; bob:secret; alice:{HASH}");
+    let (middleware, said) = read(&[
+        ("hiveway.routing.allow_cidrs", "10.0.0.0/8; lan"),
+        ("hiveway.routing.basic_auth", &auth),
+    ]);
+    let expected = Middleware {
+        allow: Some(vec!["10.0.0.0/8".parse().expect("a network")]),
+        basic_auth: users(&["alice"]),
+        ..Middleware::default()
+    };
+    assert_eq!(middleware, Some(expected));
+    let said: Vec<_> = said.iter().map(|(_, value, _)| value.as_str()).collect();
+    assert_eq!(said, ["lan", "alice:…", "bob:…"]);
+}
+
+#[test]
+fn what_guards_and_cannot_be_read_lets_nobody_in() {
+    for (key, value) in [
+        ("hiveway.routing.allow_cidrs", "lan"),
+        ("hiveway.routing.allow_cidrs", " , "),
+        ("hiveway.routing.allow_cidrs", ""),
+        ("hiveway.routing.basic_auth", "alice:secret"),
+        ("hiveway.routing.basic_auth", ";"),
+    ] {
+        let (middleware, said) = read(&[(key, value)]);
+        let middleware = middleware.expect("it is shut");
+        let nobody = match key {
+            "hiveway.routing.allow_cidrs" => middleware.allow.map(|list| list.len()),
+            _ => middleware.basic_auth.map(|list| list.len()),
+        };
+        assert_eq!(nobody, Some(0), "{key} {value:?}");
+        assert_eq!(said.len(), 1, "{key} {value:?}");
+        assert_eq!(said[0].0, Level::Error);
+    }
+    // One of lower precedence that can be read stands in.
+    let (middleware, _) = read(&[
+        ("hiveway.routing.allow_cidrs", "lan"),
+        ("aliyun.routing.allow_cidrs", "::1"),
+    ]);
+    let allow = middleware.and_then(|it| it.allow);
+    assert_eq!(allow, Some(vec!["::1/128".parse().expect("a network")]));
+}
+
+#[test]
+fn no_diagnostic_shows_a_secret() {
+    let doubled = format!("alice:{}", HASH.replace('$', "$$"));
+    let good = format!("alice:{HASH}");
+    for labels in [
+        &[("hiveway.routing.basic_auth", "alice:s3cret")][..],
+        &[("hiveway.routing.basic_auth", &doubled)],
+        &[("hiveway.routing.basic_auht", &good)],
+        &[
+            ("hiveway.routing.basic_auth", &good),
+            ("aliyun.routing.basic_auth", "bob:s3cret"),
+        ],
+    ] {
+        let labels = [labels, &[ROUTE]].concat();
+        let (_, diagnostics) = parsed(REPLICATED, &labels, &[]);
+        assert!(!diagnostics.is_empty(), "{labels:?}");
+        for said in diagnostics {
+            let json = serde_json::to_string(&said).expect("JSON");
+            for text in [said.to_string(), json] {
+                assert!(
+                    !text.contains("s3cret") && !text.contains("c4WoMP"),
+                    "{text}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_in_two_cases_is_one_label() {
+    let (middleware, said) = read(&[
+        ("hiveway.routing.headers.request.X-A", "1"),
+        ("hiveway.routing.headers.request.x-a", "2"),
+    ]);
+    let headers = middleware.expect("headers").request_headers;
+    assert_eq!(headers, BTreeMap::from([("x-a".into(), "1".into())]));
+    let beside = "is overridden by hiveway.routing.headers.request.X-A with another value";
+    assert_eq!(said, [(Level::Notice, "2".to_owned(), beside.to_owned())]);
+}

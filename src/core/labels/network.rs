@@ -1,0 +1,58 @@
+//! `routing.allow_cidrs`: networks and addresses of clients.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::report::Fault;
+
+/// A network, or a single address that stands for itself.
+pub(super) fn parse(text: &str) -> Result<IpNet, Fault> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    match text.parse::<IpNet>() {
+        Ok(network) if network.trunc() == network => Ok(network),
+        Ok(network) => Err(Fault::error(
+            "has bits set behind its prefix, so that it is not clear which network is meant",
+            "write the network's first address, or leave the prefix out for a single address",
+        )
+        .suggesting(network.trunc().to_string())),
+        Err(_) => Err(Fault::error(
+            "is no network and no address",
+            "write networks such as 10.0.0.0/8 or 2001:db8::/32, or addresses, separated by commas",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_addresses_are_read_and_what_is_unclear_is_refused() {
+        let no_network = "is no network and no address";
+        let unclear =
+            "has bits set behind its prefix, so that it is not clear which network is meant";
+        for (text, expected) in [
+            ("10.0.0.0/8", Ok("10.0.0.0/8")),
+            ("192.0.2.7", Ok("192.0.2.7/32")),
+            ("0.0.0.0/0", Ok("0.0.0.0/0")),
+            ("2001:db8::/32", Ok("2001:db8::/32")),
+            ("::1", Ok("::1/128")),
+            ("10.1.0.0/8", Err((unclear, Some("10.0.0.0/8")))),
+            ("10.0.0.0/33", Err((no_network, None))),
+            ("10.0.0", Err((no_network, None))),
+            ("localhost", Err((no_network, None))),
+            ("", Err((no_network, None))),
+        ] {
+            let read = parse(text).map_err(|fault| (fault.reason, fault.suggestion));
+            let expected = expected
+                .map(|network| network.parse().expect("a network"))
+                .map_err(|(reason, near): (&str, Option<&str>)| {
+                    (reason.to_owned(), near.map(str::to_owned))
+                });
+            assert_eq!(read, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! `routing.redirect`: where all requests are sent instead.
+
+use super::path::check_characters;
+use super::report::Fault;
+use crate::core::middleware::Redirect;
+
+/// What a redirect is answered with unless another is written: permanent, and method and body are kept.
+const STATUS: u16 = 308;
+
+/// `[status] URL`, such as `https://other.example.com` or `302 https://example.com/closed`.
+pub(super) fn parse(value: &str) -> Result<Redirect, Fault> {
+    let value = value.trim();
+    let (status, target) = match value.split_once(char::is_whitespace) {
+        Some((status, target)) => (self::status(status)?, target.trim_start()),
+        None => (STATUS, value),
+    };
+    let lower = target.to_ascii_lowercase();
+    let scheme = ["https://", "http://"]
+        .into_iter()
+        .find(|scheme| lower.starts_with(scheme));
+    let Some(scheme) = scheme else {
+        let fault = Fault::error(
+            "is no http or https URL",
+            "write a whole one, such as https://other.example.com",
+        );
+        return Err(match authority_is_sound(target) && target.contains('.') {
+            true => fault.suggesting(format!("https://{target}")),
+            false => fault,
+        });
+    };
+    let rest = &target[scheme.len()..];
+    if let Some(index) = target.find(['?', '#']) {
+        return Err(Fault::error(
+            "has a query or a fragment, but those of the request are kept",
+            "leave out everything from there",
+        )
+        .suggesting(&target[..index]));
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if !authority_is_sound(authority) {
+        return Err(Fault::error(
+            "has no host after its scheme, or one that cannot be a host",
+            "write a name or an address, and a port where it is not the usual one",
+        ));
+    }
+    check_characters(path)?;
+    Ok(Redirect {
+        status,
+        target: format!("{scheme}{authority}{}", path.trim_end_matches('/')).into(),
+    })
+}
+
+fn status(text: &str) -> Result<u16, Fault> {
+    match text {
+        "301" => Ok(301),
+        "302" => Ok(302),
+        "307" => Ok(307),
+        "308" => Ok(308),
+        _ => Err(Fault::error(
+            "does not begin with a status of a redirect that keeps the path",
+            "write 301, 302, 307 or 308 before the URL, or the URL alone for 308",
+        )),
+    }
+}
+
+/// Whether this is a host and perhaps a port; an IPv6 address stands in brackets.
+fn authority_is_sound(authority: &str) -> bool {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) => match address.parse::<std::net::Ipv6Addr>() {
+                Ok(_) => ("v6", port),
+                Err(_) => return false,
+            },
+            None => return false,
+        },
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let port_is_sound = match port.strip_prefix(':') {
+        Some(digits) => digits.parse::<u16>().is_ok_and(|port| port > 0),
+        None => port.is_empty(),
+    };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    port_is_sound && !host.is_empty() && host.len() <= 253 && host.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_url_and_a_status_may_stand_before_it() {
+        for (value, status, target) in [
+            ("https://b.example.com", 308, "https://b.example.com"),
+            (
+                " HTTP://b.example.com:8080/ ",
+                308,
+                "http://b.example.com:8080",
+            ),
+            (
+                "301 https://b.example.com/new/",
+                301,
+                "https://b.example.com/new",
+            ),
+            ("302\thttp://10.0.0.1", 302, "http://10.0.0.1"),
+            (
+                "307  https://[2001:db8::1]:444",
+                307,
+                "https://[2001:db8::1]:444",
+            ),
+        ] {
+            let expected = Redirect {
+                status,
+                target: target.into(),
+            };
+            assert_eq!(parse(value), Ok(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_the_reason() {
+        let no_url = "is no http or https URL";
+        let no_host = "has no host after its scheme, or one that cannot be a host";
+        let query = "has a query or a fragment, but those of the request are kept";
+        let status = "does not begin with a status of a redirect that keeps the path";
+        for (value, reason, suggestion) in [
+            ("", no_url, None),
+            ("b.example.com", no_url, Some("https://b.example.com")),
+            ("ftp://b.example.com", no_url, None),
+            ("/elsewhere", no_url, None),
+            ("https://", no_host, None),
+            ("https:///x", no_host, None),
+            ("https://b.example.com:0", no_host, None),
+            ("https://user@b.example.com", no_host, None),
+            ("https://[::1", no_host, None),
+            (
+                "https://b.example.com?x=1",
+                query,
+                Some("https://b.example.com"),
+            ),
+            ("303 https://b.example.com", status, None),
+            ("https://b.example.com https://c.example.com", status, None),
+            (
+                "https://b.example.com/\u{e4}",
+                "has 'ä' in its path, which cannot stand there as it is",
+                None,
+            ),
+        ] {
+            let fault = parse(value).expect_err(value);
+            let said = (fault.reason.as_str(), fault.suggestion.as_deref());
+            assert_eq!(said, (reason, suggestion), "{value}");
+        }
+    }
+}

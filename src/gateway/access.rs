@@ -1,0 +1,116 @@
+//! Tells the access log of a request that has ended.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::{HOST, REFERER, USER_AGENT};
+use http::{HeaderName, Version};
+use ipnet::IpNet;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use tokio::time::Instant;
+
+use crate::access_log::{AccessLog, Record};
+
+use super::context::Context;
+use super::forwarded;
+
+/// What is known of a request only while it happens.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// When the connection to the task that is tried now was asked for.
+    connecting: Option<Instant>,
+    /// How long it took; nearly nothing for a pooled one.
+    connect: Option<Duration>,
+    /// From the request's header to the answer's.
+    first_byte: Option<Duration>,
+    /// Whose request it would have been, had it been let in.
+    refused_for: Option<Arc<str>>,
+}
+
+impl Noted {
+    pub(super) fn connecting(&mut self) {
+        self.connecting = Some(Instant::now());
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.connect = self.connecting.map(|since| since.elapsed());
+    }
+
+    pub(super) fn answered(&mut self, started: Instant) {
+        self.first_byte.get_or_insert_with(|| started.elapsed());
+    }
+
+    pub(super) fn refused_for(&mut self, service: &Arc<str>) {
+        self.refused_for = Some(service.clone());
+    }
+}
+
+/// Writes a request down, where the log wants it. `broken`: it did not come to its end.
+pub(super) fn write(
+    log: &AccessLog,
+    session: &Session,
+    context: &Context,
+    status: u16,
+    broken: bool,
+    trusted: &[IpNet],
+) {
+    if !log.wants(broken || status >= 500) {
+        return;
+    }
+    let request = session.req_header();
+    let text = |name: HeaderName| {
+        let value = request.headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()))
+    };
+    let client = context.client.as_deref();
+    let choice = context.choice.as_ref();
+    let noted = context.noted.as_deref();
+    let refused_for = || noted.and_then(|noted| noted.refused_for.as_deref());
+    let ids = context.ids.as_deref();
+    let id = |bytes: &'_ [u8]| String::from_utf8_lossy(bytes).into_owned();
+    let host = text(HOST).or_else(|| request.uri.host().map(Into::into));
+    log.write(&Record {
+        time: SystemTime::now(),
+        client: client.map(|client| forwarded::origin(request, client, trusted)),
+        user: context.user.as_deref(),
+        host: host.as_deref().unwrap_or_default(),
+        method: request.method.as_str(),
+        path: &path(request),
+        protocol: protocol(request.version),
+        status,
+        bytes_in: session.body_bytes_read() as u64,
+        bytes_out: session.body_bytes_sent() as u64,
+        duration: context.started.elapsed(),
+        connect: noted.and_then(|noted| noted.connect),
+        first_byte: noted.and_then(|noted| noted.first_byte),
+        service: choice
+            .map(|choice| &*choice.pool().service)
+            .or_else(refused_for),
+        task: choice.map(|choice| choice.target().task.as_str()),
+        retries: choice.map_or(0, |choice| choice.retries()),
+        reason: context.reason,
+        referer: text(REFERER).as_deref(),
+        user_agent: text(USER_AGENT).as_deref(),
+        request_id: ids.map(|ids| id(ids.request_id.as_bytes())).as_deref(),
+        trace_id: ids.map(|ids| id(ids.trace_id())).as_deref(),
+    });
+}
+
+/// The path as it was sent, without the query, in which people put what nobody should read.
+fn path(request: &RequestHeader) -> String {
+    if request.raw_path_is_utf8() {
+        return request.uri.path().to_owned();
+    }
+    let raw = request.raw_path();
+    let end = raw.iter().position(|byte| *byte == b'?');
+    String::from_utf8_lossy(&raw[..end.unwrap_or(raw.len())]).into_owned()
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,49 @@
+//! What a request carries through its phases.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::access::Noted;
+use super::answer::Answer;
+use super::choice::Choice;
+use super::client::Client;
+use super::middleware::User;
+use super::peer::Way;
+use super::trace::Ids;
+
+/// One request's.
+pub(super) struct Context {
+    pub(super) started: Instant,
+    pub(super) client: Option<Arc<Client>>,
+    pub(super) choice: Option<Choice>,
+    /// By what kind of connection the request goes.
+    pub(super) way: Way,
+    /// Why the gateway answered itself.
+    pub(super) reason: Option<&'static str>,
+    /// What it is answered after it has waited for another endpoint in vain.
+    pub(super) refusal: Option<Answer>,
+    /// Who came with a password.
+    pub(super) user: User,
+    /// By which ids the request is known to others; none where there are none.
+    pub(super) ids: Option<Box<Ids>>,
+    /// What is noted for the access log; none where there is none.
+    pub(super) noted: Option<Box<Noted>>,
+}
+
+impl Context {
+    /// That of a request that begins now.
+    pub(super) fn new(logged: bool) -> Self {
+        Self {
+            started: Instant::now(),
+            client: None,
+            choice: None,
+            way: Way::Pooled,
+            reason: None,
+            refusal: None,
+            user: None,
+            ids: None,
+            noted: logged.then(Box::default),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! How many requests each client may send, in bounded memory.
+//!
+//! # Design notes
+//!
+//! The clients are spread over shards by their address, so that the threads that proxy wait for each other seldom. At the
+//! most a limit remembers 32 768 clients, which is some three megabytes; those beyond share a bucket in each shard.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Mutex;
+
+use tokio::time::Instant;
+
+use crate::core::rate_limit::{Rate, RateLimit};
+
+const SHARDS: usize = 16;
+
+/// The clients that one shard remembers.
+const ROOM: usize = 2_048;
+
+/// The buckets of one service's clients.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    shards: [Mutex<RateLimit<IpAddr>>; SHARDS],
+    hasher: RandomState,
+    started: Instant,
+}
+
+impl Limiter {
+    /// So many requests a second, and as many at once.
+    pub(super) fn new(per_second: u32) -> Self {
+        let rate = Rate {
+            per_second,
+            burst: per_second,
+        };
+        Self {
+            shards: std::array::from_fn(|_| Mutex::new(RateLimit::new(rate, ROOM))),
+            hasher: RandomState::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Whether the client may send a request now.
+    pub(super) fn admit(&self, client: IpAddr) -> bool {
+        let client = subscriber(client);
+        // The remainder is less than the number of shards, so it fits.
+        let shard = (self.hasher.hash_one(client) % SHARDS as u64) as usize;
+        let mut limit = self.shards[shard]
+            .lock()
+            .expect("nothing panics while it holds a limit");
+        // Taken under the lock, so that it does not run backwards.
+        let now = self.started.elapsed();
+        limit.admit(client, now)
+    }
+}
+
+/// Whom an address stands for: by IPv6 everybody has a /64 at least, and could come from another address every time.
+fn subscriber(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            Ipv6Addr::from_bits(network).into()
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_its_rate_and_a_network_of_ipv6_is_one_client() {
+        let limiter = Limiter::new(2);
+        let admitted = |client: &str| limiter.admit(client.parse().expect("an address"));
+        assert_eq!([(); 3].map(|()| admitted("10.0.0.1")), [true, true, false]);
+        assert!(!admitted("::ffff:10.0.0.1"));
+        assert!(admitted("10.0.0.2"));
+        assert!(admitted("2001:db8::1") && admitted("2001:db8::2"));
+        assert!(!admitted("2001:db8::3"));
+        assert!(admitted("2001:db8:0:1::1"));
+        tokio::time::advance(std::time::Duration::from_millis(500)).await;
+        assert_eq!([(); 2].map(|()| admitted("10.0.0.1")), [true, false]);
+    }
+}

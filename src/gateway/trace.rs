@@ -1,0 +1,219 @@
+//! By which ids a request is known to others: `X-Request-Id` and W3C's `traceparent`, made where the client has none.
+//!
+//! # Design notes
+//!
+//! What a client sends is kept where it is well formed: ids only help to find things. A `traceparent` that was kept is passed
+//! on as it is, because Hiveway reports no spans, and a parent that nobody knows would break the trace. One that is made says
+//! "sampled": with the other flag, services that follow it, as OpenTelemetry's do by default, would record nothing.
+//!
+//! An id is a counter under a keyed hash: as unlike any other as a random one, and no system call.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderName, HeaderValue};
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+/// The header in which clients, tasks and logs find one request's id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Makes ids.
+pub(super) struct Mint {
+    keys: [RandomState; 3],
+    count: AtomicU64,
+}
+
+/// One request's.
+pub(super) struct Ids {
+    pub(super) request_id: HeaderValue,
+    pub(super) trace_parent: HeaderValue,
+}
+
+impl Mint {
+    pub(super) fn new() -> Self {
+        Self {
+            keys: std::array::from_fn(|_| RandomState::new()),
+            count: AtomicU64::new(0),
+        }
+    }
+
+    /// The ids that a request came with, and new ones for those that it has not. One that has neither gets the trace's id as
+    /// its own.
+    pub(super) fn ids(&self, request: &RequestHeader) -> Ids {
+        let known = |name: HeaderName, sound: fn(&[u8]) -> bool| {
+            let mut values = request.headers.get_all(name).iter();
+            let only = values.next().filter(|value| sound(value.as_bytes()));
+            only.filter(|_| values.next().is_none()).cloned()
+        };
+        let trace_parent =
+            known(TRACE_PARENT, is_trace_parent).unwrap_or_else(|| self.trace_parent());
+        let request_id = known(REQUEST_ID, is_request_id);
+        let request_id = request_id.unwrap_or_else(|| {
+            HeaderValue::from_bytes(trace_id(&trace_parent)).expect("digits make a header value")
+        });
+        Ids {
+            request_id,
+            trace_parent,
+        }
+    }
+
+    fn trace_parent(&self) -> HeaderValue {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let [a, b, c] = [0, 1, 2].map(|key: usize| self.keys[key].hash_one(count));
+        // All zeros would be no id; that it comes to this is as likely as that two ids are one.
+        let text = format!("00-{a:016x}{b:016x}-{:016x}-01", c.max(1));
+        HeaderValue::try_from(text).expect("digits and hyphens make a header value")
+    }
+}
+
+impl Ids {
+    /// The id of the trace.
+    pub(super) fn trace_id(&self) -> &[u8] {
+        trace_id(&self.trace_parent)
+    }
+
+    /// Tells the task.
+    pub(super) fn tell_task(&self, request: &mut RequestHeader) -> Result<()> {
+        // What stands beside a `traceparent` that was not kept belongs to no trace.
+        if request.headers.get(TRACE_PARENT) != Some(&self.trace_parent) {
+            request.remove_header(&TRACE_STATE);
+        }
+        request.insert_header("X-Request-Id", &self.request_id)?;
+        request.insert_header(TRACE_PARENT, &self.trace_parent)
+    }
+
+    /// Tells the client, unless the task did.
+    pub(super) fn tell_client(&self, response: &mut ResponseHeader) -> Result<()> {
+        if response.headers.contains_key(REQUEST_ID) {
+            return Ok(());
+        }
+        response.insert_header("X-Request-Id", &self.request_id)
+    }
+}
+
+/// The second of four parts.
+fn trace_id(trace_parent: &HeaderValue) -> &[u8] {
+    trace_parent.as_bytes().get(3..35).unwrap_or_default()
+}
+
+/// Whether this can be an id of anybody's making.
+fn is_request_id(id: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(byte);
+    (1..=128).contains(&id.len()) && id.iter().all(allowed)
+}
+
+/// Whether this is W3C's header: of version 00, or of a later one, of which the beginning is the same.
+fn is_trace_parent(value: &[u8]) -> bool {
+    let hex = |part: &[u8]| {
+        part.iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
+    let Some((head, rest)) = value.split_at_checked(55) else {
+        return false;
+    };
+    let parts = [&head[..2], &head[3..35], &head[36..52], &head[53..]];
+    let later = &head[..2] != b"00";
+    [2, 35, 52].iter().all(|place| head[*place] == b'-')
+        && parts.iter().all(|part| hex(part))
+        && &head[..2] != b"ff"
+        && !zero(parts[1])
+        && !zero(parts[2])
+        && (rest.is_empty() || (later && rest[0] == b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const SOUND: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+
+    #[test]
+    fn only_well_formed_trace_parents_are_kept() {
+        assert!(is_trace_parent(SOUND.as_bytes()));
+        assert!(is_trace_parent(SOUND.replacen("00-", "cc-", 1).as_bytes()));
+        assert!(is_trace_parent(
+            format!("{}-more", SOUND.replacen("00-", "cc-", 1)).as_bytes()
+        ));
+        for broken in [
+            String::new(),
+            SOUND[..54].to_owned(),
+            format!("{SOUND}-more"),
+            format!("{SOUND}x"),
+            SOUND.to_uppercase(),
+            SOUND.replacen("00-", "ff-", 1),
+            SOUND.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            SOUND.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            SOUND.replace('-', "_"),
+        ] {
+            assert!(!is_trace_parent(broken.as_bytes()), "{broken}");
+        }
+    }
+
+    #[test]
+    fn ids_that_are_made_are_well_formed_and_all_different() {
+        let mint = Mint::new();
+        let request = RequestHeader::build("GET", b"/", None).expect("a request");
+        let made: HashSet<_> = (0..10_000)
+            .map(|_| mint.ids(&request).trace_parent)
+            .collect();
+        assert_eq!(made.len(), 10_000);
+        assert!(made.iter().all(|made| is_trace_parent(made.as_bytes())));
+    }
+
+    #[test]
+    fn what_a_client_says_is_kept_where_it_can_be_and_replaced_where_not() {
+        let mint = Mint::new();
+        let long = "x".repeat(129);
+        for (lines, request_id, trace_parent) in [
+            (vec![("X-Request-Id", "abc/1=")], Some("abc/1="), None),
+            (
+                vec![("traceparent", SOUND)],
+                Some(&SOUND[3..35]),
+                Some(SOUND),
+            ),
+            (vec![("X-Request-Id", "a b")], None, None),
+            (vec![("X-Request-Id", &long)], None, None),
+            (
+                vec![("X-Request-Id", "a"), ("X-Request-Id", "b")],
+                None,
+                None,
+            ),
+            (
+                vec![("traceparent", SOUND), ("traceparent", SOUND)],
+                None,
+                None,
+            ),
+            (vec![], None, None),
+        ] {
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            request
+                .append_header("tracestate", "a=b")
+                .expect("a header");
+            for (name, value) in &lines {
+                request.append_header(*name, *value).expect("a header");
+            }
+            let ids = mint.ids(&request);
+            ids.tell_task(&mut request).expect("a request");
+            let told = |name: &str| request.headers.get(name).and_then(|it| it.to_str().ok());
+            let parent = told("traceparent").expect("one");
+            assert_eq!(parent, trace_parent.unwrap_or(parent), "{lines:?}");
+            assert_eq!(
+                told("x-request-id"),
+                Some(request_id.unwrap_or(&parent[3..35]))
+            );
+            assert_eq!(
+                told("tracestate").is_some(),
+                trace_parent.is_some(),
+                "{lines:?}"
+            );
+        }
+    }
+}

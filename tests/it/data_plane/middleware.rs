@@ -1,0 +1,6 @@
+//! What labels do to requests and answers on their way.
+
+mod bodies;
+mod changes;
+mod compress;
+mod guards;

@@ -1,0 +1,143 @@
+//! Answers are compressed where all sides gain by it, and left alone elsewhere.
+
+use hiveway::core::middleware::Encoding;
+use pingora::protocols::http::compression::Algorithm;
+
+use super::super::edge::Edge;
+use super::super::message::Head;
+use super::super::origin::{Behaviour, origins};
+use super::super::service::Service;
+use crate::bounded::bounded;
+
+/// An answer of this type with further header lines, whose body is the letter so many times.
+fn said(lines: &str, letters: usize) -> Behaviour {
+    let body = "a".repeat(letters);
+    let text = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: {letters}\r\n\r\n{body}");
+    Behaviour::Say(text.leak())
+}
+
+async fn edge(task: Behaviour, offered: &[Encoding]) -> (Edge, super::super::origin::Origin) {
+    let [task] = origins([task]).await;
+    let service = Service::new("web", "web.test").middleware(|it| it.compress = offered.to_vec());
+    (Edge::start(&[service.endpoints([&task])]).await, task)
+}
+
+async fn get(edge: &Edge, method: &str, lines: &str) -> (Head, Vec<u8>) {
+    let mut client = edge.client().await;
+    client
+        .send(format!(
+            "{method} / HTTP/1.1\r\nHost: web.test\r\n{lines}\r\n"
+        ))
+        .await;
+    bounded(async {
+        let head = client.wire.head().await.expect("a head");
+        let body = client.wire.body(head.answer_framing(method)).await;
+        (head, body.expect("a whole body"))
+    })
+    .await
+}
+
+fn decompressed(algorithm: Algorithm, body: &[u8]) -> Vec<u8> {
+    let mut decompressor = algorithm.decompressor(true).expect("it can be read");
+    decompressor
+        .encode(body, true)
+        .expect("it is whole")
+        .to_vec()
+}
+
+const JSON: &str = "Content-Type: application/json\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_compressed_as_the_client_likes_it() {
+    let (edge, _task) = edge(said(JSON, 10_000), &Encoding::ALL).await;
+    for (accept, encoding) in [
+        ("gzip, br, zstd", "zstd"),
+        ("gzip", "gzip"),
+        ("br, zstd;q=0.5, gzip;q=0.9", "gzip"),
+    ] {
+        let (head, body) = get(&edge, "GET", &format!("Accept-Encoding: {accept}\r\n")).await;
+        assert_eq!(head.one("content-encoding"), Some(encoding), "{accept}");
+        assert_eq!(head.one("vary"), Some("Accept-Encoding"));
+        assert_eq!(head.one("content-length"), None);
+        assert_eq!(head.one("accept-ranges"), None);
+        assert_eq!(head.one("etag"), Some("W/\"x\""));
+        assert!(body.len() < 1_000, "{} bytes", body.len());
+        let whole = vec![b'a'; 10_000];
+        match encoding {
+            "gzip" => assert_eq!(decompressed(Algorithm::Gzip, &body), whole),
+            _ => assert_eq!(body[..4], [0x28, 0xb5, 0x2f, 0xfd], "zstd's first bytes"),
+        }
+    }
+    // Who cannot read it gets it as it is, and caches are told that others do not.
+    for (method, accept) in [
+        ("GET", ""),
+        ("GET", "Accept-Encoding: identity, br\r\n"),
+        ("GET", "Accept-Encoding: gzip;q=0\r\n"),
+        ("HEAD", "Accept-Encoding: gzip\r\n"),
+    ] {
+        let (head, body) = get(&edge, method, accept).await;
+        assert_eq!(head.one("content-encoding"), None, "{method} {accept}");
+        assert_eq!(
+            head.one("vary"),
+            Some("Accept-Encoding"),
+            "{method} {accept}"
+        );
+        assert_eq!(head.one("etag"), Some("\"x\""));
+        if method == "GET" {
+            assert_eq!(body.len(), 10_000);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_in_chunks_is_compressed_to_its_end() {
+    let chunks = "3e8\r\n".to_owned() + &"b".repeat(1_000) + "\r\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let text = format!("{head}{}0\r\n\r\n", chunks.repeat(20));
+    let (edge, _task) = edge(Behaviour::Say(text.leak()), &[Encoding::Gzip]).await;
+    let mut client = edge.client().await;
+    for _ in 0..3 {
+        let request = "GET / HTTP/1.1\r\nHost: web.test\r\nAccept-Encoding: gzip\r\n\r\n";
+        client.send(request).await;
+        let body = bounded(async {
+            let head = client.wire.head().await.expect("a head");
+            assert_eq!(head.one("content-encoding"), Some("gzip"));
+            client.wire.body(head.answer_framing("GET")).await
+        });
+        let body = body.await.expect("a whole body");
+        assert_eq!(decompressed(Algorithm::Gzip, &body), vec![b'b'; 20_000]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_gain_by_it_is_left_alone() {
+    for (lines, letters) in [
+        ("Content-Type: application/json\r\n", 1_023),
+        ("Content-Type: image/png\r\n", 10_000),
+        (
+            "Content-Type: text/plain\r\nContent-Encoding: gzip\r\n",
+            10_000,
+        ),
+        (
+            "Content-Type: text/plain\r\nContent-Encoding: br\r\n",
+            10_000,
+        ),
+        (
+            "Content-Type: text/plain\r\nCache-Control: no-transform\r\n",
+            10_000,
+        ),
+        ("Content-Type: text/event-stream\r\n", 10_000),
+        ("", 10_000),
+    ] {
+        let (edge, _task) = edge(said(lines, letters), &Encoding::ALL).await;
+        let (head, body) = get(&edge, "GET", "Accept-Encoding: gzip, zstd\r\n").await;
+        assert_eq!(body, vec![b'a'; letters], "{lines}");
+        assert_eq!(head.one("vary"), None, "{lines}");
+        let before = lines.contains("Content-Encoding");
+        assert_eq!(head.one("content-encoding").is_some(), before, "{lines}");
+    }
+    // And nothing is compressed that nobody asked to have compressed.
+    let (edge, _task) = edge(said(JSON, 10_000), &[]).await;
+    let (head, body) = get(&edge, "GET", "Accept-Encoding: gzip\r\n").await;
+    assert_eq!((head.one("vary"), body.len()), (None, 10_000));
+}
