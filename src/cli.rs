@@ -1,6 +1,7 @@
 //! The command line: what users type, turned into each component's own configuration. Only this file and those below it know
 //! clap.
 
+mod check;
 mod control;
 mod dns;
 mod ejection;
@@ -15,7 +16,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use self::check::TypedCheck;
 use self::run::TypedRun;
+use crate::check::command::Config as CheckConfig;
 use crate::core::desired;
 use crate::core::model::NodeId;
 use crate::engine::EngineConfig;
@@ -33,6 +36,8 @@ pub enum Command {
         /// Its admin address, as a URL.
         admin_url: String,
     },
+    /// Check stack files before they are deployed.
+    Check(Box<CheckConfig>),
     /// Show what Hiveway does on loopback, without an engine.
     Demo,
     /// Print the version.
@@ -105,6 +110,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
             Command::Run(Box::new(run.configure().map_err(|text| contradict(&text))?))
         }
         TypedCommand::Healthcheck { admin_url } => Command::Healthcheck { admin_url },
+        TypedCommand::Check(check) => Command::Check(Box::new(check.configure())),
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
@@ -147,7 +153,7 @@ fn refuse(error: &clap::Error) -> Refused {
     let hint = paragraphs()
         .find_map(|it| Some(format!("; {}", it.strip_prefix("tip: ")?)))
         .unwrap_or_default();
-    let command = ["run", "healthcheck"]
+    let command = ["run", "healthcheck", "check"]
         .into_iter()
         .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
         .map(|command| format!(" {command}"))
@@ -183,6 +189,11 @@ enum TypedCommand {
         )]
         admin_url: String,
     },
+    /// Check stack files before you deploy them: every label, variable and network that would not do what it says
+    ///
+    /// No engine is needed. Exit status: 0 when there is nothing worse than notices and warnings, 1 when there are errors (or
+    /// warnings, with --strict), 64 for a mistake on the command line, 66 when a file cannot be read.
+    Check(Box<TypedCheck>),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
     /// Print the version

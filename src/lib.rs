@@ -95,6 +95,7 @@ pub mod admin;
 pub mod agent;
 mod backoff;
 pub mod channel;
+pub mod check;
 pub mod cli;
 mod clock;
 pub mod controller;

@@ -124,6 +124,7 @@ use std::sync::Arc;
 
 use self::key::Key;
 use self::pending::Feature;
+pub(crate) use self::report::shown;
 use self::report::{Fault, Report};
 use self::setting::Setting;
 use super::model::Service;
@@ -155,6 +156,11 @@ mod tests;
 pub struct LabelOptions {
     /// What completes a host of one label: `--domain-suffix`, in lower case and without a leading dot.
     pub domain_suffix: Option<Arc<str>>,
+}
+
+/// Whether a label of this key is read: what is wrong with another is its key.
+pub(crate) fn knows(key: &str) -> bool {
+    matches!(key::parse(key), Ok(Some(_)))
 }
 
 /// Reads the labels of a service. Never fails, and the same labels always give the same.
