@@ -36,7 +36,8 @@ mod yaml;
 use std::sync::Arc;
 
 pub use self::finding::Finding;
-pub use self::format::Format;
+use self::finding::Findings;
+pub use self::format::{Format, write};
 pub use self::interpolation::Variables;
 pub use self::source::{Position, Source, Span};
 use self::stack::{Stack, StackService};
@@ -45,7 +46,7 @@ use crate::core::model::Service;
 use crate::core::route::{Level, ServiceSpec};
 
 /// The largest file that is read, in bytes.
-pub const LARGEST: usize = 4 << 20;
+pub const LARGEST: usize = 1 << 20;
 /// How many findings are told; the worst are.
 pub const MOST_FINDINGS: usize = 500;
 
@@ -94,7 +95,7 @@ struct Read<'a> {
 /// Checks the files, which are merged as `docker stack deploy` merges them.
 #[must_use]
 pub fn check(sources: &[Source], options: &Options) -> Checked {
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let mut stack = Stack::default();
     let mut whole = true;
     for (file, source) in sources.iter().enumerate() {
@@ -107,14 +108,14 @@ pub fn check(sources: &[Source], options: &Options) -> Checked {
     // Half of what belongs together would give findings that are none.
     if whole {
         let mut read = Vec::new();
+        let mut said = Vec::new();
         for (name, service) in &stack.services {
             let deployed = match &options.stack {
                 Some(stack) => service.deployed(&format!("{stack}_{name}")),
                 None => service.deployed(name),
             };
             let (spec, diagnostics) = crate::core::labels::parse(&deployed, &options.labels);
-            let told = diagnostics.iter();
-            findings.extend(told.map(|it| labels::locate(it, name, service, sources)));
+            said.extend(diagnostics.into_iter().map(|it| (it, name, service)));
             checked.services.push(deployed);
             read.push(Read {
                 name,
@@ -122,30 +123,23 @@ pub fn check(sources: &[Source], options: &Options) -> Checked {
                 spec,
             });
         }
+        // To find the place of one takes time, and no more are told than these, the worst.
+        said.sort_by_key(|(diagnostic, _, _)| std::cmp::Reverse(diagnostic.level));
+        findings.beyond += said.len().saturating_sub(MOST_FINDINGS);
+        said.truncate(MOST_FINDINGS);
+        let said = said.iter();
+        findings.extend(said.map(|(it, name, service)| labels::locate(it, name, service, sources)));
         checked.routed = read.iter().filter(|it| !it.spec.routes.is_empty()).count();
         reach::check(&stack, &read, options, &mut findings);
         claims::check(&read, sources, &mut findings);
         lifetime::check(&read, &mut findings);
     }
-    findings.sort();
-    findings.dedup();
-    if findings.len() > MOST_FINDINGS {
-        checked.more = findings.len() - MOST_FINDINGS;
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-        findings.truncate(MOST_FINDINGS);
-        findings.sort();
-    }
-    checked.findings = findings;
+    (checked.findings, checked.more) = findings.worst(MOST_FINDINGS);
     checked
 }
 
 /// Reads one file; none where that is not possible, which is told of.
-fn read(
-    file: usize,
-    source: &Source,
-    options: &Options,
-    findings: &mut Vec<Finding>,
-) -> Option<Stack> {
+fn read(file: usize, source: &Source, options: &Options, findings: &mut Findings) -> Option<Stack> {
     let at = |start| Span {
         file,
         start,
@@ -174,7 +168,7 @@ fn read(
     variables::check(&root, source, &options.variables, findings);
     let mut reader = stack::Reader::new(source, &options.variables);
     let stack = stack::read(&root, &mut reader);
-    findings.append(&mut reader.findings);
+    findings.append(reader.findings);
     Some(stack)
 }
 

@@ -6,6 +6,7 @@ mod control;
 mod dns;
 mod ejection;
 mod names;
+mod plan;
 mod run;
 mod value;
 
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use self::check::TypedCheck;
+use self::plan::TypedPlan;
 use self::run::TypedRun;
 use crate::check::command::Config as CheckConfig;
 use crate::core::desired;
@@ -25,6 +27,7 @@ use crate::engine::EngineConfig;
 use crate::follow::Place;
 use crate::gateway;
 use crate::logging::LogFormat;
+use crate::plan::command::Config as PlanConfig;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -38,6 +41,13 @@ pub enum Command {
     },
     /// Check stack files before they are deployed.
     Check(Box<CheckConfig>),
+    /// Tell what stack files would change in the swarm.
+    Plan {
+        /// Which files, and where the swarm is.
+        config: Box<PlanConfig>,
+        /// Whether changes show in the exit status.
+        detailed: bool,
+    },
     /// Show what Hiveway does on loopback, without an engine.
     Demo,
     /// Print the version.
@@ -106,20 +116,27 @@ pub struct Refused {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Refused> {
     let typed = Typed::try_parse_from(arguments).map_err(|error| refuse(&error))?;
     Ok(match typed.command {
-        TypedCommand::Run(run) => {
-            Command::Run(Box::new(run.configure().map_err(|text| contradict(&text))?))
-        }
+        TypedCommand::Run(run) => Command::Run(Box::new(
+            run.configure().map_err(|text| contradict(&text, "run"))?,
+        )),
         TypedCommand::Healthcheck { admin_url } => Command::Healthcheck { admin_url },
         TypedCommand::Check(check) => Command::Check(Box::new(check.configure())),
+        TypedCommand::Plan(plan) => {
+            let (config, detailed) = plan.configure().map_err(|text| contradict(&text, "plan"))?;
+            Command::Plan {
+                config: Box::new(config),
+                detailed,
+            }
+        }
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
 }
 
-/// Flags of `run` that are right each for itself, and not together.
-fn contradict(text: &str) -> Refused {
+/// Flags of a command that are right each for itself, and not together.
+fn contradict(text: &str, command: &str) -> Refused {
     Refused {
-        text: format!("hiveway: {text}; see hiveway run --help"),
+        text: format!("hiveway: {text}; see hiveway {command} --help"),
         code: 64,
     }
 }
@@ -153,7 +170,7 @@ fn refuse(error: &clap::Error) -> Refused {
     let hint = paragraphs()
         .find_map(|it| Some(format!("; {}", it.strip_prefix("tip: ")?)))
         .unwrap_or_default();
-    let command = ["run", "healthcheck", "check"]
+    let command = ["run", "healthcheck", "check", "plan"]
         .into_iter()
         .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
         .map(|command| format!(" {command}"))
@@ -194,6 +211,12 @@ enum TypedCommand {
     /// No engine is needed. Exit status: 0 when there is nothing worse than notices and warnings, 1 when there are errors (or
     /// warnings, with --strict), 64 for a mistake on the command line, 66 when a file cannot be read.
     Check(Box<TypedCheck>),
+    /// Tell what stack files would change in the swarm if they were deployed: services, routes, names and settings
+    ///
+    /// Nothing is changed, and no running Hiveway is needed. Files with errors are refused with what `hiveway check` says of
+    /// them. Exit status: 0, or with --detailed-exitcode 2 when something would change; 1 when the files have errors or the
+    /// engine cannot be asked, 64 for a mistake on the command line, 66 when a file cannot be read.
+    Plan(Box<TypedPlan>),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
     /// Print the version

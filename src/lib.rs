@@ -49,6 +49,7 @@
 //!    and remembers the events, and [`admin`] shows all of it.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
+//! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
 //! # Layers
@@ -108,6 +109,7 @@ pub mod healthcheck;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod plan;
 pub mod readiness;
 mod roster;
 pub mod run;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hiveway::cli::{self, Command};
-use hiveway::{check, demo, healthcheck, run};
+use hiveway::plan::command::Outcome;
+use hiveway::{check, demo, healthcheck, plan, run};
 
 /// Measured on a proxied request: 15 % fewer instructions than with the C library's allocator, 4 % fewer than with
 /// jemalloc, which holds 10 000 idle connections in 49 MB where this takes 55.
@@ -31,7 +32,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             say(format_args!("hiveway: {}", line(&error)));
-            match error.is::<check::command::Unreadable>() {
+            let unread = error
+                .chain()
+                .any(|it| it.is::<check::command::Unreadable>());
+            match unread {
                 true => ExitCode::from(NO_INPUT),
                 false => ExitCode::FAILURE,
             }
@@ -71,6 +75,14 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         })?),
+        Command::Plan { config, detailed } => {
+            let planned = runtime.block_on(plan::command::run(&config));
+            Ok(planned.map(|outcome| match outcome {
+                Outcome::Differs if detailed => ExitCode::from(2),
+                Outcome::Same | Outcome::Differs => ExitCode::SUCCESS,
+                Outcome::Refused => ExitCode::FAILURE,
+            })?)
+        }
         Command::Demo => Ok(runtime.block_on(demo::run()).map(succeed)?),
         Command::Version => {
             tell(format_args!("hiveway {}", env!("CARGO_PKG_VERSION")));

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::Finding;
+use super::finding::{Finding, Findings};
 use super::source::{Source, Span};
-use super::{Read, labels};
+use super::{MOST_FINDINGS, Read, labels};
 use crate::core::route::{HostPattern, RouteSpec};
 
 /// Tells of hosts and paths that several services claim, at each but the first.
-pub(super) fn check(services: &[Read<'_>], sources: &[Source], findings: &mut Vec<Finding>) {
+pub(super) fn check(services: &[Read<'_>], sources: &[Source], findings: &mut Findings) {
     let mut claims: BTreeMap<_, Vec<(&Read<'_>, &RouteSpec)>> = BTreeMap::new();
     for read in services {
         for route in &read.spec.routes {
@@ -21,6 +21,10 @@ pub(super) fn check(services: &[Read<'_>], sources: &[Source], findings: &mut Ve
             continue;
         };
         for (read, route) in others {
+            if findings.len() >= MOST_FINDINGS {
+                findings.beyond += 1;
+                continue;
+            }
             let message = format!(
                 "claims {host}{path}, as {} does: they share its requests by routing.weight, {} to {}",
                 first.name, read.spec.policy.weight, first.spec.policy.weight
@@ -41,6 +45,9 @@ fn place(read: &Read<'_>, route: &RouteSpec, sources: &[Source]) -> Span {
         return read.service.span;
     };
     let (HostPattern::Exact(host) | HostPattern::Under(host)) = &route.host;
+    if label.value.len() > labels::LONGEST {
+        return label.key_span;
+    }
     let items = label.value.split(';').map(str::trim);
     let mut items = items.filter(|item| item.to_ascii_lowercase().contains(&**host));
     let path = route.path.to_string();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::source::Span;
+use crate::core::labels::shown;
 use crate::core::route::Level;
 
 /// Something wrong, or worth knowing, about one place of a file.
@@ -82,7 +83,7 @@ impl Finding {
     #[must_use]
     pub fn sentence(&self) -> String {
         match &self.service {
-            Some(service) => printable(&format!("service {service}: {}", self.message)),
+            Some(service) => printable(&format!("service {}: {}", shown(service), self.message)),
             None => printable(&self.message),
         }
     }
@@ -97,13 +98,63 @@ impl Finding {
     }
 }
 
+/// What was found so far. A file that is full of mistakes does not fill the memory.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    found: Vec<Finding>,
+    /// How many there are that are not kept.
+    pub(super) beyond: usize,
+}
+
+/// How many are kept.
+const MOST: usize = 10_000;
+
+impl Findings {
+    pub(super) fn push(&mut self, finding: Finding) {
+        match self.found.len() < MOST {
+            true => self.found.push(finding),
+            false => self.beyond += 1,
+        }
+    }
+
+    pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        self.beyond += other.beyond;
+        self.extend(other.found);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The worst, in the order of the files, and how many there are besides.
+    pub(super) fn worst(mut self, most: usize) -> (Vec<Finding>, usize) {
+        self.found.sort();
+        self.found.dedup();
+        if self.found.len() > most {
+            self.beyond += self.found.len() - most;
+            self.found
+                .sort_by_key(|finding| std::cmp::Reverse(finding.level));
+            self.found.truncate(most);
+            self.found.sort();
+        }
+        (self.found, self.beyond)
+    }
+}
+
 /// Names come from files that anybody may have written: nothing of them may steer a terminal or a log.
 fn printable(text: &str) -> String {
-    let shown = |character: char| match character.is_control() {
-        true => character.escape_debug().collect(),
-        false => String::from(character),
-    };
-    text.chars().map(shown).collect()
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
+    }
+    line
 }
 
 /// The word for a level that all formats use.

@@ -22,7 +22,8 @@ pub enum Format {
 }
 
 /// Writes all that was found, ending in a line's end if there is any.
-pub(super) fn write(format: Format, checked: &Checked, sources: &[Source]) -> String {
+#[must_use]
+pub fn write(format: Format, checked: &Checked, sources: &[Source]) -> String {
     match format {
         Format::Human { colours } => human::write(checked, sources, colours),
         Format::Json => json::write(checked, sources),

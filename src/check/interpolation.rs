@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::core::labels::shown;
+
 /// The environment.
 pub type Variables = BTreeMap<String, String>;
 
@@ -150,8 +152,9 @@ fn malformed(value: &str, dollar: usize) -> Refusal {
 fn required(range: Range<usize>, name: &str, message: &str) -> Refusal {
     let message = match message.trim() {
         "" => String::new(),
-        message => format!(": {message}"),
+        message => format!(": {}", shown(message)),
     };
+    let name = shown(name);
     Refusal {
         range,
         reason: format!("requires the variable {name}, which is not set{message}"),
@@ -189,7 +192,7 @@ mod tests {
             ("${FOO:?need a-b}", "b"),
             ("${EMPTY?msg}${_n1}", "3"),
             ("$$FOO", "$FOO"),
-            ("$FOOé", "é"),
+            ("$FOOé", "fooé"),
             ("ü${FOO}", "üfoo"),
         ] {
             let replaced = replace(value, &variables()).map(|it| it.text);

@@ -53,7 +53,7 @@ fn find<'a>(diagnostic: &Diagnostic, service: &'a StackService) -> Option<(&'a S
     };
     let same = places.into_iter().flatten();
     let mut same: Vec<_> = same
-        .filter(|(key, _)| shown(key) == *diagnostic.key)
+        .filter(|(key, _)| is_shown_as(key, &diagnostic.key))
         .collect();
     // The first whose value has it, else the first at all.
     same.sort_by_key(|(_, label)| !has(&label.value, &diagnostic.value));
@@ -61,8 +61,16 @@ fn find<'a>(diagnostic: &Diagnostic, service: &'a StackService) -> Option<(&'a S
 }
 
 fn has(whole: &str, value: &str) -> bool {
-    shown(whole) == value || whole.split(';').any(|item| shown(item.trim()) == value)
+    is_shown_as(whole, value) || whole.split(';').any(|item| is_shown_as(item.trim(), value))
 }
+
+/// Whether a diagnostic shows this text so: as it is, or cut and escaped.
+fn is_shown_as(text: &str, seen: &str) -> bool {
+    text == seen || (seen.contains(['\\', '…']) && shown(text) == seen)
+}
+
+/// The longest value in which an item is looked for, in bytes.
+pub(super) const LONGEST: usize = 65_536;
 
 /// The place of an item of a label's value, or that of all of it.
 pub(super) fn item(label: &Label, value: &str, sources: &[Source]) -> Span {
@@ -70,6 +78,9 @@ pub(super) fn item(label: &Label, value: &str, sources: &[Source]) -> Span {
     let Some(source) = sources.get(span.file) else {
         return span;
     };
+    if label.value.len() > LONGEST {
+        return label.key_span;
+    }
     let written = source.slice(span);
     let quoted = |it: &char| matches!(it, '"' | '\'');
     let mut start = written.chars().take_while(quoted).count();
@@ -79,7 +90,7 @@ pub(super) fn item(label: &Label, value: &str, sources: &[Source]) -> Span {
     };
     for part in inner.split(';') {
         let item = part.trim();
-        if !item.is_empty() && shown(item) == value {
+        if !item.is_empty() && is_shown_as(item, value) {
             let blank = part.len() - part.trim_start().len();
             return span.part(start + blank..start + blank + item.len());
         }

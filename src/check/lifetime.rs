@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Read;
-use super::finding::Finding;
+use super::finding::{Finding, Findings};
 use super::source::Span;
 use super::stack::Label;
 use crate::core::model::Mode;
@@ -13,7 +13,7 @@ use crate::core::route::RoutingPolicy;
 const DOCKERS_GRACE: Duration = Duration::from_secs(10);
 
 /// Tells of what goes on in every update, and of what contradicts itself.
-pub(super) fn check(services: &[Read<'_>], findings: &mut Vec<Finding>) {
+pub(super) fn check(services: &[Read<'_>], findings: &mut Findings) {
     for read in services {
         let mut told = vec![refused_replicas(read), contradicted_replicas(read)];
         if !read.spec.routes.is_empty() {

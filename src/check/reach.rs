@@ -1,15 +1,19 @@
 //! Whether Hiveway can reach what it is to route to: the networks that both sides share.
 
-use super::finding::Finding;
+use super::finding::{Finding, Findings};
 use super::stack::{DEFAULT_NETWORK, Stack};
 use super::{Options, Read};
+use crate::core::labels::shown;
+
+/// So many names, of so many bytes, are looked at for what was meant.
+const NEAR: usize = 64;
 
 /// Tells of services with routes that are on none of the networks, and of networks that nobody declares.
 pub(super) fn check(
     stack: &Stack,
     services: &[Read<'_>],
     options: &Options,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) {
     for read in services {
         undeclared(stack, read, findings);
@@ -20,18 +24,25 @@ pub(super) fn check(
 }
 
 /// Docker refuses them.
-fn undeclared(stack: &Stack, read: &Read<'_>, findings: &mut Vec<Finding>) {
+fn undeclared(stack: &Stack, read: &Read<'_>, findings: &mut Findings) {
     for (key, span) in &read.service.networks {
         if stack.networks.contains_key(key) || &**key == DEFAULT_NETWORK {
             continue;
         }
-        let near = stack.networks.keys();
+        let near = stack
+            .networks
+            .keys()
+            .take(NEAR)
+            .filter(|it| key.len().max(it.len()) < NEAR);
         let near = near.map(|known| (strsim::osa_distance(key, known), known));
         let near = near.min().filter(|(slips, _)| *slips <= 2);
         let finding = Finding::error(
             *span,
-            format!("the network {key} is not declared in these files"),
-            format!("add `{key}: {{ external: true }}` to the top-level `networks`"),
+            format!("the network {} is not declared in these files", shown(key)),
+            format!(
+                "add `{}: {{ external: true }}` to the top-level `networks`",
+                shown(key)
+            ),
         );
         let suggestion = near.map(|(_, near)| near.to_string());
         findings.push(finding.suggesting(suggestion).of(read.name));

@@ -13,6 +13,8 @@ pub struct Source {
     pub broken: Option<usize>,
     /// Whether there is more than [`super::LARGEST`]; what is beyond was not read.
     pub cut: bool,
+    /// Where lines begin.
+    lines: Vec<usize>,
 }
 
 impl Source {
@@ -31,8 +33,10 @@ impl Source {
                 )
             }
         };
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
         Self {
             name: name.into(),
+            lines: std::iter::once(0).chain(ends).collect(),
             text,
             broken,
             cut,
@@ -48,11 +52,13 @@ impl Source {
     /// Line and column of a byte offset; both begin at 1, and columns count characters.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines[line - 1];
+        let before = self.text.get(start..offset).unwrap_or_default();
         Position {
-            line: before.matches('\n').count() + 1,
-            column: before[line..].chars().count() + 1,
+            line,
+            column: before.chars().count() + 1,
         }
     }
 }

@@ -3,18 +3,15 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::finding::Finding;
+use super::MOST_FINDINGS;
+use super::finding::{Finding, Findings};
 use super::interpolation::{self, Oddity, Variables};
 use super::source::{Source, Span};
 use super::yaml::{Kind, Node, Value};
+use crate::core::labels::shown;
 
 /// Looks at every value once, also where aliases repeat it. Docker replaces variables everywhere but in keys and in `version`.
-pub(super) fn check(
-    root: &Node,
-    source: &Source,
-    variables: &Variables,
-    findings: &mut Vec<Finding>,
-) {
+pub(super) fn check(root: &Node, source: &Source, variables: &Variables, findings: &mut Findings) {
     let mut walk = Walk {
         source,
         variables,
@@ -31,7 +28,7 @@ pub(super) fn check(
 struct Walk<'a> {
     source: &'a Source,
     variables: &'a Variables,
-    findings: &'a mut Vec<Finding>,
+    findings: &'a mut Findings,
     seen: HashSet<*const Node>,
 }
 
@@ -51,16 +48,29 @@ impl Walk<'_> {
     }
 
     fn text(&mut self, text: &str, span: Span) {
-        let place = |range: &Range<usize>| place(self.source, span, text, range);
+        let written = self.source.slice(span);
+        let whole = written.find(text);
+        // The place of some bytes of the text, or that of all of it where it is written with escapes.
+        let place = |range: &Range<usize>| match whole {
+            Some(at) => span.part(at + range.start..at + range.end),
+            None => {
+                let part = &text[range.clone()];
+                let at = written.find(part);
+                at.map_or(span, |at| span.part(at..at + part.len()))
+            }
+        };
         match interpolation::replace(text, self.variables) {
             Ok(replaced) => {
-                let told = replaced.oddities.iter();
+                let told = replaced.oddities.iter().take(MOST_FINDINGS);
                 let told = told.map(|(range, oddity)| tell(place(range), oddity));
                 self.findings.extend(told);
             }
             Err(refusal) => {
-                let written = &text[refusal.range.clone()];
-                let message = format!("{written:?} {}", refusal.reason);
+                let message = format!(
+                    "\"{}\" {}",
+                    shown(&text[refusal.range.clone()]),
+                    refusal.reason
+                );
                 let span = place(&refusal.range);
                 self.findings
                     .push(Finding::error(span, message, refusal.remedy));
@@ -70,31 +80,21 @@ impl Walk<'_> {
 }
 
 fn tell(span: Span, oddity: &Oddity) -> Finding {
+    let (Oddity::Unset(name) | Oddity::Swallowed { name, .. }) = oddity;
+    let name = shown(name);
     match oddity {
-        Oddity::Unset(name) => Finding::warning(
+        Oddity::Unset(_) => Finding::warning(
             span,
             format!("the variable {name} is not set, so that nothing stands here"),
             format!("set {name}, or write a default: ${{{name}:-default}}"),
         ),
-        Oddity::Swallowed { name, rest } => Finding::warning(
+        Oddity::Swallowed { rest, .. } => Finding::warning(
             span,
             format!(
-                "without braces all of {rest:?} belongs to the variable {name}, as its default"
+                "without braces all of \"{}\" belongs to the variable {name}, as its default",
+                shown(rest)
             ),
             format!("write ${{{name}}} for the variable alone"),
         ),
-    }
-}
-
-/// The place of some bytes of a value, or that of the whole value where it is written with escapes.
-fn place(source: &Source, span: Span, text: &str, range: &Range<usize>) -> Span {
-    let written = source.slice(span);
-    if let Some(at) = written.find(text) {
-        return span.part(at + range.start..at + range.end);
-    }
-    let part = &text[range.clone()];
-    match written.find(part) {
-        Some(at) => span.part(at..at + part.len()),
-        None => span,
     }
 }

@@ -16,7 +16,7 @@ use granit_parser::{Event, Parser, Span as Place};
 
 use self::builder::Builder;
 pub(super) use self::scalar::{Kind, Scalar};
-use super::finding::Finding;
+use super::finding::{Finding, Findings};
 use super::source::{Source, Span};
 
 /// How deep collections may be nested, aliases written out. Stack files have a dozen levels at most.
@@ -81,7 +81,7 @@ impl Node {
 }
 
 /// Reads the first document of a file; none where there is none, or where it is refused.
-pub(super) fn read(file: usize, source: &Source, findings: &mut Vec<Finding>) -> Option<Arc<Node>> {
+pub(super) fn read(file: usize, source: &Source, findings: &mut Findings) -> Option<Arc<Node>> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: DEEPEST,
@@ -126,7 +126,7 @@ pub(super) fn read(file: usize, source: &Source, findings: &mut Vec<Finding>) ->
             },
         }
     }
-    findings.append(&mut builder.findings);
+    findings.append(builder.findings);
     root
 }
 

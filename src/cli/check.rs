@@ -33,7 +33,7 @@ pub(super) struct TypedFiles {
     files: Vec<PathBuf>,
 
     /// The name that the stack is deployed by, which Docker puts in front of its services and networks
-    #[arg(long, value_name = "NAME", value_parser = network_name)]
+    #[arg(long, value_name = "NAME", value_parser = stack_name)]
     stack: Option<Arc<str>>,
 
     /// The overlay network that gateways share with the services; several by commas
@@ -102,6 +102,13 @@ impl TypedFiles {
             variables: std::env::vars_os().filter_map(text).collect(),
         };
         (files, options)
+    }
+}
+
+fn stack_name(text: &str) -> Result<Arc<str>, String> {
+    match text.is_empty() || text.contains(char::is_whitespace) {
+        true => Err("give the name that follows the files in `docker stack deploy`".into()),
+        false => Ok(text.into()),
     }
 }
 

@@ -55,6 +55,15 @@ pub async fn run(
     stop.run_until_cancelled(watcher.watch()).await;
 }
 
+/// One look, for who does not watch: what serves and what is asked for, without Hiveway's own service.
+///
+/// # Errors
+///
+/// The first request's that failed.
+pub async fn look_once(engine: &Engine) -> Result<Inventory, Error> {
+    look::look(engine, None, None).await
+}
+
 struct Watcher {
     engine: Engine,
     own: Option<OwnContainer>,

@@ -113,7 +113,8 @@
 //!
 //! A value that cannot be read is dropped with a diagnostic, and so is a single item of a list: everything else stands,
 //! of this service and all others. An unknown key under either prefix is an error that suggests the nearest known one.
-//! Keys that only the old product knew get a notice of what Swarm has in their place.
+//! Keys that only the old product knew get a notice of what Swarm has in their place. `hiveway check` shows all of it in a
+//! stack file, before that is deployed.
 //!
 //! # Design notes
 //!

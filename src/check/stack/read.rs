@@ -13,7 +13,7 @@ use self::labels::read_labels;
 use self::network::read_network;
 use super::{Stack, StackService, Written};
 use crate::check::duration;
-use crate::check::finding::Finding;
+use crate::check::finding::{Finding, Findings};
 use crate::check::interpolation::{self, Variables};
 use crate::check::source::{Source, Span};
 use crate::check::yaml::{Entry, Kind, Node, Scalar, Value};
@@ -22,7 +22,7 @@ use crate::check::yaml::{Entry, Kind, Node, Scalar, Value};
 pub(in crate::check) struct Reader<'a> {
     pub(in crate::check) source: &'a Source,
     pub(in crate::check) variables: &'a Variables,
-    pub(in crate::check) findings: Vec<Finding>,
+    pub(in crate::check) findings: Findings,
     /// The service that is being read.
     service: Option<Arc<str>>,
 }
@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
         Self {
             source,
             variables,
-            findings: Vec::new(),
+            findings: Findings::default(),
             service: None,
         }
     }
@@ -206,9 +206,9 @@ impl Reader<'_> {
             if known.contains(&key) || others.contains(&key) || key.starts_with("x-") {
                 continue;
             }
+            let key_lower = key.to_ascii_lowercase();
             let near = known.iter().find(|known| {
-                let slips = strsim::osa_distance(&key.to_ascii_lowercase(), known);
-                key.len() < 32 && slips <= known.len() / 4
+                key.len() < 32 && strsim::osa_distance(&key_lower, known) <= known.len() / 4
             });
             if let Some(near) = near {
                 let message = format!("Docker knows no `{key}` here");

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use granit_parser::Event;
 
 use super::{DEEPEST, Entry, MOST_ALIASED, Node, Scalar, Value};
-use crate::check::finding::Finding;
+use crate::check::finding::{Finding, Findings};
 use crate::check::source::Span;
+use crate::core::labels::shown;
 
 /// What is being read.
 #[derive(Default)]
@@ -17,7 +18,7 @@ pub(super) struct Builder {
     /// How many nodes the aliases so far stand for.
     aliased: usize,
     /// What Docker refuses, though it can be read.
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Findings,
 }
 
 /// A collection that has not ended.
@@ -53,10 +54,10 @@ impl Builder {
         event: Event<'_>,
         span: Span,
     ) -> Result<Option<Arc<Node>>, Refused> {
-        let node = match event {
+        let (node, span) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let scalar = Scalar::resolve(text.into(), style, tag.as_deref());
-                self.close(span, anchor, Value::Scalar(scalar))?
+                (self.close(span, anchor, Value::Scalar(scalar))?, span)
             }
             Event::SequenceStart(_, anchor, _) => {
                 return self.open(span, anchor, Content::List(Vec::new()));
@@ -83,7 +84,7 @@ impl Builder {
                         entries, merged, ..
                     } => Value::Map(self.merge(entries, merged)?),
                 };
-                self.close(whole, open.anchor, value)?
+                (self.close(whole, open.anchor, value)?, whole)
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor) else {
@@ -95,7 +96,7 @@ impl Builder {
                 };
                 let node = Arc::clone(node);
                 self.count(span, node.weight)?;
-                node
+                (node, span)
             }
             _ => return Ok(None),
         };
@@ -220,7 +221,7 @@ impl Builder {
     }
 
     fn twice(&mut self, key: &str, span: Span, first: Span) {
-        let message = format!("the key {key:?} is there already");
+        let message = format!("the key \"{}\" is there already", shown(key));
         let finding = Finding::error(span, message, "keep one of the two");
         self.findings.push(finding.beside(first, "here"));
     }

@@ -5,7 +5,7 @@ use crate::check::finding::Finding;
 use crate::check::source::Span;
 use crate::check::stack::{Label, Written};
 use crate::check::yaml::{Entry, Kind, Node, Value};
-use crate::core::labels;
+use crate::core::labels::{knows, shown};
 
 /// Reads `labels`.
 pub(super) fn read_labels(entry: &Entry, reader: &mut Reader<'_>) -> Labels {
@@ -37,7 +37,8 @@ fn from_entry(entry: &Entry, reader: &mut Reader<'_>) -> Option<(String, Label)>
     let (key, key_span) = (entry.key.to_string(), entry.key_span);
     let Value::Scalar(scalar) = &entry.node.value else {
         let message = format!(
-            "label {key}: Docker takes text for a label, and this is {}",
+            "label {}: Docker takes text for a label, and this is {}",
+            shown(&key),
             entry.node.what()
         );
         reader.error(
@@ -59,16 +60,20 @@ fn from_entry(entry: &Entry, reader: &mut Reader<'_>) -> Option<(String, Label)>
             },
         },
         Kind::Boolean => {
-            let message = format!("label {key}: Docker refuses a boolean for a label");
-            let finding = Finding::error(span, message, "write it in quotes");
-            reader.add(finding.suggesting(Some(scalar.text.clone())));
+            let message = format!(
+                "label {}: Docker refuses a boolean for a label",
+                shown(&key)
+            );
+            let remedy = format!("write it in quotes, \"{}\"", scalar.text);
+            reader.error(span, message, remedy);
             return None;
         }
         Kind::Number(number) => {
-            if *number != scalar.text && labels::knows(&key) {
+            if *number != scalar.text && knows(&key) {
                 let message = format!(
-                    "label {key}: without quotes {} is a number, of which Docker makes {number:?}",
-                    scalar.text
+                    "label {}: without quotes {} is a number, of which Docker makes {number:?}",
+                    shown(&key),
+                    shown(&scalar.text)
                 );
                 reader.add(Finding::warning(span, message, "write it in quotes"));
             }
