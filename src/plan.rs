@@ -109,9 +109,9 @@ pub fn plan(
     plan.services.sort_by(|a, b| a.name.cmp(&b.name));
     let (old, new) = (names(&before), names(&after));
     plan.names
-        .extend(new.difference(&old).map(|name| line(Sign::Comes, name)));
+        .extend(new.difference(&old).map(|name| line(Sign::Comes, &***name)));
     plan.names
-        .extend(old.difference(&new).map(|name| line(Sign::Goes, name)));
+        .extend(old.difference(&new).map(|name| line(Sign::Goes, &***name)));
     let kept = now
         .services
         .iter()
@@ -122,10 +122,10 @@ pub fn plan(
     plan
 }
 
-fn line(sign: Sign, what: impl ToString) -> Line {
+fn line(sign: Sign, what: impl Into<String>) -> Line {
     Line {
         sign,
-        what: what.to_string(),
+        what: what.into(),
     }
 }
 
