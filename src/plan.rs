@@ -138,7 +138,8 @@ fn deployed(now: &Inventory, stack: &str, services: &[Service], prune: bool) -> 
     let mut then = now.clone();
     then.services.retain(|service| {
         let replaced = services.iter().any(|it| it.name == service.name);
-        !replaced && !(prune && is_of(service, stack))
+        let pruned = prune && is_of(service, stack);
+        !replaced && !pruned
     });
     for service in services {
         let known = now.services.iter().find(|it| it.name == service.name);

@@ -82,7 +82,7 @@ impl Builder {
                     Content::List(items) => Value::List(items),
                     Content::Map {
                         entries, merged, ..
-                    } => Value::Map(self.merge(entries, merged)?),
+                    } => Value::Map(self.merge(entries, &merged)?),
                 };
                 (self.close(whole, open.anchor, value)?, whole)
             }
@@ -178,7 +178,7 @@ impl Builder {
     fn merge(
         &mut self,
         written: Vec<Entry>,
-        merged: Vec<(Span, Arc<Node>)>,
+        merged: &[(Span, Arc<Node>)],
     ) -> Result<Vec<Entry>, Refused> {
         let mut first: HashMap<Arc<str>, Span> = HashMap::new();
         let mut entries = Vec::with_capacity(written.len());
@@ -190,7 +190,7 @@ impl Builder {
             first.insert(Arc::clone(&entry.key), entry.key_span);
             entries.push(entry);
         }
-        if let [(first, _), rest @ ..] = &*merged {
+        if let [(first, _), rest @ ..] = merged {
             for (span, _) in rest {
                 self.twice("<<", *span, *first);
             }

@@ -146,7 +146,7 @@ async fn standard_input_is_read_too() {
 
 #[tokio::test]
 async fn several_files_are_one_stack_and_variables_are_those_of_the_environment() {
-    let folder = Folder::with("base.yml", &NOTICED.replace("a.example", "${HOST:?}"));
+    let folder = Folder::with("base.yml", &NOTICED.replace("a.example", "\"${HOST:?}\""));
     let above = "services: { web: { deploy: { labels: { hiveway.probe.url: none } } } }\n";
     std::fs::write(folder.file("above.yml"), above).expect("a writable file");
     let files = [
