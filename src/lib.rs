@@ -58,7 +58,7 @@
 //! * [`controller`], [`gateway`] and [`agent`] import [`core`], never each other: what passes between them is a snapshot,
 //!   or a message of [`core::control`]. The members of the controller know each other's types where one feeds the other.
 //! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
-//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`].
+//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`], YAML below `check::yaml`.
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
 //!

@@ -1,6 +1,6 @@
 //! What a stack file says, as far as it matters to Hiveway, with the place of everything.
 //!
-//! Read from each file by [`read`], and merged as `docker stack deploy -c a -c b` does.
+//! Read from each file, and merged as `docker stack deploy -c a -c b` does.
 
 mod read;
 

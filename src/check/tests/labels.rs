@@ -38,7 +38,7 @@ fn a_label_is_pointed_at_where_it_is_wrong() {
         ),
         (
             label("hiveway.scale:"),
-            "error 0.yml:10:9 [hiveway.scale] service web: label hiveway.scale: \"\" is empty",
+            "error 0.yml:10:9 [hiveway.scale] service web: label hiveway.scale: \"\" is not a whole number",
         ),
         (
             label("aliyun.lb.port_80: x"),
