@@ -4,7 +4,8 @@
 //!
 //! Docker's rules have odd corners, and what matters is what Docker will do, so they are kept: a default ends at the first
 //! closing brace; without braces it ends at the next closing brace or the end of the value; and the first of `:-`, `-`, `:?`
-//! and `?` that occurs *anywhere* in an expression splits it, so that `${TAG:?no-tag}` has the default `tag`.
+//! and `?` that occurs *anywhere* in an expression splits it, so that `${TAG:?no-tag}` has the default `tag`. One is not: Docker
+//! forgets that it refused an expression when another follows in the same value, and leaves it out. Here it stays refused.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

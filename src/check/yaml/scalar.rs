@@ -59,7 +59,9 @@ fn number(text: &str) -> Option<String> {
     if let Some(whole) = integer(&digits) {
         return Some(whole.to_string());
     }
-    is_decimal(&digits).then(|| float(digits.parse().unwrap_or(f64::INFINITY)))
+    let value: f64 = digits.parse().ok().filter(|_| is_decimal(&digits))?;
+    // What is too large for a number is text.
+    value.is_finite().then(|| float(value))
 }
 
 /// With the prefixes of the Go language, to which a leading zero means octal.
@@ -106,9 +108,6 @@ fn is_decimal(text: &str) -> bool {
 
 /// The shortest digits that tell it from all others, with an exponent where it is less than -4 or more than 5.
 fn float(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.into();
-    }
     let written = format!("{value:e}");
     let (mantissa, exponent) = written.split_once('e').unwrap_or((&written, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
@@ -176,6 +175,7 @@ mod tests {
             "shop.example.com",
             "e5",
             "- 5",
+            "1e999",
         ] {
             assert_eq!(plain(written), Kind::Text, "{written}");
         }
