@@ -2,10 +2,12 @@
 //! clap.
 
 mod access_log;
+mod check;
 mod control;
 mod dns;
 mod ejection;
 mod names;
+mod plan;
 mod run;
 mod tls;
 mod value;
@@ -17,14 +19,18 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use self::check::TypedCheck;
+use self::plan::TypedPlan;
 use self::run::TypedRun;
 use crate::certificates;
+use crate::check::command::Config as CheckConfig;
 use crate::core::desired;
 use crate::core::model::NodeId;
 use crate::engine::EngineConfig;
 use crate::follow::Place;
 use crate::gateway;
 use crate::logging::LogFormat;
+use crate::plan::command::Config as PlanConfig;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -35,6 +41,15 @@ pub enum Command {
     Healthcheck {
         /// Its admin address, as a URL.
         admin_url: String,
+    },
+    /// Check stack files before they are deployed.
+    Check(Box<CheckConfig>),
+    /// Tell what stack files would change in the swarm.
+    Plan {
+        /// Which files, and where the swarm is.
+        config: Box<PlanConfig>,
+        /// Whether changes show in the exit status.
+        detailed: bool,
     },
     /// Show what Hiveway does on loopback, without an engine.
     Demo,
@@ -108,19 +123,27 @@ pub struct Refused {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Refused> {
     let typed = Typed::try_parse_from(arguments).map_err(|error| refuse(&error))?;
     Ok(match typed.command {
-        TypedCommand::Run(run) => {
-            Command::Run(Box::new(run.configure().map_err(|text| contradict(&text))?))
-        }
+        TypedCommand::Run(run) => Command::Run(Box::new(
+            run.configure().map_err(|text| contradict(&text, "run"))?,
+        )),
         TypedCommand::Healthcheck { admin_url } => Command::Healthcheck { admin_url },
+        TypedCommand::Check(check) => Command::Check(Box::new(check.configure())),
+        TypedCommand::Plan(plan) => {
+            let (config, detailed) = plan.configure().map_err(|text| contradict(&text, "plan"))?;
+            Command::Plan {
+                config: Box::new(config),
+                detailed,
+            }
+        }
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
 }
 
-/// Flags of `run` that are right each for itself, and not together.
-fn contradict(text: &str) -> Refused {
+/// Flags of a command that are right each for itself, and not together.
+fn contradict(text: &str, command: &str) -> Refused {
     Refused {
-        text: format!("hiveway: {text}; see hiveway run --help"),
+        text: format!("hiveway: {text}; see hiveway {command} --help"),
         code: 64,
     }
 }
@@ -154,7 +177,7 @@ fn refuse(error: &clap::Error) -> Refused {
     let hint = paragraphs()
         .find_map(|it| Some(format!("; {}", it.strip_prefix("tip: ")?)))
         .unwrap_or_default();
-    let command = ["run", "healthcheck"]
+    let command = ["run", "healthcheck", "check", "plan"]
         .into_iter()
         .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
         .map(|command| format!(" {command}"))
@@ -190,6 +213,17 @@ enum TypedCommand {
         )]
         admin_url: String,
     },
+    /// Check stack files before you deploy them: every label, variable and network that would not do what it says
+    ///
+    /// No engine is needed. Exit status: 0 when there is nothing worse than notices and warnings, 1 when there are errors (or
+    /// warnings, with --strict), 64 for a mistake on the command line, 66 when a file cannot be read.
+    Check(Box<TypedCheck>),
+    /// Tell what stack files would change in the swarm if they were deployed: services, routes, names and settings
+    ///
+    /// Nothing is changed, and no running Hiveway is needed. Files with errors are refused with what `hiveway check` says of
+    /// them. Exit status: 0, or with --detailed-exitcode 2 when something would change; 1 when the files have errors or the
+    /// engine cannot be asked, 64 for a mistake on the command line, 66 when a file cannot be read.
+    Plan(Box<TypedPlan>),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
     /// Print the version

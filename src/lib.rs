@@ -52,6 +52,7 @@
 //! for, the gateway tells the [`access_log`] of every request that has ended.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
+//! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
 //! # Layers
@@ -60,7 +61,7 @@
 //! * [`controller`], [`gateway`] and [`agent`] import [`core`], never each other: what passes between them is a snapshot,
 //!   or a message of [`core::control`]. The members of the controller know each other's types where one feeds the other.
 //! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
-//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`].
+//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`], YAML below `check::yaml`.
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
 //!
@@ -100,6 +101,7 @@ pub mod agent;
 mod backoff;
 pub mod certificates;
 pub mod channel;
+pub mod check;
 pub mod cli;
 mod clock;
 pub mod controller;
@@ -112,6 +114,7 @@ pub mod healthcheck;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod plan;
 pub mod readiness;
 mod roster;
 pub mod run;

@@ -197,7 +197,7 @@ impl TypedRun {
 }
 
 /// Reads what Docker's own tools read from the environment.
-fn engine(host: Option<String>) -> EngineConfig {
+pub(super) fn engine(host: Option<String>) -> EngineConfig {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let host = host.or_else(|| variable("DOCKER_HOST"));
     let host = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());

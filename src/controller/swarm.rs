@@ -69,6 +69,15 @@ pub async fn run(
     stop.run_until_cancelled(watcher.watch()).await;
 }
 
+/// One look, for who does not watch: what serves and what is asked for, without Hiveway's own service.
+///
+/// # Errors
+///
+/// The first request's that failed.
+pub async fn look_once(engine: &Engine) -> Result<Inventory, Error> {
+    look::look(engine, None, None, &mut Digests::default()).await
+}
+
 /// When a look ended, and how long it took.
 #[derive(Clone, Copy)]
 struct Span {

@@ -166,7 +166,8 @@
 //!
 //! A value that cannot be read is dropped with a diagnostic, and so is a single item of a list: everything else stands,
 //! of this service and all others. An unknown key under either prefix is an error that suggests the nearest known one.
-//! Keys that only the old product knew get a notice of what Swarm has in their place.
+//! Keys that only the old product knew get a notice of what Swarm has in their place. `hiveway check` shows all of it in a
+//! stack file, before that is deployed.
 //!
 //! # Design notes
 //!
@@ -177,6 +178,7 @@ use std::sync::Arc;
 
 use self::key::Key;
 use self::pending::Feature;
+pub(crate) use self::report::shown;
 use self::report::{Fault, Report};
 use self::setting::Setting;
 use super::model::Service;
@@ -216,6 +218,11 @@ mod tests;
 pub struct LabelOptions {
     /// What completes a host of one label: `--domain-suffix`, in lower case and without a leading dot.
     pub domain_suffix: Option<Arc<str>>,
+}
+
+/// Whether a label of this key is read: what is wrong with another is its key.
+pub(crate) fn knows(key: &str) -> bool {
+    matches!(key::parse(key), Ok(Some(_)))
 }
 
 /// Reads the labels of a service. Never fails, and the same labels always give the same.

@@ -83,8 +83,6 @@ pub(super) struct Wish<'a> {
 impl Pool {
     pub(super) fn new(
         cluster: &Cluster,
-        chain: Option<Arc<Chain>>,
-        prefix: Option<Prefix>,
         targets: Vec<Target>,
         runtime: Arc<ClusterRuntime>,
         preferred: usize,
@@ -97,8 +95,8 @@ impl Pool {
         Self {
             service: cluster.service.clone(),
             hsts: policy.hsts_seconds.map(hsts),
-            chain,
-            prefix,
+            chain: None,
+            prefix: None,
             runtime,
             targets,
             preferred,

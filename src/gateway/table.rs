@@ -223,16 +223,17 @@ impl TableBuilder {
             .strip_prefix
             .then(|| Prefix::of(&key.path))
             .flatten();
-        Pool::new(
+        let mut pool = Pool::new(
             cluster,
-            chain,
-            prefix,
             targets.collect(),
             self.runtimes.cluster(&claim.service, &cluster.service),
             if near > 0 { near } else { well },
             well,
             by_container,
-        )
+        );
+        pool.chain = chain;
+        pool.prefix = prefix;
+        pool
     }
 }
 

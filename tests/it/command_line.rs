@@ -1,8 +1,10 @@
 //! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
 
 mod access_log;
+mod check;
 mod following;
 mod mistakes;
+mod plan;
 mod process;
 mod stop;
 
@@ -23,7 +25,7 @@ async fn the_help_names_every_command() {
     for argument in ["--help", "-h"] {
         let ended = hiveway([argument]).await;
         assert_eq!((ended.code, &*ended.stderr), (0, ""), "{argument}");
-        for command in ["run", "healthcheck", "demo", "version"] {
+        for command in ["run", "check", "plan", "healthcheck", "demo", "version"] {
             let named = format!("\n  {command} ");
             assert!(
                 ended.stdout.contains(&named),

@@ -109,7 +109,7 @@ impl Report {
 const SHOWN: usize = 80;
 
 /// User text, fit for one line of a log: cut when long, and with everything escaped that does not print as itself.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut line = String::new();
     for (index, character) in text.chars().enumerate() {
         match character {

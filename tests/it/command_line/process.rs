@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
 use crate::bounded::bounded;
@@ -55,6 +55,28 @@ pub(super) async fn run<A: AsRef<OsStr>>(
 ) -> Ended {
     let output = bounded(command(arguments, variables).output()).await;
     let output = output.expect("it starts");
+    Ended {
+        code: output.status.code().expect("no signal ended it"),
+        stdout: String::from_utf8(output.stdout).expect("text"),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// The same with something to read.
+pub(super) async fn run_with_input<A: AsRef<OsStr>>(
+    arguments: impl IntoIterator<Item = A>,
+    input: &[u8],
+) -> Ended {
+    let mut command = command(arguments, []);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+    let mut pipe = child.stdin.take().expect("it is piped");
+    let output = bounded(async {
+        // It may end before it has read all.
+        let _ = pipe.write_all(input).await;
+        drop(pipe);
+        child.wait_with_output().await.expect("it ends")
+    });
+    let output = output.await;
     Ended {
         code: output.status.code().expect("no signal ended it"),
         stdout: String::from_utf8(output.stdout).expect("text"),

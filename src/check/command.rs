@@ -1,0 +1,81 @@
+//! `hiveway check`: reads the files, and writes what was found.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::{Checked, Format, LARGEST, Options, Source, check, format};
+use crate::core::route::Level;
+
+/// What `hiveway check` needs.
+#[derive(Debug)]
+pub struct Config {
+    /// The files; `-` is standard input.
+    pub files: Vec<PathBuf>,
+    /// What they are checked with.
+    pub options: Options,
+    /// How findings are written.
+    pub format: Format,
+    /// Whether warnings are errors.
+    pub strict: bool,
+}
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {file}: {error}; name a stack file that is there, or - for standard input")]
+pub struct Unreadable {
+    file: String,
+    error: io::Error,
+}
+
+/// Reads and checks the files and writes the findings to standard output; whether there is none that is an error.
+///
+/// # Errors
+///
+/// [`Unreadable`] for the first file that cannot be read; then nothing is written.
+pub fn run(config: &Config) -> Result<bool, Unreadable> {
+    let sources = read_all(&config.files)?;
+    let checked = check(&sources, &config.options);
+    // A reader that has gone away, such as `head`, is no error.
+    let text = format::write(config.format, &checked, &sources);
+    let _ = io::stdout().write_all(text.as_bytes());
+    Ok(passes(&checked, config.strict))
+}
+
+/// Whether no finding is an error.
+#[must_use]
+pub fn passes(checked: &Checked, strict: bool) -> bool {
+    let worst = checked.findings.iter().map(|finding| finding.level).max();
+    match worst {
+        Some(Level::Error) => false,
+        Some(Level::Warning) => !strict,
+        Some(Level::Notice) | None => true,
+    }
+}
+
+/// Reads files, of each no more than can be checked.
+///
+/// # Errors
+///
+/// [`Unreadable`] for the first that cannot be read.
+pub fn read_all(files: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
+    files.iter().map(|file| read(file)).collect()
+}
+
+fn read(file: &Path) -> Result<Source, Unreadable> {
+    let is_input = file == Path::new("-");
+    let name = match is_input {
+        true => "<stdin>".into(),
+        false => file.display().to_string(),
+    };
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let read = match is_input {
+        true => io::stdin().take(bound).read_to_end(&mut bytes),
+        false => File::open(file).and_then(|file| file.take(bound).read_to_end(&mut bytes)),
+    };
+    match read {
+        Ok(_) => Ok(Source::new(name, bytes)),
+        Err(error) => Err(Unreadable { file: name, error }),
+    }
+}

@@ -1,0 +1,96 @@
+//! `hiveway plan`: reads files and swarm, and writes what would change.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{plan, text};
+use crate::check::command::{Unreadable, passes, read_all};
+use crate::check::{self, Format};
+use crate::controller::swarm;
+use crate::core::desired;
+use crate::engine::{self, Engine, EngineConfig};
+
+/// What `hiveway plan` needs.
+#[derive(Debug)]
+pub struct Config {
+    /// The files; `-` is standard input.
+    pub files: Vec<PathBuf>,
+    /// What they are read with.
+    pub options: check::Options,
+    /// The stack's name.
+    pub stack: Arc<str>,
+    /// Where the engine of a manager is.
+    pub engine: EngineConfig,
+    /// Whether services of the stack that are not in the files would go.
+    pub prune: bool,
+    /// For people, or as JSON.
+    pub format: Format,
+}
+
+/// How a plan came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing would change.
+    Same,
+    /// Something would.
+    Differs,
+    /// The files have errors, which are told of; no engine was asked.
+    Refused,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{0}")]
+    Read(#[from] Unreadable),
+    /// The engine cannot be asked.
+    #[error(transparent)]
+    Ask(#[from] engine::Error),
+}
+
+/// Writes the plan to standard output. Files with errors are not planned with: their findings are written instead.
+///
+/// # Errors
+///
+/// A file or the engine cannot be read.
+pub async fn run(config: &Config) -> Result<Outcome, Error> {
+    let sources = read_all(&config.files)?;
+    let checked = check::check(&sources, &config.options);
+    if !passes(&checked, false) {
+        write(&check::write(config.format, &checked, &sources));
+        return Ok(Outcome::Refused);
+    }
+    let engine = Engine::connect(&config.engine).await?;
+    engine.require_manager()?;
+    let now = swarm::look_once(&engine).await?;
+    let options = desired::Options {
+        labels: config.options.labels.clone(),
+        networks: config.options.networks.clone(),
+        manage_aliases: false,
+    };
+    let plan = plan(
+        &now,
+        &config.stack,
+        &checked.services,
+        config.prune,
+        &options,
+    );
+    write(&match config.format {
+        Format::Human { colours } => text::write(&plan, &config.stack, colours),
+        Format::Json | Format::Github => {
+            let text = serde_json::to_string_pretty(&plan);
+            text.expect("it has no keys but text") + "\n"
+        }
+    });
+    Ok(match plan.is_empty() {
+        true => Outcome::Same,
+        false => Outcome::Differs,
+    })
+}
+
+/// A reader that has gone away, such as `head`, is no error.
+fn write(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
