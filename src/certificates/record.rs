@@ -55,17 +55,17 @@ impl Record {
         let news = digest != self.digest;
         if news {
             self.digest = digest;
-            self.told = false;
             self.next = None;
             match pair::read(files) {
                 Ok(loaded) => self.next = Some(Arc::new(loaded)),
                 Err(refusal) => {
                     let file = files.first().map_or("".into(), |file| file.name.clone());
                     self.complaint = Some((file, refusal.to_string().into()));
+                    self.told = false;
                 }
             }
         }
-        self.move_on(now, emitter);
+        self.move_on(news, now, emitter);
         if news && patience == Patience::OneLook {
             return;
         }
@@ -79,8 +79,8 @@ impl Record {
         }
     }
 
-    /// Uses what was read last, if it may take the place of what is in use.
-    fn move_on(&mut self, now: Timestamp, emitter: &Emitter) {
+    /// Uses what was read last, if it may take the place of what is in use; `news`: it was read just now.
+    fn move_on(&mut self, news: bool, now: Timestamp, emitter: &Emitter) {
         let Some(next) = self.next.take() else {
             return;
         };
@@ -88,6 +88,7 @@ impl Record {
         if let Err(unfit) = succeed(before, &next.certificate, now) {
             let file = next.certificate.file.clone();
             self.complaint = Some((file, unfit.to_string().into()));
+            self.told &= !news;
             self.next = Some(next);
             return;
         }

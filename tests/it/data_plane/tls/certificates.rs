@@ -340,7 +340,7 @@ async fn the_end_of_a_certificate_is_told_of() {
         }
     };
     let refused = crate::bounded::bounded(refused).await;
-    assert!(refused.contains("Expired"), "{refused}");
+    assert!(refused.contains("expired"), "{refused}");
     let next = secure.authority.vouch(&["soon.test"]);
     secure.put("later.pem", &next.combined());
     secure.serves_after_all("soon.test", &next).await;
