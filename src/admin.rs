@@ -9,6 +9,7 @@
 //! thousand services), which is done on a thread beside the runtime, since requests are proxied on its own.
 
 mod connections;
+mod dashboard;
 mod events;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ const INDEX: &str = concat!(
     "hiveway ",
     env!("CARGO_PKG_VERSION"),
     "
+/dashboard      the routes, endpoints, events and figures as a page for a browser
 /live           200 while the process runs
 /ready          200 when it should be given requests, else 503; the conditions as JSON
 /metrics        for Prometheus
@@ -79,6 +81,7 @@ fn router(state: AdminState, stop: CancellationToken) -> Router {
         .route("/snapshot", get(snapshot))
         .with_state(state)
         .merge(events)
+        .merge(dashboard::router())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(guard))

@@ -6,6 +6,9 @@
 //! when a snapshot is applied, never per request ([`ClusterMetrics`]). What happens rarely is a metric of the registry.
 //! What is a property of the snapshot is read from it when Prometheus asks, so that a vanished service takes its series
 //! with it.
+//!
+//! There are no traces: OpenTelemetry's exporter brings fourteen crates more, tonic and prost among them even where it speaks
+//! JSON over HTTP. A trace's headers, such as `traceparent`, pass through as they are.
 
 mod cluster;
 mod control;
@@ -26,6 +29,7 @@ use prometheus::{
 };
 
 use crate::core::event::Event;
+use crate::core::route::{Diagnostic, Level};
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 
@@ -55,6 +59,7 @@ struct Inner {
     hints: IntCounterVec,
     dns_queries: IntCounterVec,
     events: IntCounterVec,
+    diagnostics: IntGaugeVec,
     control: ControlMetrics,
 }
 
@@ -119,6 +124,12 @@ impl Metrics {
                 "Events, by kind and severity.",
                 &["kind", "severity"],
             ),
+            diagnostics: gauges(
+                &registry,
+                "hiveway_label_diagnostics",
+                "Complaints about labels that stand now, by level; told by those who read labels.",
+                &["level"],
+            ),
             control: ControlMetrics::new(&registry),
             reconcile_duration,
             registry,
@@ -182,6 +193,20 @@ impl Metrics {
     /// Counts one reconciliation.
     pub fn reconciled(&self, took: Duration) {
         self.0.reconcile_duration.observe(took.as_secs_f64());
+    }
+
+    /// Tells which complaints about labels stand now. Only who reads labels does.
+    pub fn diagnosed(&self, diagnostics: &BTreeSet<Diagnostic>) {
+        let levels = [
+            (Level::Notice, "notice"),
+            (Level::Warning, "warning"),
+            (Level::Error, "error"),
+        ];
+        for (level, name) in levels {
+            let count = diagnostics.iter().filter(|it| it.level == level).count();
+            let gauge = self.0.diagnostics.with_label_values(&[name]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// Counts one event.
@@ -255,6 +280,38 @@ mod tests {
             .filter(|line| line.starts_with(prefix))
             .map(str::to_owned)
             .collect()
+    }
+
+    #[test]
+    fn complaints_that_stand_are_counted_by_level() {
+        let diagnostic = |level, key: &str| Diagnostic {
+            level,
+            service: "shop".into(),
+            key: key.into(),
+            value: "x".into(),
+            reason: String::new(),
+            remedy: String::new(),
+            suggestion: None,
+        };
+        let metrics = metrics();
+        let both = [
+            ("a", Level::Error),
+            ("b", Level::Error),
+            ("c", Level::Notice),
+        ];
+        metrics.diagnosed(&both.map(|(key, level)| diagnostic(level, key)).into());
+        let standing = |metrics: &Metrics| samples(&metrics.render(None), "hiveway_label_diag");
+        let count =
+            |level, count| format!("hiveway_label_diagnostics{{level=\"{level}\"}} {count}");
+        assert_eq!(
+            standing(&metrics),
+            [count("error", 2), count("notice", 1), count("warning", 0)]
+        );
+        metrics.diagnosed(&BTreeSet::new());
+        assert_eq!(
+            standing(&metrics),
+            [count("error", 0), count("notice", 0), count("warning", 0)]
+        );
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
 
+mod dashboard;
 mod following;
 mod mistakes;
+mod observability;
 mod process;
+mod scene;
 mod stop;
 
 use self::process::{Process, hiveway};
