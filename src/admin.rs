@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
@@ -74,7 +74,7 @@ fn router(state: AdminState, stop: CancellationToken) -> Router {
             stop,
         });
     Router::new()
-        .route("/", get(INDEX))
+        .route("/", get(index))
         .route("/live", get("ok\n"))
         .route("/ready", get(ready))
         .route("/metrics", get(render_metrics))
@@ -85,6 +85,16 @@ fn router(state: AdminState, stop: CancellationToken) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(guard))
+}
+
+/// People who look by a browser are shown the page; everybody else the list of paths.
+async fn index(headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    match accepted.any(|value| value.contains("text/html")) {
+        true => (StatusCode::SEE_OTHER, [(header::LOCATION, "dashboard")]).into_response(),
+        false => INDEX.into_response(),
+    }
 }
 
 async fn ready(State(state): State<AdminState>) -> impl IntoResponse {

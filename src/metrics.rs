@@ -13,6 +13,7 @@
 mod cluster;
 mod control;
 mod counted;
+mod diagnostics;
 mod family;
 mod snapshot;
 
@@ -29,9 +30,11 @@ use prometheus::{
 };
 
 use crate::core::event::Event;
-use crate::core::route::{Diagnostic, Level};
+use crate::core::route::Diagnostic;
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
+
+use diagnostics::DiagnosticMetrics;
 
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
@@ -59,7 +62,7 @@ struct Inner {
     hints: IntCounterVec,
     dns_queries: IntCounterVec,
     events: IntCounterVec,
-    diagnostics: IntGaugeVec,
+    diagnostics: DiagnosticMetrics,
     control: ControlMetrics,
 }
 
@@ -124,12 +127,7 @@ impl Metrics {
                 "Events, by kind and severity.",
                 &["kind", "severity"],
             ),
-            diagnostics: gauges(
-                &registry,
-                "hiveway_label_diagnostics",
-                "Complaints about labels that stand now, by level; told by those who read labels.",
-                &["level"],
-            ),
+            diagnostics: DiagnosticMetrics::new(&registry),
             control: ControlMetrics::new(&registry),
             reconcile_duration,
             registry,
@@ -197,16 +195,7 @@ impl Metrics {
 
     /// Tells which complaints about labels stand now. Only who reads labels does.
     pub fn diagnosed(&self, diagnostics: &BTreeSet<Diagnostic>) {
-        let levels = [
-            (Level::Notice, "notice"),
-            (Level::Warning, "warning"),
-            (Level::Error, "error"),
-        ];
-        for (level, name) in levels {
-            let count = diagnostics.iter().filter(|it| it.level == level).count();
-            let gauge = self.0.diagnostics.with_label_values(&[name]);
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
+        self.0.diagnostics.tell(diagnostics);
     }
 
     /// Counts one event.
@@ -280,38 +269,6 @@ mod tests {
             .filter(|line| line.starts_with(prefix))
             .map(str::to_owned)
             .collect()
-    }
-
-    #[test]
-    fn complaints_that_stand_are_counted_by_level() {
-        let diagnostic = |level, key: &str| Diagnostic {
-            level,
-            service: "shop".into(),
-            key: key.into(),
-            value: "x".into(),
-            reason: String::new(),
-            remedy: String::new(),
-            suggestion: None,
-        };
-        let metrics = metrics();
-        let both = [
-            ("a", Level::Error),
-            ("b", Level::Error),
-            ("c", Level::Notice),
-        ];
-        metrics.diagnosed(&both.map(|(key, level)| diagnostic(level, key)).into());
-        let standing = |metrics: &Metrics| samples(&metrics.render(None), "hiveway_label_diag");
-        let count =
-            |level, count| format!("hiveway_label_diagnostics{{level=\"{level}\"}} {count}");
-        assert_eq!(
-            standing(&metrics),
-            [count("error", 2), count("notice", 1), count("warning", 0)]
-        );
-        metrics.diagnosed(&BTreeSet::new());
-        assert_eq!(
-            standing(&metrics),
-            [count("error", 0), count("notice", 0), count("warning", 0)]
-        );
     }
 
     #[test]
