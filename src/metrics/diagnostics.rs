@@ -37,6 +37,7 @@ impl DiagnosticMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
     use crate::metrics::tests::{metrics, samples};
 
     #[test]
