@@ -9,13 +9,14 @@
 //! thousand services), which is done on a thread beside the runtime, since requests are proxied on its own.
 
 mod connections;
+mod dashboard;
 mod events;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
@@ -36,6 +37,7 @@ const INDEX: &str = concat!(
     "hiveway ",
     env!("CARGO_PKG_VERSION"),
     "
+/dashboard      the routes, endpoints, events and figures as a page for a browser
 /live           200 while the process runs
 /ready          200 when it should be given requests, else 503; the conditions as JSON
 /metrics        for Prometheus
@@ -72,16 +74,27 @@ fn router(state: AdminState, stop: CancellationToken) -> Router {
             stop,
         });
     Router::new()
-        .route("/", get(INDEX))
+        .route("/", get(index))
         .route("/live", get("ok\n"))
         .route("/ready", get(ready))
         .route("/metrics", get(render_metrics))
         .route("/snapshot", get(snapshot))
         .with_state(state)
         .merge(events)
+        .merge(dashboard::router())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(guard))
+}
+
+/// People who look by a browser are shown the page; everybody else the list of paths.
+async fn index(headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    match accepted.any(|value| value.contains("text/html")) {
+        true => (StatusCode::SEE_OTHER, [(header::LOCATION, "dashboard")]).into_response(),
+        false => INDEX.into_response(),
+    }
 }
 
 async fn ready(State(state): State<AdminState>) -> impl IntoResponse {

@@ -22,7 +22,7 @@
 //!                      │     └─ commands ───► agent ◄──── Docker API (the node's containers)
 //!                      └───────── notes ────────┘
 //!
-//! in every process: journal (log, count, remember) ─► admin: /live /ready /metrics /snapshot /events
+//! in every process: journal (log, count, remember) ─► admin: /dashboard /live /ready /metrics /snapshot /events
 //!
 //!   ═══ the channel: TLS by one shared secret
 //! ```

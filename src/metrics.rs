@@ -6,10 +6,14 @@
 //! when a snapshot is applied, never per request ([`ClusterMetrics`]). What happens rarely is a metric of the registry.
 //! What is a property of the snapshot is read from it when Prometheus asks, so that a vanished service takes its series
 //! with it.
+//!
+//! There are no traces: OpenTelemetry's exporter brings fourteen crates more, tonic and prost among them even where it speaks
+//! JSON over HTTP. A trace's headers, such as `traceparent`, pass through as they are.
 
 mod cluster;
 mod control;
 mod counted;
+mod diagnostics;
 mod family;
 mod snapshot;
 mod tls;
@@ -27,8 +31,11 @@ use prometheus::{
 };
 
 use crate::core::event::Event;
+use crate::core::route::Diagnostic;
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
+
+use diagnostics::DiagnosticMetrics;
 
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
@@ -64,6 +71,7 @@ struct Inner {
     dns_queries: IntCounterVec,
     events: IntCounterVec,
     access_log_dropped: IntCounter,
+    diagnostics: DiagnosticMetrics,
     control: ControlMetrics,
     tls: TlsMetrics,
 }
@@ -143,6 +151,7 @@ impl Metrics {
                 "hiveway_access_log_dropped_total",
                 "Lines of the access log that were not written, because nobody read the others fast enough.",
             ),
+            diagnostics: DiagnosticMetrics::new(&registry),
             control: ControlMetrics::new(&registry),
             tls: TlsMetrics::new(&registry),
             reconcile_duration,
@@ -237,6 +246,11 @@ impl Metrics {
     /// How many events were dropped so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.0.dropped.get()
+    }
+
+    /// Tells which complaints about labels stand now. Only who reads labels does.
+    pub fn diagnosed(&self, diagnostics: &BTreeSet<Diagnostic>) {
+        self.0.diagnostics.tell(diagnostics);
     }
 
     /// Counts one event.

@@ -72,7 +72,7 @@ pub(super) struct TypedRun {
     #[command(flatten)]
     dns: TypedDns,
 
-    /// Where health, metrics, the snapshot and events are served; anyone who can connect can read them
+    /// Where the dashboard, health, metrics, the snapshot and events are served; anyone who can connect can read them
     #[arg(
         long,
         env = "HIVEWAY_ADMIN",

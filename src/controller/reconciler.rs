@@ -99,6 +99,7 @@ pub async fn run(
                 let inventory = inputs.inventory.borrow_and_update().clone();
                 if let Some(inventory) = inventory {
                     state.take_inventory(&inventory);
+                    metrics.diagnosed(&state.desired.diagnostics);
                 }
                 pace.pending = true;
             }

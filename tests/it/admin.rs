@@ -33,6 +33,7 @@ async fn the_index_names_every_path_and_each_answers() {
     assert_eq!(
         paths,
         BTreeSet::from([
+            "/dashboard",
             "/events",
             "/events/stream",
             "/live",
@@ -47,6 +48,67 @@ async fn the_index_names_every_path_and_each_answers() {
         assert_eq!(head.header("cache-control"), "no-store", "{path}");
         assert_eq!(head.header("x-content-type-options"), "nosniff", "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_dashboard_refers_to_nothing_but_parts_of_this_listener() {
+    let admin = Admin::start().await;
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let shown = admin.request("GET", "/", &browser, "").await;
+    assert_eq!((shown.status, shown.header("location")), (303, "dashboard"));
+    let index = admin.get("/").await;
+    let index = index.text();
+    let mut left = vec!["/dashboard".to_owned()];
+    let mut seen = BTreeSet::new();
+    while let Some(path) = left.pop() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        let answer = admin.get(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let policy = answer.header("content-security-policy");
+        for part in policy.split("; ") {
+            let (_, allowed) = part.split_once(' ').expect("what is allowed");
+            assert!(["'none'", "'self'"].contains(&allowed), "{path}: {part}");
+        }
+        assert!(
+            policy.starts_with("default-src 'none'; "),
+            "{path}: {policy}"
+        );
+        let text = answer.text();
+        let foreign = text.replace("http://www.w3.org/2000/svg", "");
+        let scheme = path.ends_with("topology.js");
+        assert!(scheme || !foreign.contains("://"), "{path}");
+        for never in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "style=",
+            "onclick=",
+        ] {
+            assert!(!text.contains(never), "{path} has {never}");
+        }
+        for reference in ["href=\"", "src=\"", "from \""]
+            .iter()
+            .flat_map(|it| text.split(it).skip(1))
+        {
+            let reference = reference.split('"').next().expect("a beginning");
+            match reference.strip_prefix("./") {
+                Some(module) => left.push(format!("/dashboard/{module}")),
+                None if reference.starts_with("dashboard/") => left.push(format!("/{reference}")),
+                None => {
+                    let link = format!("/{reference} ");
+                    assert!(
+                        reference.starts_with('#') || index.contains(&link),
+                        "{link}"
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 9, "{seen:?}");
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 
 mod access_log;
 mod check;
+mod dashboard;
 mod following;
 mod mistakes;
+mod observability;
 mod plan;
 mod process;
+mod scene;
 mod stop;
 
 use self::process::{Process, hiveway};

@@ -1,0 +1,175 @@
+// The services with their routes and endpoints: a row each, drawn only where it is shown.
+
+import { element, plural, rate, say, seconds, sparkline, svg } from "./dom.js";
+import { colour, mark } from "./marks.js";
+
+const PAGE = 40;
+const LINES = 6;
+const LINE = 28;
+
+// What a row shows of a snapshot: the services, the troubled first, each with its routes and endpoints.
+export function read(snapshot, story) {
+  const routes = new Map();
+  for (const [{ host, path }, claims] of snapshot.routes) {
+    const name = host.exact ?? `*.${host.under}`;
+    for (const { service, port, scheme } of claims) {
+      const written = `${scheme === "any" ? "" : `${scheme}://`}${name}${path === "/" ? "" : path}`;
+      if (!routes.has(service)) routes.set(service, []);
+      routes.get(service).push(`${written} :${port}`);
+    }
+  }
+  const services = Object.entries(snapshot.clusters).map(([id, cluster]) => {
+    const endpoints = Object.entries(cluster.endpoints).map(([task, endpoint]) => ({
+      task, ...endpoint, ejected: story.isEjected(task, endpoint.node), latest: story.latest(task),
+    }));
+    const rotates = ({ state }) => state === "ready" || (state === "failing" && cluster.probes_disbelieved);
+    const some = endpoints.some(rotates);
+    for (const it of endpoints) it.serves = some ? rotates(it) : it.state === "draining";
+    const troubled = ({ state, ejected }) => ["failing", "unproven", "lost", "ended"].includes(state) || ejected;
+    const rank = endpoints.some(({ serves }) => serves) ? (endpoints.some(troubled) ? 1 : 2) : 0;
+    endpoints.sort((a, b) => troubled(b) - troubled(a));
+    return { id, name: cluster.service, policy: cluster.policy, disbelieved: cluster.probes_disbelieved, endpoints, rank,
+      routes: routes.get(id) ?? [] };
+  });
+  return services.sort((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1));
+}
+
+export class Topology {
+  #rows = new Map();
+  #shown = PAGE;
+  #services = [];
+  #filter = "";
+
+  constructor({ list, more, note, figures }) {
+    Object.assign(this, { list, more, note, figures });
+    more.addEventListener("click", () => {
+      this.#shown += PAGE;
+      this.draw();
+    });
+  }
+
+  show(services) {
+    this.#services = services;
+    this.draw();
+  }
+
+  filter(text) {
+    this.#filter = text;
+    this.#shown = PAGE;
+    this.draw();
+  }
+
+  draw() {
+    const found = this.#services.filter((service) => this.#matches(service));
+    const visible = found.slice(0, this.#shown);
+    const focused = [...this.#rows].find(([, { item }]) => item.contains(document.activeElement));
+    const rows = new Map();
+    for (const service of visible) {
+      const told = JSON.stringify(service);
+      let row = this.#rows.get(service.id);
+      if (row?.told !== told) row = this.#replace(row, service, told);
+      rows.set(service.id, row);
+    }
+    for (const [id, row] of this.#rows) if (!rows.has(id)) row.item.remove();
+    // Moved only where the order differs; what is moved or drawn anew loses the keyboard's focus, and is given it back.
+    [...rows.values()].forEach(({ item }, index) => {
+      if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null);
+    });
+    const again = rows.get(focused?.[0])?.item;
+    if (again && !again.contains(document.activeElement)) again.querySelector("summary").focus({ preventScroll: true });
+    this.#rows = rows;
+    this.more.hidden = found.length <= visible.length;
+    say(this.note, `${visible.length} of ${plural(this.#services.length, "service")} shown, those in trouble first`);
+    this.drawFigures();
+  }
+
+  drawFigures() {
+    for (const { name, place } of this.#rows.values()) {
+      const { rate: rates, p95, errors } = this.figures.service(name);
+      const now = (values) => values.at(-1) ?? null;
+      const share = now(errors);
+      place.replaceChildren(
+        element("span", {}, sparkline(rates, `Requests a second, now ${rate(now(rates))}`), rate(now(rates))),
+        element("span", {}, sparkline(p95, `95th percentile of latency, now ${seconds(now(p95))}`), `p95 ${seconds(now(p95))}`));
+      if (share) place.append(element("span", { class: "bad" }, mark("error"), `${(100 * share).toFixed(1)} % 5xx`));
+    }
+  }
+
+  #matches({ name, routes, endpoints }) {
+    const has = (text) => text.toLowerCase().includes(this.#filter);
+    return !this.#filter || has(name) || routes.some(has)
+      || endpoints.some(({ address, node, container, state }) => [address, node, container, state].some(has));
+  }
+
+  #replace(old, service, told) {
+    const place = element("p", { class: "figures" });
+    const details = element("details", {}, element("summary", {}, `Endpoints and settings of ${service.name}`));
+    details.addEventListener("toggle", () => {
+      if (details.open && details.children.length === 1) details.append(table(service), settings(service));
+    });
+    const trouble = ["unserved", "troubled", "fine"][service.rank];
+    const item = element("li", { class: `service ${trouble}`, "data-service": service.name }, graph(service, place), details);
+    if (old) {
+      details.open = old.item.querySelector("details").open;
+      old.item.replaceWith(item);
+    }
+    return { item, told, name: service.name, place };
+  }
+}
+
+function graph({ name, routes, endpoints, disbelieved }, place) {
+  const lines = Math.max(Math.min(routes.length, LINES), Math.min(endpoints.length, LINES), 3);
+  const serving = endpoints.filter(({ serves }) => serves).length;
+  const routeList = list("routes", `Routes of ${name}`, routes, (route) => [element("span", { title: route }, route)]);
+  const endpointList = list("endpoints", `Endpoints of ${name}`, endpoints, ({ address, container, state, ejected, serves }) => [
+    mark(ejected ? "ejected" : state),
+    element("span", { title: `container ${container}` }, element("span", { class: "mono" }, `${address} ${container.slice(0, 12)}`),
+      element("span", { class: colour(state) }, ` ${state}`), ejected ? " ejected" : "", serves || ejected ? "" : " · gets nothing"),
+  ], ({ task, state }) => ({ "data-state": state, "data-task": task }));
+  const share = element("p", { class: serving ? "quiet" : "bad" }, `${serving} of ${plural(endpoints.length, "endpoint")} in use`);
+  const middle = element("div", { class: "cluster" }, element("h3", { title: name }, name), share, place);
+  if (disbelieved) middle.append(element("p", { class: "worry" }, "Most probes fail at once, which is not believed: all stay in rotation."));
+  const edges = endpoints.slice(0, LINES).map(({ state, ejected, serves }) =>
+    `${colour(ejected ? "ejected" : state)} ${serves && !ejected ? "" : "idle"}`);
+  return element("div", { class: "graph" }, routeList, fan(routes.slice(0, LINES).map(() => ""), lines, false), middle,
+    fan(edges, lines, true), endpointList);
+}
+
+function list(kind, title, items, show, attributes = () => ({})) {
+  const shown = items.length > LINES ? LINES - 1 : LINES;
+  const made = element("ul", { class: kind, "aria-label": title });
+  for (const item of items.slice(0, shown)) made.append(element("li", attributes(item), ...show(item)));
+  if (items.length > shown) made.append(element("li", { class: "quiet" }, `and ${items.length - shown} more`));
+  if (!items.length) made.append(element("li", { class: "quiet" }, "none"));
+  return made;
+}
+
+// Curves from each of some lines to the middle, or from it.
+function fan(edges, lines, outward) {
+  const height = lines * LINE;
+  const curves = edges.map((kind, index) => {
+    const y = (height - edges.length * LINE) / 2 + (index + 0.5) * LINE;
+    const [from, to] = outward ? [height / 2, y] : [y, height / 2];
+    return svg("path", { class: kind, d: `M4 ${from}C28 ${from} 28 ${to} 52 ${to}` });
+  });
+  return svg("svg", { class: "fan", viewBox: `0 0 56 ${height}`, height, "aria-hidden": "true" }, ...curves);
+}
+
+function table({ name, endpoints }) {
+  const head = element("tr", {}, ...["State", "Address", "Container", "Node", "Task", "Latest"].map((it) => element("th", { scope: "col" }, it)));
+  const rows = endpoints.map(({ state, ejected, address, container, node, task, latest }) => element("tr", {},
+    element("td", {}, `${state}${ejected ? ", ejected" : ""}`),
+    ...[address, container.slice(0, 12), node.slice(0, 12), task].map((it) => element("td", { class: "mono" }, it)),
+    element("td", {}, latest ?? "")));
+  return element("div", { class: "wide" }, element("table", { "aria-label": `Endpoints of ${name}` },
+    element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+function settings({ policy }) {
+  const entries = Object.entries(policy).map(([key, value]) => {
+    const length = value !== null && typeof value === "object" && "secs" in value;
+    const text = length ? `${value.secs + value.nanos / 1e9} s` : typeof value === "string" ? value : JSON.stringify(value);
+    return [element("dt", {}, key.replaceAll("_", " ")), element("dd", {}, text)];
+  });
+  return element("dl", {}, ...entries.flat());
+}
