@@ -5,6 +5,7 @@ mod control;
 mod dns;
 mod ejection;
 mod names;
+mod operator;
 mod run;
 mod value;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use self::operator::TypedOperator;
 use self::run::TypedRun;
 use crate::core::desired;
 use crate::core::model::NodeId;
@@ -22,6 +24,7 @@ use crate::engine::EngineConfig;
 use crate::follow::Place;
 use crate::gateway;
 use crate::logging::LogFormat;
+use crate::operator::Question;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -33,6 +36,10 @@ pub enum Command {
         /// Its admin address, as a URL.
         admin_url: String,
     },
+    /// Ask a running instance something, or have it do something.
+    Ask(Question),
+    /// Print what a shell or `man` reads.
+    Print(String),
     /// Show what Hiveway does on loopback, without an engine.
     Demo,
     /// Print the version.
@@ -54,6 +61,8 @@ pub struct RunConfig {
     pub dns: Option<gateway::dns::Config>,
     /// Where admin listens.
     pub admin: SocketAddr,
+    /// The file with the token that lets operators write.
+    pub admin_token_file: Option<PathBuf>,
     /// How log lines look.
     pub log_format: LogFormat,
 }
@@ -105,6 +114,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
             Command::Run(Box::new(run.configure().map_err(|text| contradict(&text))?))
         }
         TypedCommand::Healthcheck { admin_url } => Command::Healthcheck { admin_url },
+        TypedCommand::Operator(asked) => match asked.configure::<Typed>() {
+            Ok(question) => Command::Ask(question),
+            Err(text) => Command::Print(text),
+        },
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
@@ -147,11 +160,20 @@ fn refuse(error: &clap::Error) -> Refused {
     let hint = paragraphs()
         .find_map(|it| Some(format!("; {}", it.strip_prefix("tip: ")?)))
         .unwrap_or_default();
-    let command = ["run", "healthcheck"]
-        .into_iter()
-        .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
-        .map(|command| format!(" {command}"))
-        .unwrap_or_default();
+    let command = [
+        "run",
+        "healthcheck",
+        "status",
+        "explain",
+        "events",
+        "drain",
+        "undrain",
+        "completions",
+    ]
+    .into_iter()
+    .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
+    .map(|command| format!(" {command}"))
+    .unwrap_or_default();
     Refused {
         text: format!("hiveway: {wrong}{hint}; see hiveway{command} --help"),
         code: 64,
@@ -183,6 +205,8 @@ enum TypedCommand {
         )]
         admin_url: String,
     },
+    #[command(flatten)]
+    Operator(TypedOperator),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
     /// Print the version

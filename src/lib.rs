@@ -22,7 +22,7 @@
 //!                      │     └─ commands ───► agent ◄──── Docker API (the node's containers)
 //!                      └───────── notes ────────┘
 //!
-//! in every process: journal (log, count, remember) ─► admin: /live /ready /metrics /snapshot /events
+//! in every process: journal (log, count, remember) ─► admin: /live /ready /metrics /snapshot /events /v1/…
 //!
 //!   ═══ the channel: TLS by one shared secret
 //! ```
@@ -49,6 +49,7 @@
 //!    and remembers the events, and [`admin`] shows all of it.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
+//! [`operator`] is the other end of the admin listener: the commands that ask a running instance.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
 //! # Layers
@@ -107,6 +108,7 @@ pub mod healthcheck;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod operator;
 pub mod readiness;
 mod roster;
 pub mod run;

@@ -4,6 +4,8 @@
 //! all it is an agent. Roles are settled at the start: when the node is promoted or demoted the process ends, and Swarm starts
 //! it in its new role.
 
+mod open_files;
+mod overview;
 mod role;
 
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 
+use self::overview::Desk;
 use self::role::Role;
 use crate::admin::{self, AdminState};
 use crate::agent;
@@ -59,10 +62,11 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         mut gateway,
         mut dns,
         admin,
+        admin_token_file,
         log_format,
     } = config;
     logging::init(log_format)?;
-    raise_open_files();
+    open_files::raise();
     let (emitter, events) = journal::channel();
     let metrics = Metrics::new(&emitter);
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
@@ -73,7 +77,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         dns.node.clone_from(&node);
     }
     gateway.node.clone_from(&node);
-    let gateway = Gateway::bind(&gateway, &metrics)?;
+    let (settings, gateway) = (gateway.clone(), Gateway::bind(&gateway, &metrics)?);
     let names = dns
         .map(|dns| NameServer::bind(&dns, &metrics))
         .transpose()?;
@@ -83,8 +87,16 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         Some(address) if role.controls() => Some(Publisher::bind(address, identity.clone()).await?),
         _ => None,
     };
+    let token = admin_token_file.as_deref();
+    let (mut instance, desk) = overview::open(&role, &settings, &gateway, publisher, token).await?;
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
-    announce(&gateway, names.as_ref(), &admin, publisher.as_ref(), &role)?;
+    announce(
+        &gateway,
+        names.as_ref(),
+        &admin,
+        desk.publisher.as_ref(),
+        &role,
+    )?;
 
     let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
@@ -98,12 +110,15 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
     let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
+    let (follow, followed) = watch::channel(None);
+    instance.followed = Some(followed);
 
     let state = AdminState {
         snapshots: snapshot.clone(),
         journal: journal.clone(),
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        instance,
     };
     let last = supervisor.last();
     supervisor.tell("admin", async move {
@@ -130,13 +145,13 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         });
         supervisor.serve("the role of this process", role::hold(engine, stop));
     }
-    let own_listener = publisher.as_ref().map(Publisher::address);
+    let own_listener = desk.publisher.as_ref().map(Publisher::address);
     let own = role.controls().then(|| {
         control_swarm(
             &mut supervisor,
             role,
             desired,
-            publisher,
+            desk,
             notes.subscribe(),
             &emitter,
             &metrics,
@@ -153,6 +168,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             snapshots,
             commands,
             notes,
+            followed: follow,
             emitter: emitter.clone(),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
@@ -198,7 +214,7 @@ fn control_swarm(
     supervisor: &mut Supervisor,
     role: Role,
     desired: desired::Options,
-    publisher: Option<Publisher>,
+    desk: Desk,
     own_notes: broadcast::Receiver<Arc<Note>>,
     emitter: &Emitter,
     metrics: &Metrics,
@@ -281,6 +297,8 @@ fn control_swarm(
             frozen: look_failed,
             reports,
             notes: noted,
+            inquiries: desk.inquiries,
+            drained: desk.drained,
         };
         let outputs = Outputs {
             targets,
@@ -289,6 +307,7 @@ fn control_swarm(
             snapshots,
             frozen: freeze,
             wishes,
+            diagnostics: desk.diagnostics,
             emitter: emitter.clone(),
         };
         let (metrics, stop) = (metrics.clone(), stop.clone());
@@ -297,7 +316,7 @@ fn control_swarm(
             Ok(())
         }
     });
-    if let Some(publisher) = publisher {
+    if let Some(publisher) = desk.publisher {
         let inputs = publish::Inputs {
             snapshots: snapshot.clone(),
             frozen: frozen.clone(),
@@ -353,23 +372,6 @@ fn announce(
         env!("CARGO_PKG_VERSION")
     );
     Ok(())
-}
-
-/// Two sockets a proxied connection soon exceed the soft limit that engines set; the hard one is what was meant for us.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current < maximum
-        && let Err(error) = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: maximum,
-                maximum,
-            },
-        )
-    {
-        tracing::warn!(target: "hiveway", %error, "cannot raise the limit of open files");
-    }
 }
 
 /// Milliseconds since the Unix epoch: the snapshots of a later start are newer.

@@ -77,6 +77,10 @@ pub(super) struct TypedRun {
     )]
     admin: SocketAddr,
 
+    /// A file with the token that lets operators drain endpoints through admin; without it nothing can be changed there
+    #[arg(long, env = "HIVEWAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+
     /// The overlay network that the gateway shares with the services; several by commas, the preferred first
     #[arg(
         long,
@@ -132,6 +136,7 @@ impl TypedRun {
             listen_public: Listen(public),
             dns,
             admin,
+            admin_token_file,
             network,
             names,
             trusted_proxies,
@@ -171,6 +176,7 @@ impl TypedRun {
             },
             dns: dns.configure(),
             admin,
+            admin_token_file,
             log_format: match log_format {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,

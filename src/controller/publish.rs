@@ -6,6 +6,7 @@
 //! that is slow is sent the latest when it can take it, never a queue of what was in between.
 
 mod edition;
+mod followers;
 mod peer;
 mod refusals;
 
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::edition::Edition;
+pub use self::followers::Followers;
 use self::peer::Peer;
 use self::refusals::Refusals;
 use crate::channel::{Identity, encode};
@@ -75,6 +77,7 @@ pub struct Inputs {
 pub struct Publisher {
     listener: TcpListener,
     identity: Identity,
+    followers: Followers,
 }
 
 impl Publisher {
@@ -86,7 +89,11 @@ impl Publisher {
     pub async fn bind(address: SocketAddr, identity: Identity) -> Result<Self, Error> {
         let fail = |source| Error::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(fail)?;
-        Ok(Self { listener, identity })
+        Ok(Self {
+            listener,
+            identity,
+            followers: Followers::default(),
+        })
     }
 
     /// Where it listens; tells the port when 0 was asked for.
@@ -98,6 +105,12 @@ impl Publisher {
     pub fn address(&self) -> SocketAddr {
         let address = self.listener.local_addr();
         address.expect("a bound listener has an address")
+    }
+
+    /// Who follows, for those who ask.
+    #[must_use]
+    pub fn followers(&self) -> Followers {
+        self.followers.clone()
     }
 
     /// Serves until `stop`.
@@ -118,6 +131,7 @@ impl Publisher {
         let (standings, standing) = watch::channel(Bytes::new());
         let shared = Arc::new(Shared {
             identity: self.identity,
+            followers: self.followers,
             edition,
             standing,
             commands,
@@ -180,6 +194,7 @@ impl Publisher {
 /// What all peers' tasks share.
 struct Shared {
     identity: Identity,
+    followers: Followers,
     edition: watch::Receiver<Option<Arc<Edition>>>,
     /// A [`Standing`], encoded.
     standing: watch::Receiver<Bytes>,

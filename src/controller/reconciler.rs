@@ -11,6 +11,8 @@
 //! An agent is believed about the commands that it was asked to run, and about nothing else that is probed. Any hint of one is
 //! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::signals)).
 
+mod inquiry;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +24,16 @@ use tokio_util::sync::CancellationToken;
 use crate::core::control::{ContainerHint, Note};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
-use crate::core::model::Inventory;
+use crate::core::model::{Inventory, TaskId};
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
+use crate::core::route::Diagnostic;
 use crate::core::snapshot::{Generation, Snapshot};
 use crate::core::wishes::Wishes;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
+pub use self::inquiry::Inquiry;
 use super::probe::Targets;
 use super::publish::Commands;
 
@@ -47,6 +51,10 @@ pub struct Inputs {
     pub reports: mpsc::Receiver<ProbeReport>,
     /// What agents tell.
     pub notes: mpsc::Receiver<Note>,
+    /// What operators want to know.
+    pub inquiries: mpsc::Receiver<Inquiry>,
+    /// The tasks that operators drained by hand.
+    pub drained: watch::Receiver<Arc<BTreeSet<TaskId>>>,
 }
 
 /// What the reconciler writes.
@@ -63,6 +71,8 @@ pub struct Outputs {
     pub frozen: watch::Sender<Option<Arc<str>>>,
     /// What to write into the swarm.
     pub wishes: watch::Sender<Wishes>,
+    /// Every complaint about labels.
+    pub diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
     /// What happened.
     pub emitter: Emitter,
 }
@@ -80,6 +90,8 @@ pub async fn run(
     let mut state = State::new(options, epoch, outputs);
     // A source that never fails may say nothing about it.
     let mut told = true;
+    // Without an admin listener nobody drains.
+    let mut asked = true;
     loop {
         let due = state.due();
         tokio::select! {
@@ -111,6 +123,15 @@ pub async fn run(
                 if !due {
                     continue;
                 }
+            }
+            Some(inquiry) = inputs.inquiries.recv() => {
+                inquiry.answer_from(&state.observed);
+                continue;
+            }
+            changed = inputs.drained.changed(), if asked => {
+                asked = changed.is_ok();
+                let drained = inputs.drained.borrow_and_update().clone();
+                state.observed.by_hand.replace(&drained);
             }
             () = async { tokio::time::sleep_until(due.unwrap_or_else(Instant::now)).await },
                 if due.is_some() => {}
@@ -169,6 +190,10 @@ impl State {
         let desired = Desired::read(inventory, &self.options);
         for event in tell_diagnostics(&self.desired.diagnostics, &desired.diagnostics) {
             self.outputs.emitter.emit(event);
+        }
+        if self.desired.diagnostics != desired.diagnostics {
+            let diagnostics = Arc::new(desired.diagnostics.clone());
+            self.outputs.diagnostics.send_replace(diagnostics);
         }
         let commands = Arc::new(desired.commands());
         self.outputs
@@ -243,6 +268,7 @@ impl State {
             return;
         }
         let outcome = reconcile(&self.desired, &self.observed, &self.current);
+        self.observed.by_hand.settle();
         for event in outcome.events {
             self.outputs.emitter.emit(event);
         }

@@ -2,6 +2,7 @@
 
 mod following;
 mod mistakes;
+mod operator;
 mod process;
 mod stop;
 
@@ -22,7 +23,19 @@ async fn the_help_names_every_command() {
     for argument in ["--help", "-h"] {
         let ended = hiveway([argument]).await;
         assert_eq!((ended.code, &*ended.stderr), (0, ""), "{argument}");
-        for command in ["run", "healthcheck", "demo", "version"] {
+        for command in [
+            "run",
+            "healthcheck",
+            "status",
+            "explain",
+            "events",
+            "drain",
+            "undrain",
+            "completions",
+            "man",
+            "demo",
+            "version",
+        ] {
             let named = format!("\n  {command} ");
             assert!(
                 ended.stdout.contains(&named),
@@ -54,6 +67,7 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--dns", "HIVEWAY_DNS", "[default: off]"),
         ("--dns-forward", "HIVEWAY_DNS_FORWARD", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
+        ("--admin-token-file", "HIVEWAY_ADMIN_TOKEN_FILE", ""),
         ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
         ("--edge", "HIVEWAY_EDGE", ""),
         (

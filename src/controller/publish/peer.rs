@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::followers::Listed;
 use crate::channel::{self, BEAT, Error, Receiver, SILENCE, Sender, WireError};
 use crate::core::control::{CommandTargets, ToController, ToNode};
 use crate::core::model::NodeId;
@@ -76,6 +77,7 @@ struct Conversation {
 
 struct Follows {
     have: Option<Generation>,
+    listed: Listed,
     _counted: Counted,
 }
 
@@ -102,6 +104,7 @@ impl Conversation {
                     {
                         follows.have = Some(edition.generation());
                         self.sender.send_encoded(message).await?;
+                        follows.listed.has(follows.have);
                     }
                 }
                 Ok(()) = standings.changed() => {
@@ -126,7 +129,12 @@ impl Conversation {
             ToController::Hello { .. } => {}
             ToController::Follow { have } => {
                 let _counted = Counted::new(metrics.followers.clone());
-                self.follows = Some(Follows { have, _counted });
+                let listed = self.shared.followers.list(self.node.clone(), have);
+                self.follows = Some(Follows {
+                    have,
+                    listed,
+                    _counted,
+                });
             }
             ToController::Leave => self.follows = None,
             ToController::Note(note) => {

@@ -57,6 +57,7 @@ impl Node {
             snapshots,
             commands,
             notes: notes.clone(),
+            followed: watch::channel(None).0,
             emitter,
             readiness: readiness.clone(),
             metrics: metrics.clone(),

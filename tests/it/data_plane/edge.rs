@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
-use hiveway::gateway::{Config, Error, Gateway, Limits};
+use hiveway::gateway::{Config, Ejected, Error, Gateway, Limits};
 use hiveway::journal;
 use hiveway::metrics::Metrics;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -25,6 +25,7 @@ pub(super) struct Edge {
     pub(super) public: SocketAddr,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
+    pub(super) ejected: watch::Receiver<Arc<Ejected>>,
     events: Mutex<mpsc::Receiver<Event>>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     sequence: AtomicU64,
@@ -66,6 +67,7 @@ impl Edge {
         let gateway = Gateway::bind(&config, &metrics).expect("free ports");
         let internal = gateway.internal().expect("an internal listener");
         let public = gateway.public().expect("a public listener");
+        let ejected = gateway.ejected();
         let snapshots = watch::Sender::new(None);
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
@@ -76,6 +78,7 @@ impl Edge {
             public,
             metrics,
             stop,
+            ejected,
             events: Mutex::new(events),
             snapshots,
             sequence: AtomicU64::new(0),
