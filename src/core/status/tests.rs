@@ -133,20 +133,20 @@ fn a_controller_knows_what_its_followers_have_and_a_follower_knows_its_own() {
             generation: None,
         },
     ];
-    let short = |nodes: Vec<NodeStatus>| -> Vec<(String, bool, bool, Option<bool>, Option<u64>)> {
-        nodes
-            .into_iter()
-            .map(|it| {
-                let generation = it.generation.map(|it| it.sequence);
-                (
-                    it.node.to_string(),
-                    it.controller,
-                    it.own,
-                    it.follows,
-                    generation,
-                )
-            })
-            .collect()
+    /// Its name, whether it is a controller, whether it is the own one, whether it follows, and what it has.
+    type Short = (String, bool, bool, Option<bool>, Option<u64>);
+    let short = |nodes: Vec<NodeStatus>| -> Vec<Short> {
+        let shortened = nodes.into_iter().map(|it| {
+            let generation = it.generation.map(|it| it.sequence);
+            let NodeStatus {
+                controller,
+                own,
+                follows,
+                ..
+            } = it;
+            (it.node.to_string(), controller, own, follows, generation)
+        });
+        shortened.collect()
     };
     assert_eq!(
         short(nodes(&snapshot, Some(&"a".into()), Some(&followers))),

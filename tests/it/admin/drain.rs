@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use super::fixture::{Admin, Answer, snapshot};
 use super::schema::mismatch;
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 const TOKEN: &str = "0123456789abcdef0123";
 const BEARER: (&str, &str) = ("authorization", "Bearer 0123456789abcdef0123");
 
@@ -56,7 +58,7 @@ fn published() -> Arc<Snapshot> {
     snapshot.into()
 }
 
-async fn post(admin: &Admin, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn post(admin: &Admin, path: &str, headers: Headers<'_>) -> Answer {
     let answer = admin.request("POST", path, headers, "").await;
     let document: Value = admin.get("/v1/openapi.json").await.json();
     let what = if path.ends_with("/undrain") {
@@ -91,7 +93,7 @@ async fn nobody_may_write_without_the_token_or_from_another_site() {
         ("origin", &*origin),
         ("sec-fetch-site", "same-origin"),
     ];
-    let cases: [(&[(&str, &str)], u16, &str); 8] = [
+    let cases: [(Headers<'_>, u16, &str); 8] = [
         (&[], 401, "the admin token is missing"),
         (
             &[("authorization", "Basic 0123456789abcdef0123")],
