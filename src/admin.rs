@@ -1,4 +1,5 @@
-//! The admin listener: what an operator, Docker's HEALTHCHECK and Prometheus ask this process. Read-only.
+//! The admin listener: what an operator, Docker's HEALTHCHECK and Prometheus ask this process. It is read-only, but for what
+//! a token allows ([`Instance::token`]).
 //!
 //! # Design notes
 //!
@@ -11,6 +12,9 @@
 mod connections;
 mod dashboard;
 mod events;
+mod instance;
+mod token;
+mod v1;
 
 use std::sync::Arc;
 
@@ -30,6 +34,10 @@ use crate::journal::Journal;
 use crate::metrics::{self, Metrics};
 use crate::readiness::Readiness;
 
+pub use self::instance::{Controller, Instance};
+pub use self::token::{Token, TokenError};
+pub use self::v1::list as v1_paths;
+
 /// The largest request body that is not refused.
 const MAX_BODY_BYTES: u64 = 4096;
 
@@ -44,6 +52,7 @@ const INDEX: &str = concat!(
 /snapshot       the routes and endpoints that requests are steered by, as JSON
 /events         the latest events as JSON, oldest first: ?limit=100&severity=warning&service=NAME
 /events/stream  the same, then each event as it happens (server-sent events)
+/v1/openapi.json  describes what keeps its form: /v1/status, /v1/explain?url=URL, /v1/events, /v1/snapshot, /v1/diagnostics
 "
 );
 
@@ -58,21 +67,29 @@ pub struct AdminState {
     pub metrics: Metrics,
     /// The conditions.
     pub readiness: Readiness,
+    /// What the process is and knows beside these.
+    pub instance: Instance,
 }
 
 /// Answers on a bound listener until `stop`, then ends the streams and returns within a second.
 pub async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
-    connections::serve(listener, router(state, stop.clone()), stop).await;
+    let (noted, since) = watch::channel(None);
+    let noting = v1::note(state.clone(), noted);
+    tokio::select! {
+        () = connections::serve(listener, router(state, since, stop.clone()), stop) => {}
+        () = noting => {}
+    }
 }
 
-fn router(state: AdminState, stop: CancellationToken) -> Router {
+fn router(state: AdminState, since: watch::Receiver<v1::Since>, stop: CancellationToken) -> Router {
     let events = Router::new()
         .route("/events", get(events::recent_or_stream))
         .route("/events/stream", get(events::stream))
         .with_state(events::Source {
             journal: state.journal.clone(),
-            stop,
+            stop: stop.clone(),
         });
+    let v1 = v1::router(state.clone(), since, stop);
     Router::new()
         .route("/", get(index))
         .route("/live", get("ok\n"))
@@ -82,6 +99,7 @@ fn router(state: AdminState, stop: CancellationToken) -> Router {
         .with_state(state)
         .merge(events)
         .merge(dashboard::router())
+        .merge(v1)
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(guard))

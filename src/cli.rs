@@ -7,6 +7,7 @@ mod control;
 mod dns;
 mod ejection;
 mod names;
+mod operator;
 mod plan;
 mod run;
 mod tls;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use self::check::TypedCheck;
+use self::operator::TypedOperator;
 use self::plan::TypedPlan;
 use self::run::TypedRun;
 use crate::certificates;
@@ -30,6 +32,7 @@ use crate::engine::EngineConfig;
 use crate::follow::Place;
 use crate::gateway;
 use crate::logging::LogFormat;
+use crate::operator::Question;
 use crate::plan::command::Config as PlanConfig;
 
 /// What the user asked for.
@@ -51,6 +54,10 @@ pub enum Command {
         /// Whether changes show in the exit status.
         detailed: bool,
     },
+    /// Ask a running instance something, or have it do something.
+    Ask(Question),
+    /// Print what a shell or `man` reads.
+    Print(String),
     /// Show what Hiveway does on loopback, without an engine.
     Demo,
     /// Print the version.
@@ -74,6 +81,8 @@ pub struct RunConfig {
     pub dns: Option<gateway::dns::Config>,
     /// Where admin listens.
     pub admin: SocketAddr,
+    /// The file with the token that lets operators write.
+    pub admin_token_file: Option<PathBuf>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which requests are written down; none: none.
@@ -135,6 +144,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
                 detailed,
             }
         }
+        TypedCommand::Operator(asked) => match asked.configure::<Typed>() {
+            Ok(question) => Command::Ask(question),
+            Err(text) => Command::Print(text),
+        },
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
@@ -177,11 +190,22 @@ fn refuse(error: &clap::Error) -> Refused {
     let hint = paragraphs()
         .find_map(|it| Some(format!("; {}", it.strip_prefix("tip: ")?)))
         .unwrap_or_default();
-    let command = ["run", "healthcheck", "check", "plan"]
-        .into_iter()
-        .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
-        .map(|command| format!(" {command}"))
-        .unwrap_or_default();
+    let command = [
+        "run",
+        "check",
+        "plan",
+        "healthcheck",
+        "status",
+        "explain",
+        "events",
+        "drain",
+        "undrain",
+        "completions",
+    ]
+    .into_iter()
+    .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
+    .map(|command| format!(" {command}"))
+    .unwrap_or_default();
     Refused {
         text: format!("hiveway: {wrong}{hint}; see hiveway{command} --help"),
         code: 64,
@@ -224,6 +248,8 @@ enum TypedCommand {
     /// them. Exit status: 0, or with --detailed-exitcode 2 when something would change; 1 when the files have errors or the
     /// engine cannot be asked, 64 for a mistake on the command line, 66 when a file cannot be read.
     Plan(Box<TypedPlan>),
+    #[command(flatten)]
+    Operator(TypedOperator),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
     /// Print the version

@@ -8,11 +8,13 @@
 
 pub mod aliases;
 pub mod balance;
+pub mod by_hand;
 pub mod certificates;
 pub mod control;
 pub mod desired;
 pub mod ejection;
 pub mod event;
+pub mod explain;
 pub mod following;
 pub mod labels;
 pub mod lookup;
@@ -22,10 +24,12 @@ pub mod names;
 pub mod observed;
 pub mod pacing;
 pub mod rate_limit;
+pub mod rates;
 pub mod reconcile;
 pub mod retry_budget;
 pub mod route;
 pub mod scale;
 pub mod signals;
 pub mod snapshot;
+pub mod status;
 pub mod wishes;

@@ -80,6 +80,8 @@ pub struct Outputs {
     pub certificates: watch::Sender<Given>,
     /// What agents see, to be told to every controller.
     pub notes: broadcast::Sender<Arc<Note>>,
+    /// The controller that is followed: its address, or `this node`; none while there is none.
+    pub followed: watch::Sender<Option<Arc<str>>>,
     /// What happened.
     pub emitter: Emitter,
     /// Whether the routes follow the swarm.

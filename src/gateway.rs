@@ -37,6 +37,7 @@ mod trace;
 mod upgrade;
 mod watched;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,13 +48,14 @@ use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access_log::AccessLog;
 use crate::certificates::InUse;
 use crate::core::ejection;
-use crate::core::model::NodeId;
+use crate::core::model::{NodeId, TaskId};
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
@@ -102,6 +104,9 @@ pub struct Config {
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
 /// it is ejected, and are retried; a judgement of ten thousand endpoints takes some milliseconds.
 pub const JUDGED_EVERY: Duration = Duration::from_millis(250);
+
+/// The endpoints that a gateway leaves out, and until when. Written by its loop, read by the admin listener.
+pub type Ejected = BTreeMap<TaskId, Instant>;
 
 /// What clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,6 +237,12 @@ impl Gateway {
     #[must_use]
     pub fn public_tls(&self) -> Option<SocketAddr> {
         self.address(Side::Public, true)
+    }
+
+    /// Who is ejected, and until when at least.
+    #[must_use]
+    pub fn ejected(&self) -> watch::Receiver<Arc<Ejected>> {
+        self.steering.ejected()
     }
 
     fn address(&self, side: Side, tls: bool) -> Option<SocketAddr> {

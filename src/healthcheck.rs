@@ -107,16 +107,17 @@ pub async fn run(admin_url: &str, timeout: Duration) -> Result<(), Error> {
     }
 }
 
-struct Target {
+/// Where an admin listener is.
+pub(crate) struct Target {
     /// Host and port as in the URL.
-    authority: String,
+    pub(crate) authority: String,
     /// Without the brackets of an IPv6 address.
-    host: String,
-    port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 impl Target {
-    fn parse(url: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(url: &str) -> Result<Self, &'static str> {
         let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
         match uri.scheme_str() {
             Some("http") => {}

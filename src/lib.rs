@@ -22,7 +22,7 @@
 //!                      │     └─ commands ───► agent ◄──── Docker API (the node's containers)
 //!                      └───────── notes ────────┘
 //!
-//! in every process: journal (log, count, remember) ─► admin: /dashboard /live /ready /metrics /snapshot /events
+//! in every process: journal (log, count, remember) ─► admin: /dashboard /live /ready /metrics /snapshot /events /v1/…
 //!
 //!   ═══ the channel: TLS by one shared secret
 //! ```
@@ -52,7 +52,8 @@
 //! for, the gateway tells the [`access_log`] of every request that has ended.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
-//! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm.
+//! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm. [`operator`] is the other
+//! end of the admin listener: the commands that ask a running instance.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
 //! # Layers
@@ -114,6 +115,7 @@ pub mod healthcheck;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod operator;
 pub mod plan;
 pub mod readiness;
 mod roster;

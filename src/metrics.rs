@@ -174,6 +174,12 @@ impl Metrics {
         new
     }
 
+    /// What the requests of each service add up to, by its name.
+    #[must_use]
+    pub fn requests(&self) -> BTreeMap<Arc<str>, Arc<ClusterMetrics>> {
+        self.clusters().clone()
+    }
+
     /// Forgets the requests of every service but these. What a request in flight adds to a forgotten one is lost.
     pub fn retain(&self, services: &BTreeSet<Arc<str>>) {
         self.clusters()

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::clock;
+use crate::core::model::Timestamp;
+
 /// The conditions of one process. Cheap to clone; each component sets its own, the admin listener reads all.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<watch::Sender<BTreeMap<&'static str, Condition>>>);
+pub struct Readiness(Arc<watch::Sender<BTreeMap<&'static str, (Condition, Timestamp)>>>);
 
 /// All conditions at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +57,19 @@ impl Readiness {
     /// How things stand.
     #[must_use]
     pub fn report(&self) -> Report {
-        let conditions: Vec<_> = self.0.borrow().values().cloned().collect();
+        let conditions = self.0.borrow();
+        let conditions: Vec<_> = conditions.values().map(|(it, _)| it.clone()).collect();
         let mut required = conditions.iter().filter(|it| it.required).peekable();
         Report {
             ready: required.peek().is_some() && required.all(|it| it.holds),
             conditions,
         }
+    }
+
+    /// Every condition, with the time since when it holds, or does not.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<(Condition, Timestamp)> {
+        self.0.borrow().values().cloned().collect()
     }
 
     /// Returns as soon as the process is ready.
@@ -81,8 +91,12 @@ impl Readiness {
             reason: state.err(),
         };
         self.0.send_if_modified(|conditions| {
-            let before = conditions.insert(name, condition);
-            before.as_ref() != conditions.get(name)
+            let before = conditions.get(name);
+            let same = before.filter(|(before, _)| before.holds == condition.holds);
+            let since = same.map_or_else(clock::now, |(_, since)| *since);
+            let differs = before.is_none_or(|(before, _)| *before != condition);
+            conditions.insert(name, (condition, since));
+            differs
         });
     }
 }

@@ -5,16 +5,17 @@
 //! it in its new role.
 
 mod certificates;
+mod controller;
 mod open_files;
+mod overview;
 mod role;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, watch};
 
 use self::certificates::Certificates;
 use self::role::Role;
@@ -24,28 +25,18 @@ use crate::agent;
 use crate::certificates::Given;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
-use crate::controller::probe::Targets;
-use crate::controller::publish::{self, Publisher};
-use crate::controller::reconciler::{self, Inputs, Outputs};
-use crate::controller::swarm::{self, OwnContainer};
-use crate::controller::{actuator, probe};
+use crate::controller::publish::Publisher;
 use crate::core::control::{CommandTargets, Note};
-use crate::core::desired;
 use crate::core::event::Event;
-use crate::core::model::Inventory;
 use crate::core::snapshot::Snapshot;
-use crate::core::wishes::Wishes;
 use crate::follow::{self, Store};
 use crate::gateway::Gateway;
 use crate::gateway::dns::NameServer;
-use crate::journal::{self, Emitter, Journal};
+use crate::journal::{self, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::supervisor::Supervisor;
-
-/// Results that may wait for the reconciler. When it is full, probes wait, and nothing is lost.
-const REPORTS: usize = 1024;
 
 /// What agents tell and nobody has looked at yet. When it is full, hints are dropped and counted, and looks by the clock make
 /// up for them.
@@ -65,6 +56,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         certificates,
         mut dns,
         admin,
+        admin_token_file,
         log_format,
         access_log,
     } = config;
@@ -89,7 +81,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         gateway.access_log = Some(log);
         writer
     });
-    let mut gateway = Gateway::bind(&gateway, &metrics)?;
+    let (settings, mut gateway) = (gateway.clone(), Gateway::bind(&gateway, &metrics)?);
     if let Some(in_use) = certificates.in_use() {
         gateway = gateway.with_certificates(in_use);
     }
@@ -109,8 +101,16 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     {
         publisher = publisher.map(|it| it.with_certificates(to_give));
     }
+    let token = admin_token_file.as_deref();
+    let (mut instance, desk) = overview::open(&role, &settings, &gateway, publisher, token).await?;
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
-    announce(&gateway, names.as_ref(), &admin, publisher.as_ref(), &role)?;
+    announce(
+        &gateway,
+        names.as_ref(),
+        &admin,
+        desk.publisher.as_ref(),
+        &role,
+    )?;
 
     let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
@@ -125,12 +125,15 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
     let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
     let (gives, given) = watch::channel::<Given>(Arc::new([]));
+    let (follow, followed) = watch::channel(None);
+    instance.followed = Some(followed);
 
     let state = AdminState {
         snapshots: snapshot.clone(),
         journal: journal.clone(),
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        instance,
     };
     let last = supervisor.last();
     supervisor.tell("admin", async move {
@@ -164,13 +167,13 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         });
         supervisor.serve("the role of this process", role::hold(engine, stop));
     }
-    let own_listener = publisher.as_ref().map(Publisher::address);
+    let own_listener = desk.publisher.as_ref().map(Publisher::address);
     let own = controls.then(|| {
-        control_swarm(
+        controller::run(
             &mut supervisor,
             role,
             desired,
-            publisher,
+            desk,
             notes.subscribe(),
             &emitter,
             &metrics,
@@ -189,6 +192,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             commands,
             certificates: gives,
             notes,
+            followed: follow,
             emitter: emitter.clone(),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
@@ -230,127 +234,6 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         .await
 }
 
-/// Runs the controller, and gives what the follower in this process needs of it.
-fn control_swarm(
-    supervisor: &mut Supervisor,
-    role: Role,
-    desired: desired::Options,
-    publisher: Option<Publisher>,
-    own_notes: broadcast::Receiver<Arc<Note>>,
-    emitter: &Emitter,
-    metrics: &Metrics,
-) -> follow::Own {
-    let (inventories, inventory) = watch::channel::<Option<Arc<Inventory>>>(None);
-    let (targets, probed) = watch::channel(Arc::new(Targets::new()));
-    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
-    let (wishes, wished) = watch::channel(Wishes::default());
-    let (look_failure, look_failed) = watch::channel(None);
-    let (freeze, frozen) = watch::channel(None);
-    let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
-    let (nudges, nudged) = watch::channel(0);
-    let (report, reports) = mpsc::channel(REPORTS);
-    let (note, noted) = mpsc::channel(NOTES);
-
-    let stop = supervisor.stop();
-    supervisor.serve("the notes of the own agent", {
-        let (note, metrics, stop) = (note.clone(), metrics.clone(), stop.clone());
-        async move {
-            let passing = agent::local::pass_notes(own_notes, note, metrics);
-            stop.run_until_cancelled(passing).await;
-            Ok(())
-        }
-    });
-    let (own_commands, own_commanded) = watch::channel(Arc::default());
-    if let Some(engine) = role.engine() {
-        let (engine, commanded, stop) = (engine.clone(), commanded.clone(), stop.clone());
-        supervisor.serve("the commands of the own node", async move {
-            let picking = agent::local::pick_commands(engine, commanded, own_commands);
-            stop.run_until_cancelled(picking).await;
-            Ok(())
-        });
-    }
-    match role {
-        Role::Manager(engine) => {
-            supervisor.serve("the actuator", {
-                let (engine, emitter, stop) = (engine.clone(), emitter.clone(), stop.clone());
-                async move {
-                    actuator::run(engine, wished, emitter, stop).await;
-                    Ok(())
-                }
-            });
-            supervisor.serve("the watcher of the swarm", {
-                let (emitter, metrics, stop) = (emitter.clone(), metrics.clone(), stop.clone());
-                async move {
-                    let own = OwnContainer::look();
-                    let outputs = swarm::Outputs {
-                        inventory: inventories,
-                        frozen: look_failure,
-                        emitter,
-                        metrics,
-                    };
-                    swarm::run(engine, own, nudged, outputs, stop).await;
-                    Ok(())
-                }
-            });
-        }
-        Role::File(file) => supervisor.serve("the watcher of the inventory file", {
-            let (emitter, stop) = (emitter.clone(), stop.clone());
-            async move {
-                file.run(inventories, emitter, stop).await;
-                Ok(())
-            }
-        }),
-        Role::Worker(_) | Role::Edge => {}
-    }
-    supervisor.serve("the prober", {
-        let (metrics, stop) = (metrics.clone(), stop.clone());
-        async move {
-            probe::run(probed, report, metrics, stop).await;
-            Ok(())
-        }
-    });
-    supervisor.serve("the reconciler", {
-        let inputs = Inputs {
-            inventory,
-            frozen: look_failed,
-            reports,
-            notes: noted,
-        };
-        let outputs = Outputs {
-            targets,
-            commands,
-            nudges,
-            snapshots,
-            frozen: freeze,
-            wishes,
-            emitter: emitter.clone(),
-        };
-        let (metrics, stop) = (metrics.clone(), stop.clone());
-        async move {
-            reconciler::run(desired, epoch(), inputs, outputs, metrics, stop).await;
-            Ok(())
-        }
-    });
-    if let Some(publisher) = publisher {
-        let inputs = publish::Inputs {
-            snapshots: snapshot.clone(),
-            frozen: frozen.clone(),
-            commands: commanded,
-            notes: note,
-        };
-        let (emitter, metrics) = (emitter.clone(), metrics.clone());
-        supervisor.serve("the control channel", async move {
-            publisher.run(inputs, emitter, metrics, stop).await;
-            Ok(())
-        });
-    }
-    follow::Own {
-        snapshots: snapshot,
-        frozen,
-        commands: own_commanded,
-    }
-}
-
 async fn identify(control: &ControlConfig) -> anyhow::Result<Identity> {
     let secret = match &control.secret_file {
         Some(path) => Secret::read(path).await?,
@@ -388,12 +271,4 @@ fn announce(
         env!("CARGO_PKG_VERSION")
     );
     Ok(())
-}
-
-/// Milliseconds since the Unix epoch: the snapshots of a later start are newer.
-fn epoch() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

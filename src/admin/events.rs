@@ -41,6 +41,8 @@ pub(super) struct Wanted {
     severity: Option<Severity>,
     /// Those about this service.
     service: Option<String>,
+    /// Those that came at this time or later, in milliseconds since the Unix epoch.
+    since: Option<u64>,
 }
 
 impl Wanted {
@@ -50,6 +52,7 @@ impl Wanted {
                 .service
                 .as_deref()
                 .is_none_or(|service| recorded.event.service() == Some(service))
+            && self.since.is_none_or(|since| recorded.at.0 >= since)
     }
 
     /// The latest of those that are wanted, oldest first.
@@ -146,7 +149,7 @@ fn lagged(missed: u64) -> sse::Event {
 
 fn refuse(rejection: &QueryRejection) -> Response {
     let text = format!(
-        "{}; known are limit (a number), severity (debug, info, warning or error, and what is worse) and service (a name)\n",
+        "{}; known are limit (a number), severity (debug, info, warning or error, and what is worse), service (a name) and since (milliseconds of the Unix epoch)\n",
         rejection.body_text()
     );
     (StatusCode::BAD_REQUEST, text).into_response()

@@ -82,6 +82,10 @@ pub(super) struct TypedRun {
     )]
     admin: SocketAddr,
 
+    /// A file with the token that lets operators drain endpoints through admin; without it nothing can be changed there
+    #[arg(long, env = "HIVEWAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+
     /// The overlay network that the gateway shares with the services; several by commas, the preferred first
     #[arg(
         long,
@@ -141,6 +145,7 @@ impl TypedRun {
             tls,
             dns,
             admin,
+            admin_token_file,
             network,
             names,
             trusted_proxies,
@@ -187,6 +192,7 @@ impl TypedRun {
             certificates,
             dns: dns.configure(),
             admin,
+            admin_token_file,
             log_format: match log_format {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,

@@ -6,6 +6,7 @@
 //! that is slow is sent the latest when it can take it, never a queue of what was in between.
 
 mod edition;
+mod followers;
 mod peer;
 mod refusals;
 
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::edition::Edition;
+pub use self::followers::Followers;
 use self::peer::Peer;
 use self::refusals::Refusals;
 use crate::certificates::Given;
@@ -77,6 +79,7 @@ pub struct Publisher {
     listener: TcpListener,
     identity: Identity,
     certificates: Option<watch::Receiver<Given>>,
+    followers: Followers,
 }
 
 impl Publisher {
@@ -92,6 +95,7 @@ impl Publisher {
             listener,
             identity,
             certificates: None,
+            followers: Followers::default(),
         })
     }
 
@@ -113,6 +117,12 @@ impl Publisher {
         address.expect("a bound listener has an address")
     }
 
+    /// Who follows, for those who ask.
+    #[must_use]
+    pub fn followers(&self) -> Followers {
+        self.followers.clone()
+    }
+
     /// Serves until `stop`.
     pub async fn run(
         self,
@@ -131,6 +141,7 @@ impl Publisher {
         let (standings, standing) = watch::channel(Bytes::new());
         let shared = Arc::new(Shared {
             identity: self.identity,
+            followers: self.followers,
             edition,
             standing,
             commands,
@@ -194,6 +205,7 @@ impl Publisher {
 /// What all peers' tasks share.
 struct Shared {
     identity: Identity,
+    followers: Followers,
     edition: watch::Receiver<Option<Arc<Edition>>>,
     /// A [`Standing`], encoded.
     standing: watch::Receiver<Bytes>,

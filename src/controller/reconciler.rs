@@ -14,9 +14,10 @@
 //! An agent is believed about the commands that it was asked to run, and about nothing else that is probed. Any hint of one is
 //! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::signals)).
 
+mod inquiry;
 mod pace;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,12 +31,13 @@ use crate::core::event::Event;
 use crate::core::model::{Inventory, TaskId};
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
-use crate::core::route::ProbeSpec;
+use crate::core::route::{Diagnostic, ProbeSpec};
 use crate::core::snapshot::{Generation, Snapshot};
 use crate::core::wishes::Wishes;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
+pub use self::inquiry::Inquiry;
 use self::pace::Pace;
 use super::probe::Targets;
 use super::publish::Commands;
@@ -54,6 +56,10 @@ pub struct Inputs {
     pub reports: mpsc::Receiver<ProbeReport>,
     /// What agents tell.
     pub notes: mpsc::Receiver<Note>,
+    /// What operators want to know.
+    pub inquiries: mpsc::Receiver<Inquiry>,
+    /// The tasks that operators drained by hand.
+    pub drained: watch::Receiver<Arc<BTreeSet<TaskId>>>,
 }
 
 /// What the reconciler writes.
@@ -70,6 +76,8 @@ pub struct Outputs {
     pub frozen: watch::Sender<Option<Arc<str>>>,
     /// What to write into the swarm.
     pub wishes: watch::Sender<Wishes>,
+    /// Every complaint about labels.
+    pub diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
     /// What happened.
     pub emitter: Emitter,
 }
@@ -88,6 +96,8 @@ pub async fn run(
     let mut pace = Pace::default();
     // A source that never fails may say nothing about it.
     let mut told = true;
+    // Without an admin listener nobody drains.
+    let mut asked = true;
     loop {
         let wake = pace.wake(state.due());
         tokio::select! {
@@ -118,6 +128,13 @@ pub async fn run(
                 while let Ok(note) = inputs.notes.try_recv() {
                     pace.pending |= state.take_note(note);
                 }
+            }
+            Some(inquiry) = inputs.inquiries.recv() => inquiry.answer_from(&state.observed),
+            changed = inputs.drained.changed(), if asked => {
+                asked = changed.is_ok();
+                let drained = inputs.drained.borrow_and_update().clone();
+                state.observed.by_hand.replace(&drained);
+                pace.pending = true;
             }
             () = async { sleep_until(wake.unwrap_or_else(Instant::now)).await },
                 if wake.is_some() => pace.pending = true,
@@ -181,6 +198,10 @@ impl State {
         let desired = Desired::read(inventory, &self.options);
         for event in tell_diagnostics(&self.desired.diagnostics, &desired.diagnostics) {
             self.outputs.emitter.emit(event);
+        }
+        if self.desired.diagnostics != desired.diagnostics {
+            let diagnostics = Arc::new(desired.diagnostics.clone());
+            self.outputs.diagnostics.send_replace(diagnostics);
         }
         let commands = Arc::new(desired.commands());
         self.outputs
@@ -253,6 +274,7 @@ impl State {
             return;
         }
         let outcome = reconcile(&self.desired, &self.observed, &self.current);
+        self.observed.by_hand.settle();
         for event in outcome.events {
             self.outputs.emitter.emit(event);
         }

@@ -100,6 +100,14 @@ impl Ejections {
         &self.ejected
     }
 
+    /// Until when an ejected endpoint is left out at least, by itself or with its node.
+    #[must_use]
+    pub fn until(&self, task: &TaskId, node: &NodeId) -> Option<Duration> {
+        let own = self.endpoints.get(task).and_then(|it| it.term.until());
+        let nodes = self.nodes.get(node).and_then(Term::until);
+        own.max(nodes).filter(|_| self.ejected.contains(task))
+    }
+
     /// Whether nothing can change until another request fails, so that nobody need judge before.
     #[must_use]
     pub fn at_rest(&self, policy: &Policy, now: Duration) -> bool {

@@ -350,9 +350,9 @@ impl Event {
         }
     }
 
-    /// The service that it is about, if it is about one.
+    /// The endpoint that it is about, if it is about one.
     #[must_use]
-    pub fn service(&self) -> Option<&str> {
+    pub fn endpoint(&self) -> Option<&EndpointRef> {
         match self {
             Self::EndpointDiscovered(endpoint)
             | Self::EndpointAdmitted { endpoint, .. }
@@ -360,7 +360,18 @@ impl Event {
             | Self::EndpointDrained { endpoint, .. }
             | Self::EndpointRemoved { endpoint, .. }
             | Self::EndpointEjected { endpoint, .. }
-            | Self::EndpointReinstated { endpoint } => Some(&endpoint.service),
+            | Self::EndpointReinstated { endpoint } => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    /// The service that it is about, if it is about one.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        if let Some(endpoint) = self.endpoint() {
+            return Some(&endpoint.service);
+        }
+        match self {
             Self::LabelsRejected(diagnostic) => Some(&diagnostic.service),
             Self::ProbesDisbelieved { service, .. }
             | Self::ProbesBelieved { service }

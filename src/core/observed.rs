@@ -1,4 +1,5 @@
-//! What was observed of tasks: what the probes have shown, by rise and fall, and what agents saw of their containers.
+//! What was observed of tasks: what the probes have shown, by rise and fall, what agents saw of their containers, and what
+//! an operator drained by hand.
 //!
 //! Health is keyed by task id, so that it survives snapshots, label changes and the order in which answers come in.
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::by_hand::ByHand;
 use super::model::TaskId;
 use super::route::ProbeSpec;
 use super::signals::Signals;
@@ -18,6 +20,8 @@ pub struct Observed {
     tasks: HashMap<TaskId, Health>,
     /// What agents saw.
     pub signals: Signals,
+    /// What an operator drained.
+    pub by_hand: ByHand,
 }
 
 /// One task's health.
@@ -72,6 +76,24 @@ impl Observed {
         health.standing != before
     }
 
+    /// Why a task that Swarm does not stop drains.
+    #[must_use]
+    pub fn why_leaving(&self, task: &TaskId) -> &'static str {
+        match self.by_hand.drains(task) {
+            true => "it was drained by hand",
+            false => "its container was sent a signal to end",
+        }
+    }
+
+    /// Why one that drained is in rotation again.
+    #[must_use]
+    pub fn why_back(&self, task: &TaskId) -> &'static str {
+        match self.by_hand.undid(task) {
+            true => "it is no longer drained by hand",
+            false => "its container has survived the signal",
+        }
+    }
+
     /// Forgets the tasks that are not probed any more.
     pub fn retain(&mut self, is_probed: impl Fn(&TaskId) -> bool) {
         self.tasks.retain(|task, _| is_probed(task));
@@ -79,6 +101,12 @@ impl Observed {
 }
 
 impl Health {
+    /// Whether the latest probe passed, and how many in a row went the same way, up to 255; 0 before the first.
+    #[must_use]
+    pub fn run(&self) -> (bool, u8) {
+        self.run
+    }
+
     fn take_in(&mut self, result: ProbeResult, spec: &ProbeSpec) {
         let passed = result.is_ok();
         let (before, length) = self.run;

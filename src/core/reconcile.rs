@@ -96,7 +96,11 @@ fn clusters(
 
 fn cluster(service: &DesiredService, observed: &Observed) -> Cluster {
     let probed = service.probe().is_some();
-    let leaving = |id, task: &DesiredTask| observed.signals.leaving(id, &task.container);
+    let leaving = |id, task: &DesiredTask| {
+        // One that is drained by hand leaves as one does that was sent a signal, and comes back as that does.
+        let by_hand = observed.by_hand.drains(id).then_some(Leaving::Signalled);
+        observed.signals.leaving(id, &task.container).or(by_hand)
+    };
     let (mut ready, mut failing) = (0, 0);
     for (id, task) in &service.tasks {
         match (state(id, task, probed, observed), leaving(id, task)) {
@@ -287,14 +291,18 @@ fn tell_endpoints(
             .health(task)
             .and_then(|health| health.failure.clone());
         let endpoint_ref = reference(task, endpoint);
-        events.extend(match endpoint.state {
-            EndpointState::Draining if from.is_some() && !stops(task) => {
-                Some(Event::EndpointDrained {
+        events.extend(match (from, endpoint.state) {
+            (Some(_), EndpointState::Draining) if !stops(task) => Some(Event::EndpointDrained {
+                endpoint: endpoint_ref,
+                reason: observed.why_leaving(task).into(),
+            }),
+            (Some(EndpointState::Draining), EndpointState::Ready) => {
+                Some(Event::EndpointAdmitted {
                     endpoint: endpoint_ref,
-                    reason: "its container was sent a signal to end".into(),
+                    reason: observed.why_back(task).into(),
                 })
             }
-            state => tell_state(endpoint_ref, from, state, failure),
+            (_, state) => tell_state(endpoint_ref, from, state, failure),
         });
     }
 }
@@ -319,10 +327,6 @@ fn tell_state(
         (Some(Lost), Ready) => Event::EndpointAdmitted {
             endpoint,
             reason: "its node is back".into(),
-        },
-        (Some(Draining), Ready) => Event::EndpointAdmitted {
-            endpoint,
-            reason: "its container has survived the signal".into(),
         },
         (_, Ready) => Event::EndpointAdmitted {
             endpoint,

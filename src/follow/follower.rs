@@ -106,14 +106,19 @@ impl Follower {
             link.wish.send_replace(Wish::Nothing);
         }
         self.source = next;
-        let controller = match next {
+        let controller: Arc<str> = match next {
             Some(Source::Own) => "this node".into(),
             Some(Source::Remote(address)) => {
                 self.ask(address, true);
                 address.ip().to_string().into()
             }
-            None => return,
+            None => {
+                self.outputs.followed.send_replace(None);
+                return;
+            }
         };
+        let followed = Some(controller.clone());
+        self.outputs.followed.send_replace(followed);
         self.outputs
             .emitter
             .emit(Event::ControllerFollowed { controller });

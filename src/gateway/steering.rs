@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::core::ejection::{Ejections, Policy};
@@ -15,10 +15,10 @@ use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
-use super::Config;
 use super::middleware::Chains;
 use super::runtime::Runtimes;
 use super::table::{RouteTable, TableBuilder};
+use super::{Config, Ejected};
 
 /// What the gateway's loop steers with.
 pub(super) struct Steering {
@@ -32,6 +32,8 @@ pub(super) struct Steering {
     trouble: Arc<Notify>,
     started: Instant,
     judged_every: Duration,
+    /// Who is ejected, for those who ask.
+    shown: watch::Sender<Arc<Ejected>>,
     /// When the next judgement is due; none while nothing can change until a request breaks.
     next: Option<Instant>,
 }
@@ -51,8 +53,14 @@ impl Steering {
             trouble,
             started: Instant::now(),
             judged_every: config.judged_every,
+            shown: watch::Sender::default(),
             next: None,
         }
+    }
+
+    /// Who is ejected, and until when.
+    pub(super) fn ejected(&self) -> watch::Receiver<Arc<Ejected>> {
+        self.shown.subscribe()
     }
 
     /// Puts another snapshot into force.
@@ -90,6 +98,7 @@ impl Steering {
         if changed {
             self.count(&before);
         }
+        self.show();
         for event in events.into_iter().flatten() {
             emitter.emit(event);
         }
@@ -103,6 +112,27 @@ impl Steering {
         let at_rest = self.ejections.at_rest(policy, now);
         self.next = (!at_rest).then(|| Instant::now() + self.judged_every);
         events
+    }
+
+    /// Shows who is ejected to those who ask. A node's ejection can make one last longer, which changes no table.
+    fn show(&self) {
+        if self.ejections.ejected().is_empty() && self.shown.borrow().is_empty() {
+            return;
+        }
+        let clusters = self.snapshot.clusters.values();
+        let endpoints = clusters.flat_map(|cluster| &cluster.endpoints);
+        let ejected = endpoints.filter_map(|(task, endpoint)| {
+            let until = self.ejections.until(task, &endpoint.node)?;
+            Some((task.clone(), self.started + until))
+        });
+        let ejected: Ejected = ejected.collect();
+        self.shown.send_if_modified(|shown| {
+            let differs = **shown != ejected;
+            if differs {
+                *shown = Arc::new(ejected);
+            }
+            differs
+        });
     }
 
     /// Counts the ejected of every service.

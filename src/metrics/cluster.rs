@@ -15,6 +15,7 @@ use std::time::Duration;
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::family::{counter, family, gauge, histogram};
+use crate::core::rates::{Bucket, RequestCounts};
 
 /// Upper bounds of the histogram's buckets, in microseconds: 1 ms to 60 s.
 const BOUNDS: [u64; 12] = [
@@ -81,6 +82,32 @@ impl ClusterMetrics {
     pub fn requests(&self) -> u64 {
         let classes = self.classes.iter();
         classes.map(|it| it.load(Ordering::Relaxed)).sum()
+    }
+
+    /// What all requests so far add up to.
+    #[must_use]
+    pub fn counts(&self) -> RequestCounts {
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let mut count = 0;
+        let bounds = BOUNDS.iter().map(|bound| Some(seconds(*bound)));
+        let buckets = self.buckets.iter().chain([&self.slower]);
+        let within = bounds.chain([None]).zip(buckets).map(|(seconds, within)| {
+            count += read(within);
+            Bucket { seconds, count }
+        });
+        let within: Vec<Bucket> = within.collect();
+        RequestCounts {
+            total: count,
+            failed: read(&self.classes[CLASSES.len() - 1]),
+            retries: read(&self.retries),
+            within,
+        }
+    }
+
+    /// How many endpoints are ejected now.
+    #[must_use]
+    pub fn ejected_now(&self) -> u64 {
+        self.ejected.load(Ordering::Relaxed)
     }
 
     /// Tells how many endpoints are ejected now, and how many of these were not before.

@@ -1,9 +1,12 @@
 //! The admin listener over real sockets.
 
+mod drain;
 mod events;
 mod exposition;
 mod fixture;
 mod health;
+mod schema;
+mod v1;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,7 +42,8 @@ async fn the_index_names_every_path_and_each_answers() {
             "/live",
             "/metrics",
             "/ready",
-            "/snapshot"
+            "/snapshot",
+            "/v1/openapi.json"
         ])
     );
     for path in paths {

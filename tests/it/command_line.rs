@@ -6,6 +6,7 @@ mod dashboard;
 mod following;
 mod mistakes;
 mod observability;
+mod operator;
 mod plan;
 mod process;
 mod scene;
@@ -28,7 +29,21 @@ async fn the_help_names_every_command() {
     for argument in ["--help", "-h"] {
         let ended = hiveway([argument]).await;
         assert_eq!((ended.code, &*ended.stderr), (0, ""), "{argument}");
-        for command in ["run", "check", "plan", "healthcheck", "demo", "version"] {
+        for command in [
+            "run",
+            "check",
+            "plan",
+            "healthcheck",
+            "status",
+            "explain",
+            "events",
+            "drain",
+            "undrain",
+            "completions",
+            "man",
+            "demo",
+            "version",
+        ] {
             let named = format!("\n  {command} ");
             assert!(
                 ended.stdout.contains(&named),
@@ -67,6 +82,7 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ("--dns", "HIVEWAY_DNS", "[default: off]"),
         ("--dns-forward", "HIVEWAY_DNS_FORWARD", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),
+        ("--admin-token-file", "HIVEWAY_ADMIN_TOKEN_FILE", ""),
         ("--network", "HIVEWAY_NETWORK", "[default: mesh]"),
         ("--edge", "HIVEWAY_EDGE", ""),
         (

@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::followers::Listed;
 use crate::certificates::Given;
 use crate::channel::{self, BEAT, Error, Receiver, SILENCE, Sender, WireError};
 use crate::core::control::{CommandTargets, ToController, ToNode};
@@ -82,6 +83,7 @@ struct Follows {
     certificates: bool,
     /// Those that it was given last.
     given: Option<Given>,
+    listed: Listed,
     _counted: Counted,
 }
 
@@ -112,6 +114,7 @@ impl Conversation {
                     {
                         follows.have = Some(edition.generation());
                         self.sender.send_encoded(message).await?;
+                        follows.listed.has(follows.have);
                     }
                 }
                 Some(given) = latest(certificates.as_mut()), if self.follows.is_some() => {
@@ -139,10 +142,12 @@ impl Conversation {
             ToController::Hello { .. } => {}
             ToController::Follow { have, certificates } => {
                 let _counted = Counted::new(metrics.followers.clone());
+                let listed = self.shared.followers.list(self.node.clone(), have);
                 self.follows = Some(Follows {
                     have,
                     certificates,
                     given: None,
+                    listed,
                     _counted,
                 });
             }

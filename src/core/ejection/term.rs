@@ -25,6 +25,11 @@ impl Term {
         self.running.map(|(since, _)| since)
     }
 
+    /// When the ejection that runs ends.
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.running.map(|(_, until)| until)
+    }
+
     pub(super) fn is_over(&self, now: Duration) -> bool {
         self.running.is_some_and(|(_, until)| until <= now)
     }

@@ -62,6 +62,7 @@ impl Followers {
                 commands: watch::channel(Arc::default()).0,
                 certificates: watch::channel(Arc::default()).0,
                 notes: broadcast::channel(16).0,
+                followed: watch::channel(None).0,
                 emitter,
                 readiness: Readiness::default(),
                 metrics,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hiveway::admin::{self, AdminState};
+use hiveway::admin::{self, AdminState, Instance};
 use hiveway::core::event::Event;
 use hiveway::core::model::{ServiceId, TaskId};
 use hiveway::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
@@ -40,6 +40,11 @@ pub(super) struct Admin {
 
 impl Admin {
     pub(super) async fn start() -> Self {
+        Self::start_with(Instance::default()).await
+    }
+
+    /// One that knows this of its process.
+    pub(super) async fn start_with(instance: Instance) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (emitter, receiver) = journal::channel();
@@ -53,6 +58,7 @@ impl Admin {
             journal: journal.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
+            instance,
         };
         let mut server = JoinSet::new();
         server.spawn(admin::serve(listener, state, stop.clone()));

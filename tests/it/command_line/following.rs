@@ -21,14 +21,14 @@ use crate::bounded::bounded;
 use crate::folder::Folder;
 
 /// A service that answers every request, and the inventory that names it.
-struct Service {
-    folder: Folder,
+pub(super) struct Service {
+    pub(super) folder: Folder,
     port: u16,
     _running: JoinSet<()>,
 }
 
 impl Service {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let task = TcpListener::bind("127.0.0.2:0").await.expect("a free port");
         let port = task.local_addr().expect("a bound address").port();
         let mut running = JoinSet::new();
@@ -49,7 +49,7 @@ impl Service {
     }
 
     /// Has the inventory say that the service claims these hosts.
-    fn claim(&self, hosts: &[&str]) {
+    pub(super) fn claim(&self, hosts: &[&str]) {
         let inventory = json!({ "services": [{
             "name": "web",
             "labels": {
@@ -73,13 +73,13 @@ async fn answer(mut client: TcpStream) {
 }
 
 /// A running process.
-struct Running {
+pub(super) struct Running {
     process: Process,
     listens: Value,
 }
 
 impl Running {
-    async fn start(service: &Service, arguments: &[&str]) -> Self {
+    pub(super) async fn start(service: &Service, arguments: &[&str]) -> Self {
         let common =
             "--listen-internal 127.0.0.1:0 --admin 127.0.0.1:0 --grace 1s --log-format json";
         let secret = service.folder.file("secret");
@@ -94,7 +94,7 @@ impl Running {
         Self { process, listens }
     }
 
-    async fn controller(service: &Service, address: &str) -> Self {
+    pub(super) async fn controller(service: &Service, address: &str) -> Self {
         let inventory = service.folder.file("inventory.json");
         let arguments = ["--inventory", &inventory, "--listen-control", address];
         Self::start(
@@ -116,13 +116,13 @@ impl Running {
         Self::start(service, &arguments).await
     }
 
-    fn address(&self, name: &str) -> SocketAddr {
+    pub(super) fn address(&self, name: &str) -> SocketAddr {
         let address = self.listens[name].as_str().expect("an address");
         address.parse().expect("an address")
     }
 
     /// Waits until it answers requests for this host so.
-    async fn answers(&self, host: &str, status: u16) {
+    pub(super) async fn answers(&self, host: &str, status: u16) {
         let target: Target = format!("http://{host}/").parse().expect("a URL");
         let target = target.through(self.address("internal"));
         let mut last = String::new();
@@ -139,7 +139,7 @@ impl Running {
         assert!(asked.is_ok(), "{host}: {status} did not come: {last}");
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.process.terminate();
         assert_eq!(self.process.ended().await.code, 0);
     }

@@ -32,7 +32,8 @@ impl Ended {
     }
 }
 
-fn command<A: AsRef<OsStr>>(
+/// A command that ends when it is dropped.
+pub(super) fn command<A: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = A>,
     variables: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Command {

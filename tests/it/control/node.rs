@@ -77,6 +77,7 @@ impl Node {
             commands,
             certificates: gives,
             notes: notes.clone(),
+            followed: watch::channel(None).0,
             emitter,
             readiness: readiness.clone(),
             metrics: metrics.clone(),

@@ -80,12 +80,15 @@ impl Controlling {
             snapshots: watch::channel(None).0,
             wishes,
             emitter: emitter.clone(),
+            diagnostics: watch::channel(Arc::default()).0,
         };
         let inputs = Inputs {
             frozen: look_failed,
             inventory,
             reports,
             notes,
+            inquiries: mpsc::channel(1).1,
+            drained: watch::channel(Arc::default()).1,
         };
         let metrics = Metrics::new(&emitter);
         let own = OwnContainer::read("", OWN_CONTAINER);

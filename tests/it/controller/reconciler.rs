@@ -1,14 +1,15 @@
 //! The reconciler's loop on paused time: what it publishes, when, and what it tells.
 
 mod agents;
+mod by_hand;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::Targets;
 use hiveway::controller::publish::Commands;
-use hiveway::controller::reconciler::{self, Inputs, Outputs};
+use hiveway::controller::reconciler::{self, Inputs, Inquiry, Outputs};
 use hiveway::core::control::Note;
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
@@ -32,6 +33,8 @@ struct Loop {
     look_failure: watch::Sender<Option<Arc<str>>>,
     reports: mpsc::Sender<ProbeReport>,
     notes: mpsc::Sender<Note>,
+    inquiries: mpsc::Sender<Inquiry>,
+    drained: watch::Sender<Arc<BTreeSet<TaskId>>>,
     targets: watch::Receiver<Arc<Targets>>,
     commands: watch::Receiver<Arc<Commands>>,
     nudges: watch::Receiver<u64>,
@@ -49,6 +52,9 @@ impl Loop {
         let (freeze, frozen) = watch::channel(None);
         let (reports, reported) = mpsc::channel(16);
         let (notes, noted) = mpsc::channel(16);
+        let (inquiries, inquired) = mpsc::channel(16);
+        let (drained, drain) = watch::channel(Arc::default());
+        let (diagnostics, _) = watch::channel(Arc::default());
         let (targets, probed) = watch::channel(Arc::new(Targets::new()));
         let (commands, commanded) = watch::channel(Arc::new(Commands::new()));
         let (nudges, nudged) = watch::channel(0);
@@ -61,6 +67,8 @@ impl Loop {
             frozen: look_failed,
             reports: reported,
             notes: noted,
+            inquiries: inquired,
+            drained: drain,
         };
         let outputs = Outputs {
             targets,
@@ -69,6 +77,7 @@ impl Loop {
             snapshots: published,
             frozen: freeze,
             wishes,
+            diagnostics,
             emitter,
         };
         let options = Options {
@@ -90,6 +99,8 @@ impl Loop {
             look_failure,
             reports,
             notes,
+            inquiries,
+            drained,
             targets: probed,
             commands: commanded,
             nudges: nudged,

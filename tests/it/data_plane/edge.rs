@@ -9,7 +9,7 @@ use std::time::Duration;
 use hiveway::certificates::{self, Keeper};
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
-use hiveway::gateway::{Config, Error, Gateway, Limits, TlsConfig, TlsLimits};
+use hiveway::gateway::{Config, Ejected, Error, Gateway, Limits, TlsConfig, TlsLimits};
 use hiveway::journal::{self, Emitter};
 use hiveway::metrics::Metrics;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -28,6 +28,7 @@ pub(super) struct Edge {
     pub(super) public_tls: Option<SocketAddr>,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
+    pub(super) ejected: watch::Receiver<Arc<Ejected>>,
     events: Mutex<mpsc::Receiver<Event>>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     sequence: AtomicU64,
@@ -117,6 +118,7 @@ impl Edge {
         let public_tls = gateway.public_tls();
         let internal = gateway.internal().expect("an internal listener");
         let public = gateway.public().expect("a public listener");
+        let ejected = gateway.ejected();
         let snapshots = watch::Sender::new(None);
         let stop = CancellationToken::new();
         let published = snapshots.subscribe();
@@ -127,6 +129,7 @@ impl Edge {
             public_tls,
             metrics,
             stop,
+            ejected,
             events: Mutex::new(events),
             snapshots,
             sequence: AtomicU64::new(0),

@@ -93,6 +93,8 @@ async fn an_endpoint_that_refuses_connections_is_ejected() {
     assert_eq!(&*endpoint.service, "web");
     assert_eq!(endpoint.container.as_str(), origins[1].container);
     assert_eq!(endpoint.address, origins[1].address.ip());
+    let shown: Vec<_> = edge.ejected.borrow().keys().cloned().collect();
+    assert_eq!(shown, std::slice::from_ref(&endpoint.task));
     let sentence = event.to_string();
     assert!(
         sentence.contains("nothing from this gateway for 3600 s: ")

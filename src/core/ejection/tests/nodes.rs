@@ -31,6 +31,30 @@ fn a_node_on_which_nothing_answers_is_ejected_whole() {
 }
 
 #[test]
+fn it_is_told_until_when_an_endpoint_is_left_out() {
+    let mut scene = Scene::new(&[
+        ("api", "a1@n1 a2@n1 a3@n2"),
+        ("far", "f1@n1 f2@n1"),
+        ("web", "w1@n1 w2@n2"),
+    ]);
+    scene.requests("w2", "+++");
+    scene.requests("a1", "---");
+    scene.look(0);
+    let until = |scene: &Scene, task: &str| {
+        let until = scene.ejections.until(&task.into(), &"n1".into());
+        until.map(|until| until.as_millis())
+    };
+    assert_eq!(until(&scene, "a1"), Some(5_000));
+    assert_eq!(until(&scene, "a2"), None);
+    scene.requests("a2", "-");
+    scene.requests("w1", "---");
+    assert_eq!(scene.look(500), ["-n1*5 5"]);
+    assert_eq!(until(&scene, "a1"), Some(5_500), "with its node");
+    assert_eq!(until(&scene, "a2"), Some(5_500));
+    assert_eq!(until(&scene, "f1"), None, "its service has nothing else");
+}
+
+#[test]
 fn a_node_is_not_ejected_while_anything_speaks_for_it_or_against_this_gateway() {
     let clusters = [("api", "a1@n1 a2@n2"), ("web", "w1@n1 w2@n2")];
     for (case, requests) in [

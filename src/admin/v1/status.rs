@@ -1,0 +1,127 @@
+//! `/v1/status`: how this instance stands.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Json};
+
+use super::{Since, Sources};
+use crate::admin::{AdminState, aside};
+use crate::clock;
+use crate::core::model::Timestamp;
+use crate::core::route::{Diagnostic, Level};
+use crate::core::snapshot::Snapshot;
+use crate::core::status::{self, Condition, SnapshotStatus, Status, Truth};
+use crate::readiness;
+
+pub(super) async fn status(State(sources): State<Sources>) -> impl IntoResponse {
+    let since = *sources.since.borrow();
+    Json(aside(move || gather(&sources.admin, since)).await)
+}
+
+fn gather(admin: &AdminState, since: Since) -> Status {
+    let snapshot = admin.snapshots.borrow().clone();
+    let snapshot = snapshot.as_deref();
+    let instance = &admin.instance;
+    let controller = instance.controller.as_ref();
+    let requests = admin.metrics.requests();
+    let services = snapshot.map(|snapshot| {
+        status::services(snapshot, |service| {
+            let requests = requests.get(service);
+            requests
+                .map(|it| (it.counts(), it.ejected_now()))
+                .unwrap_or_default()
+        })
+    });
+    let services = services.unwrap_or_default();
+    let followers =
+        controller.map(|it| it.followers.as_ref().map(|it| it.all()).unwrap_or_default());
+    let nodes = snapshot
+        .map(|snapshot| status::nodes(snapshot, instance.node.as_ref(), followers.as_deref()));
+    let mut conditions: Vec<Condition> = admin
+        .readiness
+        .conditions()
+        .into_iter()
+        .map(|(it, since)| condition(&it, since))
+        .collect();
+    if snapshot.is_some() {
+        conditions.push(status::availability(&services));
+    }
+    conditions.extend(controller.map(|it| labels(&it.diagnostics.borrow())));
+    let mut unknown = Vec::new();
+    if controller.is_none() {
+        unknown.push(
+            "what other nodes steer by, and complaints about labels: controllers know, which run on managers; ask there"
+                .to_owned(),
+        );
+    }
+    let drained = controller.map(|it| it.drained.borrow().clone());
+    let followed = instance
+        .followed
+        .as_ref()
+        .and_then(|it| it.borrow().clone());
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: clock::now(),
+        role: instance.role.clone(),
+        node: instance.node.clone(),
+        controller: followed.map(|it| it.to_string()),
+        snapshot: snapshot.map(|it| describe(it, since)),
+        conditions,
+        services,
+        nodes: nodes.unwrap_or_default(),
+        drained_by_hand: drained.map(|it| (*it).clone()).unwrap_or_default(),
+        unknown,
+    }
+}
+
+fn describe(snapshot: &Snapshot, since: Since) -> SnapshotStatus {
+    let generation = snapshot.generation;
+    let same = since.filter(|(known, _)| *known == generation);
+    SnapshotStatus {
+        generation,
+        since: same.map(|(_, since)| since),
+        routes: snapshot.routes.len(),
+    }
+}
+
+/// A condition of readiness in the form of Kubernetes: its kind says what is good, and its reason is one word.
+fn condition(condition: &readiness::Condition, since: Timestamp) -> Condition {
+    let (kind, good, bad) = match condition.name.as_str() {
+        "snapshot" => ("SnapshotKnown", "Known", "WarmingUp"),
+        "stopping" => ("Running", "Running", "Stopping"),
+        "routes" => ("RoutesFollowSwarm", "Following", "Frozen"),
+        other => (other, "Holds", "Fails"),
+    };
+    let (status, reason) = match condition.holds {
+        true => (Truth::True, good),
+        false => (Truth::False, bad),
+    };
+    Condition {
+        kind: kind.to_owned(),
+        status,
+        reason: reason.to_owned(),
+        message: condition.reason.clone().unwrap_or_default(),
+        since: Some(since),
+    }
+}
+
+fn labels(diagnostics: &BTreeSet<Diagnostic>) -> Condition {
+    let count = |level| diagnostics.iter().filter(|it| it.level == level).count();
+    let (errors, warnings) = (count(Level::Error), count(Level::Warning));
+    let (status, reason, message) = match errors + warnings {
+        0 => (Truth::True, "AllUnderstood", String::new()),
+        _ => (
+            Truth::False,
+            "Complaints",
+            format!("{errors} wrong labels, {warnings} without full effect: see /v1/diagnostics"),
+        ),
+    };
+    Condition {
+        kind: "LabelsUnderstood".to_owned(),
+        status,
+        reason: reason.to_owned(),
+        message,
+        since: None,
+    }
+}

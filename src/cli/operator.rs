@@ -1,0 +1,270 @@
+//! The commands by which an operator asks a running instance, and those that print what shells and `man` read.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::value::duration;
+use crate::core::event::Severity;
+use crate::operator::{Events, Explain, Format, Question, Status, Write};
+
+/// In a container the binary itself is how an operator gets at an admin listener on loopback.
+const INSIDE: &str =
+    "An instance in a container answers on its own loopback: ask inside of it, on its node:
+
+  docker exec $(docker ps -q -f name=hiveway_hiveway) hiveway ";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TypedOperator {
+    /// Show how a running instance stands: conditions, services with their endpoints and requests, nodes
+    ///
+    /// Requests are those through this instance's own gateway: each counts for itself. What other nodes steer by is known
+    /// to the controller that they follow.
+    #[command(after_help = format!("{INSIDE}status"))]
+    Status {
+        /// Show it again and again
+        #[arg(long)]
+        watch: bool,
+        /// Between two looks, from which requests a second are reckoned
+        #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+        interval: Duration,
+        /// How it is shown
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: TableFormat,
+        #[command(flatten)]
+        admin: TypedAdmin,
+    },
+    /// Explain where a request would go, step by step, and why
+    #[command(after_help = format!("{INSIDE}explain http://shop.example.com/api"))]
+    Explain {
+        /// The request's URL, such as http://shop.example.com/api
+        url: String,
+        /// Its method
+        #[arg(long, value_name = "METHOD", default_value = "GET")]
+        method: String,
+        /// The address that the client connects from
+        #[arg(long, value_name = "ADDRESS")]
+        client: Option<IpAddr>,
+        /// How it is shown
+        #[arg(long, value_name = "FORMAT", default_value = "human")]
+        format: HumanFormat,
+        #[command(flatten)]
+        admin: TypedAdmin,
+    },
+    /// Show what happened lately
+    #[command(after_help = format!("{INSIDE}events --follow"))]
+    Events {
+        /// Show what happens from now on as well
+        #[arg(long)]
+        follow: bool,
+        /// Only what happened in this time up to now (10m, 1h)
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        since: Option<Duration>,
+        /// Only what matters at least so much
+        #[arg(long, value_name = "SEVERITY")]
+        severity: Option<TypedSeverity>,
+        /// Only what is about this service
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+        /// How they are shown; json is one object a line
+        #[arg(long, value_name = "FORMAT", default_value = "human")]
+        format: HumanFormat,
+        #[command(flatten)]
+        admin: TypedAdmin,
+    },
+    /// Take an endpoint out of rotation by hand: it gets no new requests until undrain, or until its task ends
+    ///
+    /// It is this controller's word, for the gateways that follow it, and is forgotten when the process starts again.
+    Drain(TypedWrite),
+    /// End what drain did
+    Undrain(TypedWrite),
+    /// Print a script that completes commands and flags
+    Completions {
+        /// For which shell
+        shell: CompletedShell,
+    },
+    /// Print the manual page: hiveway man | man -l -
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct TypedAdmin {
+    /// Where the instance's admin listens
+    #[arg(
+        long,
+        env = "HIVEWAY_ADMIN_URL",
+        default_value = "http://127.0.0.1:9900"
+    )]
+    admin_url: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct TypedWrite {
+    /// The endpoint's task or container: its id, or the beginning of it
+    endpoint: String,
+    /// The file with the token that the instance was started with
+    #[arg(long, env = "HIVEWAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: PathBuf,
+    #[command(flatten)]
+    admin: TypedAdmin,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TableFormat {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum HumanFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TypedSeverity {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum CompletedShell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl TypedOperator {
+    /// What is asked; or, as the error, what is to be printed at once.
+    pub(super) fn configure<C: CommandFactory>(self) -> Result<Question, String> {
+        Ok(match self {
+            Self::Status {
+                watch,
+                interval,
+                format,
+                admin,
+            } => Question::Status(Status {
+                admin_url: admin.admin_url,
+                watch,
+                interval,
+                format: match format {
+                    TableFormat::Table => Format::Human,
+                    TableFormat::Json => Format::Json,
+                },
+            }),
+            Self::Explain {
+                url,
+                method,
+                client,
+                format,
+                admin,
+            } => Question::Explain(Explain {
+                admin_url: admin.admin_url,
+                url,
+                method,
+                client,
+                format: format.into(),
+            }),
+            Self::Events {
+                follow,
+                since,
+                severity,
+                service,
+                format,
+                admin,
+            } => Question::Events(Events {
+                admin_url: admin.admin_url,
+                follow,
+                since,
+                severity: severity.map(Into::into),
+                service,
+                format: format.into(),
+            }),
+            Self::Drain(write) => Question::Write(write.configure(true)),
+            Self::Undrain(write) => Question::Write(write.configure(false)),
+            Self::Completions { shell } => return Err(completions::<C>(shell)),
+            Self::Man => return Err(manual::<C>()),
+        })
+    }
+}
+
+impl TypedWrite {
+    fn configure(self, drain: bool) -> Write {
+        let Self {
+            endpoint,
+            admin_token_file,
+            admin,
+        } = self;
+        Write {
+            admin_url: admin.admin_url,
+            endpoint,
+            token_file: admin_token_file,
+            drain,
+        }
+    }
+}
+
+impl From<HumanFormat> for Format {
+    fn from(format: HumanFormat) -> Self {
+        match format {
+            HumanFormat::Human => Self::Human,
+            HumanFormat::Json => Self::Json,
+        }
+    }
+}
+
+impl From<TypedSeverity> for Severity {
+    fn from(severity: TypedSeverity) -> Self {
+        match severity {
+            TypedSeverity::Debug => Self::Debug,
+            TypedSeverity::Info => Self::Info,
+            TypedSeverity::Warning => Self::Warning,
+            TypedSeverity::Error => Self::Error,
+        }
+    }
+}
+
+fn completions<C: CommandFactory>(shell: CompletedShell) -> String {
+    let shell = match shell {
+        CompletedShell::Bash => Shell::Bash,
+        CompletedShell::Zsh => Shell::Zsh,
+        CompletedShell::Fish => Shell::Fish,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut C::command(), "hiveway", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// One page for all commands: that of the program, then those of its commands with their flags.
+fn manual<C: CommandFactory>() -> String {
+    let mut command = C::command();
+    command.build();
+    let mut text = Vec::new();
+    let page = |command: clap::Command, text: &mut Vec<u8>| {
+        let page = clap_mangen::Man::new(command);
+        let written = page
+            .render_name_section(text)
+            .and_then(|()| page.render_synopsis_section(text))
+            .and_then(|()| page.render_description_section(text))
+            .and_then(|()| page.render_options_section(text))
+            .and_then(|()| page.render_extra_section(text));
+        written.expect("memory takes what is written to it");
+    };
+    let title = clap_mangen::Man::new(command.clone()).render_title(&mut text);
+    title.expect("memory takes what is written to it");
+    let commands: Vec<clap::Command> = command.get_subcommands().cloned().collect();
+    page(command, &mut text);
+    for command in commands {
+        page(command, &mut text);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}

@@ -1,0 +1,72 @@
+//! What an operator drained by hand.
+//!
+//! # Design notes
+//!
+//! A set of tasks, not a list of orders: it is replaced as a whole and read anew by every reconciliation, so that nothing
+//! depends on what was asked when. A task that ends takes its entry with it. It is kept in no file: a controller that starts
+//! again knows nothing of it.
+
+use std::collections::BTreeSet;
+
+use super::model::TaskId;
+
+/// The tasks that are drained by hand. Owned by the reconciler; written by the admin listener through it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByHand {
+    drained: BTreeSet<TaskId>,
+    /// Those that changes took out of the set and that nobody was told of yet.
+    undone: BTreeSet<TaskId>,
+}
+
+impl ByHand {
+    /// Takes over the whole set. True when it differs.
+    pub fn replace(&mut self, drained: &BTreeSet<TaskId>) -> bool {
+        if self.drained == *drained {
+            return false;
+        }
+        self.undone
+            .extend(self.drained.difference(drained).cloned());
+        self.undone.retain(|task| !drained.contains(task));
+        self.drained.clone_from(drained);
+        true
+    }
+
+    /// Whether the task is to be drained.
+    #[must_use]
+    pub fn drains(&self, task: &TaskId) -> bool {
+        self.drained.contains(task)
+    }
+
+    /// What was undone has been told.
+    pub fn settle(&mut self) {
+        self.undone.clear();
+    }
+
+    /// Whether the task was, until a change that is not settled yet.
+    #[must_use]
+    pub fn undid(&self, task: &TaskId) -> bool {
+        self.undone.contains(task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_set_is_replaced_as_a_whole_and_what_was_undone_is_known_until_it_is_settled() {
+        let set = |tasks: &[&str]| tasks.iter().map(|it| TaskId::from(*it)).collect();
+        let (a, b) = (TaskId::from("a"), TaskId::from("b"));
+        let mut by_hand = ByHand::default();
+        assert!(!by_hand.replace(&set(&[])));
+        assert!(by_hand.replace(&set(&["a", "b"])));
+        assert!(!by_hand.replace(&set(&["a", "b"])));
+        assert!(by_hand.drains(&a) && by_hand.drains(&b) && !by_hand.undid(&a));
+        assert!(by_hand.replace(&set(&["b"])));
+        assert!(!by_hand.drains(&a) && by_hand.undid(&a) && !by_hand.undid(&b));
+        assert!(by_hand.replace(&set(&[])));
+        assert!(by_hand.undid(&b) && by_hand.undid(&a));
+        by_hand.settle();
+        assert!(!by_hand.undid(&b) && !by_hand.undid(&a));
+    }
+}

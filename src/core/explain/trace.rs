@@ -1,0 +1,250 @@
+//! The decision itself, step by step, as the gateway makes it.
+
+use std::net::SocketAddr;
+
+use super::{
+    Asked, Explanation, Known, Listener, Outcome, Place, ServiceView, Step, Verdict, service,
+};
+use crate::core::route::{Diagnostic, is_local};
+use crate::core::snapshot::{Generation, RouteKey, Snapshot};
+
+/// The explanation while it is made.
+pub(super) struct Trace {
+    steps: Vec<Step>,
+    route: Option<RouteKey>,
+    services: Vec<ServiceView>,
+    pub(super) outcome: Outcome,
+    generation: Option<Generation>,
+}
+
+impl Trace {
+    pub(super) fn new(asked: &Asked, snapshot: Option<&Snapshot>, known: &Known) -> Self {
+        let mut trace = Self {
+            steps: Vec::new(),
+            route: None,
+            services: Vec::new(),
+            outcome: Outcome::answer(404, "no-route", String::new()),
+            generation: snapshot.map(|it| it.generation),
+        };
+        for listener in &known.listeners {
+            trace.listener(asked, *listener);
+        }
+        trace
+    }
+
+    pub(super) fn say(&mut self, about: &str, verdict: Verdict, says: impl Into<String>) {
+        self.steps.push(Step {
+            about: about.to_owned(),
+            verdict,
+            says: says.into(),
+        });
+    }
+
+    fn listener(&mut self, asked: &Asked, listener: Listener) {
+        let Listener { address, .. } = listener;
+        match (listener.public, is_local(&asked.host)) {
+            (true, true) => self.say(
+                "listener",
+                Verdict::Stops,
+                format!(
+                    "public, {address}: 404 no-route, for .local hosts exist inside the cluster only"
+                ),
+            ),
+            (true, false) => self.say(
+                "listener",
+                Verdict::Passes,
+                format!("public, {address}: any host but .local ones"),
+            ),
+            (false, _) => self.say(
+                "listener",
+                Verdict::Passes,
+                format!("internal, {address}: every host"),
+            ),
+        }
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        asked: &Asked,
+        snapshot: Option<&Snapshot>,
+        known: &Known,
+    ) -> Outcome {
+        let only_public = known.listeners.iter().all(|it| it.public) && !known.listeners.is_empty();
+        if only_public && is_local(&asked.host) {
+            return Outcome::no_route(asked);
+        }
+        let Some(snapshot) = snapshot else {
+            let says = "this process has no snapshot yet: it has just started and knows no routes";
+            self.say("snapshot", Verdict::Stops, says);
+            return Outcome::answer(503, "warming-up", says.to_owned());
+        };
+        let Some((key, claims)) = self.find(asked, snapshot) else {
+            return Outcome::no_route(asked);
+        };
+        self.route = Some(key.clone());
+        let secure = self.is_secure(asked, known);
+        self.services = service::views(claims, snapshot, secure, known);
+        if let Some(refused) = self.scheme(asked, key, secure) {
+            return refused;
+        }
+        self.choose(asked)
+    }
+
+    /// Whether the gateway takes the request for one by TLS.
+    fn is_secure(&mut self, asked: &Asked, known: &Known) -> bool {
+        let tls = known.listeners.iter().any(|listener| listener.tls);
+        if !asked.secure || tls {
+            return asked.secure;
+        }
+        match known.trusts_client {
+            Some(false) => {
+                let says = "this gateway serves no TLS, and the client is not among --trusted-proxies: it counts as plain";
+                self.say("scheme", Verdict::Note, says);
+                return false;
+            }
+            Some(true) => {
+                let says = "the client is among --trusted-proxies: its X-Forwarded-Proto says that this is TLS";
+                self.say("scheme", Verdict::Note, says);
+            }
+            None => {
+                let says = "this gateway serves no TLS: taken to come by a proxy of --trusted-proxies with X-Forwarded-Proto: https";
+                self.say("scheme", Verdict::Note, says);
+            }
+        }
+        true
+    }
+
+    fn scheme(&mut self, asked: &Asked, key: &RouteKey, secure: bool) -> Option<Outcome> {
+        let kind = if secure { "TLS" } else { "plain" };
+        if self.services.iter().any(|service| service.claims) {
+            let says = format!(
+                "a service of {}{} takes {kind} requests",
+                key.host, key.path
+            );
+            self.say("scheme", Verdict::Passes, says);
+            return None;
+        }
+        let (says, outcome) = match secure {
+            false => {
+                let location = format!("https://{}{}", asked.host, asked.path_and_query);
+                let says = format!("the route is served by TLS only: {location}");
+                (says.clone(), Outcome::answer(308, "tls-only", says))
+            }
+            true => (
+                "the route is served without TLS only (http://)".to_owned(),
+                Outcome::no_route(asked),
+            ),
+        };
+        self.say("scheme", Verdict::Stops, says);
+        Some(outcome)
+    }
+
+    fn choose(&mut self, asked: &Asked) -> Outcome {
+        let claiming: Vec<ServiceView> = self
+            .services
+            .iter()
+            .filter(|it| it.claims)
+            .cloned()
+            .collect();
+        for service in &claiming {
+            let name = &service.service;
+            let first = service.at(Place::First).count();
+            let all = service.endpoints.len();
+            let (verdict, says) = match (first, service.share_percent) {
+                (0, _) => (
+                    Verdict::Note,
+                    format!("{name}: none of its {all} endpoints may be given requests"),
+                ),
+                (_, 0) => (
+                    Verdict::Note,
+                    format!("{name}: weight {} gives it no share", service.weight),
+                ),
+                (_, share) => (
+                    Verdict::Passes,
+                    format!(
+                        "{name}: {share} % of the requests (weight {}), over {first} of {all} endpoints",
+                        service.weight
+                    ),
+                ),
+            };
+            self.say("service", verdict, says);
+        }
+        let serving = || claiming.iter().filter(|it| it.share_percent > 0);
+        let targets: Vec<SocketAddr> = serving()
+            .flat_map(|it| it.at(Place::First))
+            .map(|endpoint| endpoint.address)
+            .collect();
+        if targets.is_empty() {
+            let name = claiming.first().map_or("", |service| &service.service);
+            let says = format!("service {name} has no endpoint in rotation");
+            self.say("endpoint", Verdict::Stops, says.clone());
+            return Outcome::answer(503, "no-endpoint", says);
+        }
+        if serving().any(|it| it.sticky) {
+            let says = "a client whose cookie CONTAINERID names an endpoint that may be given requests is sent there";
+            self.say("endpoint", Verdict::Note, says);
+        }
+        let retries = serving().map(|it| it.retries).max().unwrap_or_default();
+        self.say("endpoint", Verdict::Note, retry(asked, retries));
+        let all: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        let one_of = if all.len() == 1 { "" } else { "one of " };
+        let says = format!(
+            "{} {} with Host {} is sent to {one_of}{}",
+            asked.method,
+            asked.path_and_query,
+            asked.host,
+            all.join(", ")
+        );
+        self.say("endpoint", Verdict::Passes, says.clone());
+        Outcome {
+            forwarded: true,
+            targets,
+            status: None,
+            reason: None,
+            says,
+        }
+    }
+
+    pub(super) fn finish(self, asked: &Asked, known: &Known) -> Explanation {
+        let mut unknown = Vec::new();
+        if known.health.is_none() {
+            unknown.push(
+                "probe results, and why an endpoint has its state: controllers know, which run on managers; ask there"
+                    .to_owned(),
+            );
+        }
+        if known.diagnostics.is_none() {
+            unknown.push("complaints about labels: ask an instance on a manager".to_owned());
+        }
+        let concerns = |it: &&Diagnostic| {
+            it.value.contains(&asked.host)
+                || self.services.iter().any(|view| view.service == it.service)
+        };
+        let diagnostics = known.diagnostics.iter().flatten();
+        Explanation {
+            request: asked.clone(),
+            generation: self.generation,
+            diagnostics: diagnostics.filter(concerns).cloned().collect(),
+            steps: self.steps,
+            route: self.route,
+            services: self.services,
+            outcome: self.outcome,
+            unknown,
+        }
+    }
+}
+
+fn retry(asked: &Asked, retries: u8) -> String {
+    match (retries, asked.is_idempotent()) {
+        (0, _) => {
+            "a request that fails there is not tried elsewhere (routing.retries 0)".to_owned()
+        }
+        (retries, true) => format!(
+            "a request that fails there before an answer has begun is tried on up to {retries} further endpoints"
+        ),
+        (retries, false) => format!(
+            "a request that cannot connect is tried on up to {retries} further endpoints; once sent, {} is not repeated",
+            asked.method
+        ),
+    }
+}

@@ -1,0 +1,168 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
+use crate::core::snapshot::{Claim, Endpoint, GatewayTask, RouteKey};
+
+fn snapshot(services: &[(&str, &str, &[EndpointState])]) -> Snapshot {
+    let mut snapshot = Snapshot {
+        generation: Generation {
+            epoch: 5,
+            sequence: 7,
+        },
+        ..Snapshot::default()
+    };
+    for (id, name, states) in services {
+        let endpoints = (1..).zip(*states).map(|(number, state): (u8, _)| {
+            let endpoint = Endpoint {
+                container: "c".into(),
+                node: "n".into(),
+                address: [10, 0, 0, number].into(),
+                state: *state,
+            };
+            (TaskId::from(format!("{id}{number}").as_str()), endpoint)
+        });
+        let cluster = Cluster {
+            service: (*name).into(),
+            policy: RoutingPolicy::default(),
+            probes_disbelieved: false,
+            endpoints: endpoints.collect(),
+        };
+        let service = ServiceId::from(*id);
+        snapshot.clusters.insert(service.clone(), cluster.into());
+        let route = RouteKey {
+            host: HostPattern::Exact(format!("{id}.test").into()),
+            path: PathPrefix::root(),
+        };
+        let claim = |port| Claim {
+            service: service.clone(),
+            port,
+            scheme: Scheme::Any,
+        };
+        snapshot.routes.insert(route, [claim(80), claim(81)].into());
+    }
+    snapshot
+}
+
+#[test]
+fn services_are_counted_by_name_and_those_without_an_endpoint_are_named() {
+    use EndpointState::{Failing, Ready, Starting};
+    let snapshot = snapshot(&[
+        ("1", "web", &[Ready, Ready, Failing]),
+        ("2", "api", &[Starting]),
+        ("3", "web", &[Ready]),
+    ]);
+    let counts = |total| RequestCounts {
+        total,
+        ..RequestCounts::default()
+    };
+    let services = services(&snapshot, |name| match name {
+        "web" => (counts(9), 1),
+        _ => Default::default(),
+    });
+    let service = |name: &str, routes: &[&str], ready, total, states: &[_], requests, ejected| {
+        ServiceStatus {
+            service: name.into(),
+            routes: routes.iter().map(|it| (*it).to_owned()).collect(),
+            ready,
+            total,
+            states: states.iter().copied().collect(),
+            ejected,
+            probes_disbelieved: false,
+            requests,
+        }
+    };
+    assert_eq!(
+        services,
+        [
+            service("api", &["2.test/"], 0, 1, &[(Starting, 1)], counts(0), 0),
+            service(
+                "web",
+                &["1.test/", "3.test/"],
+                3,
+                4,
+                &[(Ready, 3), (Failing, 1)],
+                counts(9),
+                1
+            ),
+        ]
+    );
+    let condition = availability(&services);
+    assert_eq!(
+        (condition.status, &*condition.reason, &*condition.message),
+        (
+            Truth::False,
+            "ServicesWithoutEndpoints",
+            "no endpoint in rotation: api"
+        )
+    );
+    assert_eq!(availability(&services[1..]).reason, "AllServe");
+    assert_eq!(availability(&[]).reason, "NoServices");
+}
+
+#[test]
+fn a_controller_knows_what_its_followers_have_and_a_follower_knows_its_own() {
+    let gateway = |node: &str, number: u8, controller| GatewayTask {
+        node: node.into(),
+        address: [10, 0, 0, number].into(),
+        controller,
+    };
+    let snapshot = Snapshot {
+        gateways: Arc::new([
+            gateway("a", 1, true),
+            gateway("b", 2, true),
+            gateway("c", 3, false),
+        ]),
+        ..snapshot(&[])
+    };
+    let old = Generation {
+        epoch: 5,
+        sequence: 6,
+    };
+    let followers = [
+        Follower {
+            node: Some("c".into()),
+            generation: Some(old),
+        },
+        Follower {
+            node: Some("edge".into()),
+            generation: None,
+        },
+        Follower {
+            node: None,
+            generation: None,
+        },
+    ];
+    /// Its name, whether it is a controller, whether it is the own one, whether it follows, and what it has.
+    type Short = (String, bool, bool, Option<bool>, Option<u64>);
+    let short = |nodes: Vec<NodeStatus>| -> Vec<Short> {
+        let shortened = nodes.into_iter().map(|it| {
+            let generation = it.generation.map(|it| it.sequence);
+            let NodeStatus {
+                controller,
+                own,
+                follows,
+                ..
+            } = it;
+            (it.node.to_string(), controller, own, follows, generation)
+        });
+        shortened.collect()
+    };
+    assert_eq!(
+        short(nodes(&snapshot, Some(&"a".into()), Some(&followers))),
+        [
+            ("a".into(), true, true, None, Some(7)),
+            ("b".into(), true, false, Some(false), None),
+            ("c".into(), false, false, Some(true), Some(6)),
+            ("edge".into(), false, false, Some(true), None),
+        ]
+    );
+    assert_eq!(
+        short(nodes(&snapshot, Some(&"c".into()), None)),
+        [
+            ("a".into(), true, false, None, None),
+            ("b".into(), true, false, None, None),
+            ("c".into(), false, true, None, Some(7)),
+        ]
+    );
+}

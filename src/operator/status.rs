@@ -1,0 +1,225 @@
+//! `hiveway status`: conditions, services with what their requests come to, and nodes.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use super::client::{Client, Error};
+use super::paint::{Colour, Paint};
+use super::table::{Cell, Table, printable};
+use super::{Format, json, tell};
+use crate::core::model::Timestamp;
+use crate::core::rates::{Rates, RequestCounts};
+use crate::core::status::{NodeStatus, ServiceStatus, Status, Truth};
+
+/// The shortest time between two looks; an instance has other things to do.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// What programs are given.
+#[derive(Serialize)]
+struct Both<'a> {
+    status: &'a Status,
+    /// By service, over the time between two looks.
+    rates: &'a BTreeMap<String, Rates>,
+}
+
+pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
+    let client = Client::new(&asked.admin_url)?;
+    let paint = Paint::for_stdout();
+    let clears = asked.watch && asked.format == Format::Human && io::stdout().is_terminal();
+    let mut before: Status = client.get("/v1/status").await?;
+    loop {
+        let looked = Instant::now();
+        sleep(asked.interval.max(SHORTEST)).await;
+        let status: Status = client.get("/v1/status").await?;
+        let rates = rates(&before, &status, looked.elapsed());
+        let text = match asked.format {
+            Format::Human => show(&status, &rates, paint),
+            Format::Json => json(&Both {
+                status: &status,
+                rates: &rates,
+            }),
+        };
+        let clear = if clears { "\u{1b}[H\u{1b}[2J" } else { "" };
+        if !tell(&format!("{clear}{text}")) || !asked.watch {
+            return Ok(());
+        }
+        before = status;
+    }
+}
+
+fn rates(before: &Status, after: &Status, between: Duration) -> BTreeMap<String, Rates> {
+    let none = RequestCounts::default();
+    let earlier = |name: &str| {
+        let mut services = before.services.iter();
+        let known = services.find(|service| &*service.service == name);
+        known.map_or(&none, |service| &service.requests)
+    };
+    let rates = after.services.iter().map(|service| {
+        let before = earlier(&service.service);
+        let rates = Rates::between(before, &service.requests, between.as_secs_f64());
+        (service.service.to_string(), rates)
+    });
+    rates.collect()
+}
+
+fn show(status: &Status, rates: &BTreeMap<String, Rates>, paint: Paint) -> String {
+    let mut text = head(status, paint);
+    text.push('\n');
+    let mut table = Table::new(&["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
+    for condition in &status.conditions {
+        let truth = match condition.status {
+            Truth::True => Cell::coloured("True", Colour::Good),
+            Truth::False => Cell::coloured("False", Colour::Bad),
+        };
+        let since = condition.since.map(|since| age(since, status.at));
+        table.add([
+            Cell::new(&*condition.kind),
+            truth,
+            Cell::new(&*condition.reason),
+            Cell::new(since.unwrap_or_else(|| "-".to_owned())),
+            Cell::new(&*condition.message),
+        ]);
+    }
+    text.push_str(&table.show(0, paint));
+    if !status.services.is_empty() {
+        let mut table = Table::new(&[
+            "SERVICE", "READY", "EJECTED", "REQ/S", "5XX/S", "P99", "REQUESTS", "5XX", "ROUTES",
+        ]);
+        for service in &status.services {
+            table.add(service_row(service, rates.get(&*service.service)));
+        }
+        text.push('\n');
+        text.push_str(&table.show(0, paint));
+    }
+    if !status.nodes.is_empty() {
+        let mut table = Table::new(&["NODE", "ADDRESS", "ROLE", "FOLLOWS", "GENERATION"]);
+        for node in &status.nodes {
+            table.add(node_row(node, status));
+        }
+        text.push('\n');
+        text.push_str(&table.show(0, paint));
+    }
+    for task in &status.drained_by_hand {
+        text.push_str(&format!("drained by hand: task {task}\n"));
+    }
+    for unknown in &status.unknown {
+        let says = format!("not known here: {unknown}");
+        text.push_str(&format!(
+            "{}\n",
+            paint.colour(Colour::Quiet, &printable(&says))
+        ));
+    }
+    text
+}
+
+fn head(status: &Status, paint: Paint) -> String {
+    let name = paint.colour(
+        Colour::Strong,
+        &format!("hiveway {}", printable(&status.version)),
+    );
+    let node = status
+        .node
+        .as_ref()
+        .map(|node| format!(" on node {}", node.short()));
+    let snapshot = match &status.snapshot {
+        None => "no snapshot yet".to_owned(),
+        Some(snapshot) => {
+            let since = snapshot
+                .since
+                .map(|since| format!(", since {}", age(since, status.at)));
+            format!(
+                "snapshot {} with {} routes{}",
+                snapshot.generation.sequence,
+                snapshot.routes,
+                since.unwrap_or_default()
+            )
+        }
+    };
+    let follows = match &status.controller {
+        Some(controller) => format!("follows {controller}"),
+        None => "follows nobody".to_owned(),
+    };
+    let told = format!(
+        "{}{}; {follows}; {snapshot}",
+        status.role,
+        node.unwrap_or_default()
+    );
+    format!("{name}: {}\n", printable(&told))
+}
+
+fn service_row(service: &ServiceStatus, rates: Option<&Rates>) -> [Cell; 9] {
+    let ready = format!("{}/{}", service.ready, service.total);
+    let colour = match (service.ready, service.total) {
+        (0, _) => Colour::Bad,
+        (ready, total) if ready < total => Colour::Worse,
+        _ => Colour::Good,
+    };
+    let ready = match service.probes_disbelieved {
+        true => format!("{ready} (probes not believed)"),
+        false => ready,
+    };
+    let rate =
+        |pick: fn(&Rates) -> f64| rates.map_or("-".to_owned(), |it| format!("{:.1}", pick(it)));
+    let p99 = rates.and_then(|it| it.p99_seconds);
+    let failed = match rates {
+        Some(rates) if rates.failed > 0.0 => Cell::coloured(rate(|it| it.failed), Colour::Bad),
+        _ => Cell::new(rate(|it| it.failed)),
+    };
+    [
+        Cell::new(&*service.service),
+        Cell::coloured(ready, colour),
+        Cell::new(service.ejected.to_string()),
+        Cell::new(rate(|it| it.requests)),
+        failed,
+        Cell::new(p99.map_or("-".to_owned(), |it| format!("{:.1} ms", it * 1e3))),
+        Cell::new(service.requests.total.to_string()),
+        Cell::new(service.requests.failed.to_string()),
+        Cell::new(service.routes.join(" ")),
+    ]
+}
+
+fn node_row(node: &NodeStatus, status: &Status) -> [Cell; 5] {
+    let dash = || "-".to_owned();
+    let role = if node.controller {
+        "controller"
+    } else {
+        "gateway"
+    };
+    let follows = match (node.own, node.follows) {
+        (true, _) => status.controller.clone().unwrap_or_else(dash),
+        (false, Some(true)) => "this one".to_owned(),
+        (false, Some(false)) => "another, or none".to_owned(),
+        (false, None) => "?".to_owned(),
+    };
+    let latest = status.snapshot.as_ref().map(|it| it.generation);
+    let generation = match node.generation {
+        None => Cell::new("?"),
+        it if it == latest => Cell::coloured(
+            it.map_or_else(dash, |it| it.sequence.to_string()),
+            Colour::Good,
+        ),
+        Some(it) => Cell::coloured(it.sequence.to_string(), Colour::Worse),
+    };
+    let own = if node.own { " (this)" } else { "" };
+    [
+        Cell::new(format!("{}{own}", node.node.short())),
+        Cell::new(node.address.map_or_else(dash, |it| it.to_string())),
+        Cell::new(role),
+        Cell::new(follows),
+        generation,
+    ]
+}
+
+/// How long ago something was, in its two greatest units.
+fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.0.saturating_sub(since.0) / 1000;
+    let words = humantime::format_duration(Duration::from_secs(seconds)).to_string();
+    words.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

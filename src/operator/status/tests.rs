@@ -1,0 +1,64 @@
+use serde_json::json;
+
+use super::*;
+
+fn status(total: u64) -> Status {
+    serde_json::from_value(json!({
+        "version": "0.1.0", "at": 1_700_000_090_000_u64, "role": "controller by a file, and gateway",
+        "node": "n1", "controller": "this node",
+        "snapshot": {"generation": {"epoch": 1, "sequence": 12}, "since": 1_700_000_000_000_u64, "routes": 2},
+        "conditions": [
+            {"type": "Running", "status": "True", "reason": "Running", "message": "", "since": 1_700_000_000_000_u64},
+            {"type": "RoutesFollowSwarm", "status": "False", "reason": "Frozen", "message": "no quorum", "since": null},
+        ],
+        "services": [{
+            "service": "web", "routes": ["web.test/", "a.test/"], "ready": 1, "total": 2,
+            "states": {"ready": 1, "failing": 1}, "ejected": 0, "probes_disbelieved": false,
+            "requests": {"total": total, "failed": 0, "retries": 0,
+                "within": [{"seconds": 0.01, "count": total}, {"seconds": null, "count": total}]},
+        }],
+        "nodes": [
+            {"node": "n1", "address": "10.0.0.1", "controller": true, "own": true, "follows": null,
+             "generation": {"epoch": 1, "sequence": 12}},
+            {"node": "n2", "address": null, "controller": false, "own": false, "follows": true,
+             "generation": {"epoch": 1, "sequence": 11}},
+            {"node": "n3", "address": null, "controller": false, "own": false, "follows": false, "generation": null},
+        ],
+        "drained_by_hand": ["t9"],
+        "unknown": ["the rest"],
+    }))
+    .expect("a status")
+}
+
+#[test]
+fn people_read_conditions_services_with_their_rates_and_nodes() {
+    let rates = rates(&status(100), &status(300), Duration::from_secs(2));
+    assert_eq!(
+        show(&status(300), &rates, Paint::none()),
+        "\
+hiveway 0.1.0: controller by a file, and gateway on node n1; follows this node; snapshot 12 with 2 routes, since 1m 30s
+
+CONDITION          STATUS  REASON   SINCE   MESSAGE
+Running            True    Running  1m 30s
+RoutesFollowSwarm  False   Frozen   -       no quorum
+
+SERVICE  READY  EJECTED  REQ/S  5XX/S  P99     REQUESTS  5XX  ROUTES
+web      1/2    0        100.0  0.0    9.9 ms  300       0    web.test/ a.test/
+
+NODE       ADDRESS   ROLE        FOLLOWS           GENERATION
+n1 (this)  10.0.0.1  controller  this node         12
+n2         -         gateway     this one          11
+n3         -         gateway     another, or none  ?
+drained by hand: task t9
+not known here: the rest
+"
+    );
+}
+
+#[test]
+fn a_service_that_came_between_two_looks_is_reckoned_from_nothing() {
+    let mut before = status(0);
+    before.services.clear();
+    let rates = rates(&before, &status(10), Duration::from_secs(1));
+    assert_eq!(rates["web"].requests, 10.0);
+}

@@ -1,0 +1,160 @@
+//! The controller's part of the process: its tasks, and the channels between them.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::NOTES;
+use super::overview::Desk;
+use super::role::Role;
+use crate::agent;
+use crate::controller::probe::Targets;
+use crate::controller::publish;
+use crate::controller::reconciler::{self, Inputs, Outputs};
+use crate::controller::swarm::{self, OwnContainer};
+use crate::controller::{actuator, probe};
+use crate::core::control::Note;
+use crate::core::desired;
+use crate::core::model::Inventory;
+use crate::core::snapshot::Snapshot;
+use crate::core::wishes::Wishes;
+use crate::follow;
+use crate::journal::Emitter;
+use crate::metrics::Metrics;
+use crate::supervisor::Supervisor;
+
+/// Results that may wait for the reconciler. When it is full, probes wait, and nothing is lost.
+const REPORTS: usize = 1024;
+
+/// Runs the controller, and gives what the follower in this process needs of it.
+pub(super) fn run(
+    supervisor: &mut Supervisor,
+    role: Role,
+    desired: desired::Options,
+    desk: Desk,
+    own_notes: broadcast::Receiver<Arc<Note>>,
+    emitter: &Emitter,
+    metrics: &Metrics,
+) -> follow::Own {
+    let (inventories, inventory) = watch::channel::<Option<Arc<Inventory>>>(None);
+    let (targets, probed) = watch::channel(Arc::new(Targets::new()));
+    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
+    let (wishes, wished) = watch::channel(Wishes::default());
+    let (look_failure, look_failed) = watch::channel(None);
+    let (freeze, frozen) = watch::channel(None);
+    let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
+    let (nudges, nudged) = watch::channel(0);
+    let (report, reports) = mpsc::channel(REPORTS);
+    let (note, noted) = mpsc::channel(NOTES);
+
+    let stop = supervisor.stop();
+    supervisor.serve("the notes of the own agent", {
+        let (note, metrics, stop) = (note.clone(), metrics.clone(), stop.clone());
+        async move {
+            let passing = agent::local::pass_notes(own_notes, note, metrics);
+            stop.run_until_cancelled(passing).await;
+            Ok(())
+        }
+    });
+    let (own_commands, own_commanded) = watch::channel(Arc::default());
+    if let Some(engine) = role.engine() {
+        let (engine, commanded, stop) = (engine.clone(), commanded.clone(), stop.clone());
+        supervisor.serve("the commands of the own node", async move {
+            let picking = agent::local::pick_commands(engine, commanded, own_commands);
+            stop.run_until_cancelled(picking).await;
+            Ok(())
+        });
+    }
+    match role {
+        Role::Manager(engine) => {
+            supervisor.serve("the actuator", {
+                let (engine, emitter, stop) = (engine.clone(), emitter.clone(), stop.clone());
+                async move {
+                    actuator::run(engine, wished, emitter, stop).await;
+                    Ok(())
+                }
+            });
+            supervisor.serve("the watcher of the swarm", {
+                let (emitter, metrics, stop) = (emitter.clone(), metrics.clone(), stop.clone());
+                async move {
+                    let own = OwnContainer::look();
+                    let outputs = swarm::Outputs {
+                        inventory: inventories,
+                        frozen: look_failure,
+                        emitter,
+                        metrics,
+                    };
+                    swarm::run(engine, own, nudged, outputs, stop).await;
+                    Ok(())
+                }
+            });
+        }
+        Role::File(file) => supervisor.serve("the watcher of the inventory file", {
+            let (emitter, stop) = (emitter.clone(), stop.clone());
+            async move {
+                file.run(inventories, emitter, stop).await;
+                Ok(())
+            }
+        }),
+        Role::Worker(_) | Role::Edge => {}
+    }
+    supervisor.serve("the prober", {
+        let (metrics, stop) = (metrics.clone(), stop.clone());
+        async move {
+            probe::run(probed, report, metrics, stop).await;
+            Ok(())
+        }
+    });
+    supervisor.serve("the reconciler", {
+        let inputs = Inputs {
+            inventory,
+            frozen: look_failed,
+            reports,
+            notes: noted,
+            inquiries: desk.inquiries,
+            drained: desk.drained,
+        };
+        let outputs = Outputs {
+            targets,
+            commands,
+            nudges,
+            snapshots,
+            frozen: freeze,
+            wishes,
+            diagnostics: desk.diagnostics,
+            emitter: emitter.clone(),
+        };
+        let (metrics, stop) = (metrics.clone(), stop.clone());
+        async move {
+            reconciler::run(desired, epoch(), inputs, outputs, metrics, stop).await;
+            Ok(())
+        }
+    });
+    if let Some(publisher) = desk.publisher {
+        let inputs = publish::Inputs {
+            snapshots: snapshot.clone(),
+            frozen: frozen.clone(),
+            commands: commanded,
+            notes: note,
+        };
+        let (emitter, metrics) = (emitter.clone(), metrics.clone());
+        supervisor.serve("the control channel", async move {
+            publisher.run(inputs, emitter, metrics, stop).await;
+            Ok(())
+        });
+    }
+    follow::Own {
+        snapshots: snapshot,
+        frozen,
+        commands: own_commanded,
+    }
+}
+
+/// Milliseconds since the Unix epoch: the snapshots of a later start are newer.
+fn epoch() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,83 @@
+//! What the admin listener is told of the process, and how it reaches the controller in it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::role::Role;
+use crate::admin::{Controller, Instance, Token};
+use crate::controller::publish::Publisher;
+use crate::controller::reconciler::Inquiry;
+use crate::core::explain::Listener;
+use crate::core::model::TaskId;
+use crate::core::route::Diagnostic;
+use crate::gateway::{self, Gateway};
+
+/// Questions that may wait for the reconciler. When there are more, who asks waits.
+const INQUIRIES: usize = 16;
+
+/// The controller's listener, and its ends of what it shares with the admin listener.
+pub(super) struct Desk {
+    pub(super) publisher: Option<Publisher>,
+    pub(super) inquiries: mpsc::Receiver<Inquiry>,
+    pub(super) drained: watch::Receiver<Arc<BTreeSet<TaskId>>>,
+    pub(super) diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
+}
+
+/// Describes the process.
+///
+/// # Errors
+///
+/// The token cannot be read.
+pub(super) async fn open(
+    role: &Role,
+    config: &gateway::Config,
+    gateway: &Gateway,
+    publisher: Option<Publisher>,
+    token_file: Option<&Path>,
+) -> anyhow::Result<(Instance, Desk)> {
+    let token = match token_file {
+        Some(path) => Some(Token::read(path).await?),
+        None => None,
+    };
+    let (inquire, inquiries) = mpsc::channel(INQUIRIES);
+    let (drain, drained) = watch::channel(Arc::default());
+    let (diagnostics, diagnosed) = watch::channel(Arc::default());
+    let listeners = [
+        (false, false, gateway.internal()),
+        (true, false, gateway.public()),
+        (true, true, gateway.public_tls()),
+    ];
+    let listener = |(public, tls, address): (bool, bool, Option<_>)| {
+        Some(Listener {
+            public,
+            tls,
+            address: address?,
+        })
+    };
+    let instance = Instance {
+        role: role.to_string(),
+        node: config.node.clone(),
+        listeners: listeners.into_iter().filter_map(listener).collect(),
+        near: config.node.clone().filter(|_| config.prefer_local),
+        trusted: config.trusted_proxies.clone(),
+        ejected: Some(gateway.ejected()),
+        followed: None,
+        controller: role.controls().then(|| Controller {
+            inquiries: inquire,
+            diagnostics: diagnosed,
+            drained: drain,
+            followers: publisher.as_ref().map(Publisher::followers),
+        }),
+        token,
+    };
+    let desk = Desk {
+        publisher,
+        inquiries,
+        drained,
+        diagnostics,
+    };
+    Ok((instance, desk))
+}

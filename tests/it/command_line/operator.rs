@@ -1,0 +1,291 @@
+//! The commands by which an operator asks a running instance, against whole processes.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::following::{Running, Service};
+use super::process::{Ended, command, hiveway, run};
+use crate::bounded::bounded;
+use crate::eventually::eventually;
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// Asks a running instance.
+async fn ask(running: &Running, arguments: &[&str]) -> Ended {
+    let url = format!("http://{}", running.address("admin"));
+    run(arguments, [("HIVEWAY_ADMIN_URL", url)]).await
+}
+
+async fn told(running: &Running, arguments: &[&str]) -> String {
+    let ended = ask(running, arguments).await;
+    assert_eq!((ended.code, &*ended.stderr), (0, ""), "{arguments:?}");
+    assert!(
+        !ended.stdout.contains('\u{1b}'),
+        "colours are for terminals"
+    );
+    ended.stdout
+}
+
+async fn json(running: &Running, arguments: &[&str]) -> Value {
+    let text = told(running, arguments).await;
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[tokio::test]
+async fn a_controller_and_a_gateway_tell_what_each_knows() {
+    let service = Service::start().await;
+    let controller = Running::controller(&service, "127.0.0.1:0").await;
+    let address = controller.address("control").to_string();
+    let edge = Running::start(
+        &service,
+        &["--edge", "--controllers", &address, "--node", "edge-one"],
+    )
+    .await;
+    edge.answers("first.local", 200).await;
+
+    let status = ["status", "--format", "json", "--interval", "100ms"];
+    let follows = async || {
+        let nodes = json(&controller, &status).await["status"]["nodes"].take();
+        let node = &nodes[0];
+        match node["node"] == "edge-one"
+            && node["follows"] == true
+            && node["generation"]["sequence"] == 1
+        {
+            true => Ok(()),
+            false => Err(nodes.to_string()),
+        }
+    };
+    eventually("the controller tells who follows", BOUND, follows)
+        .await
+        .expect("a follower");
+    let table = told(&controller, &["status", "--interval", "100ms"]).await;
+    for text in [
+        "controller by a file, and gateway; follows this node",
+        "SnapshotKnown",
+        "web",
+        "1/1",
+        "edge-one",
+    ] {
+        assert!(table.contains(text), "{text} in {table}");
+    }
+    let of_edge = json(&edge, &status).await;
+    assert_eq!(of_edge["status"]["controller"], "127.0.0.1");
+    assert_eq!(of_edge["status"]["services"][0]["requests"]["total"], 1);
+
+    let explain = ["explain", "http://first.local/", "--format", "json"];
+    for (running, known) in [(&controller, true), (&edge, false)] {
+        let explanation = json(running, &explain).await;
+        assert_eq!(explanation["outcome"]["forwarded"], true);
+        assert_eq!(
+            explanation["unknown"]
+                .as_array()
+                .expect("a list")
+                .is_empty(),
+            known
+        );
+    }
+    let human = told(&edge, &["explain", "second.local", "--client", "10.0.0.7"]).await;
+    assert!(
+        human.contains("=> hiveway answers 404 (no-route): no service claims second.local/"),
+        "{human}"
+    );
+    assert!(human.contains("not known here:"), "{human}");
+
+    let refused = ask(&edge, &["explain", "ftp://first.local"]).await;
+    let line = refused.assert_one_line(1);
+    assert!(line.contains("http, https, ws and wss"), "{line}");
+    edge.end().await;
+    controller.end().await;
+}
+
+#[tokio::test]
+async fn events_are_listed_and_followed() {
+    let service = Service::start().await;
+    let controller = Running::controller(&service, "127.0.0.1:0").await;
+    controller.answers("first.local", 200).await;
+    let listed = told(&controller, &["events", "--since", "1h"]).await;
+    assert!(
+        listed.contains("INFO    route first.local/ added, served by web kind=route_added"),
+        "{listed}"
+    );
+    let filtered = told(
+        &controller,
+        &["events", "--severity", "error", "--service", "web"],
+    )
+    .await;
+    assert_eq!(filtered, "");
+
+    let url = format!("http://{}", controller.address("admin"));
+    let arguments = [
+        "events",
+        "--follow",
+        "--format",
+        "json",
+        "--admin-url",
+        &url,
+    ];
+    let mut following = command(arguments, [])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let out = following.stdout.take().expect("it is piped");
+    let mut lines = BufReader::new(out).lines();
+    let mut claimed = false;
+    bounded(async {
+        loop {
+            let line = lines.next_line().await.expect("text").expect("it goes on");
+            let event: Value = serde_json::from_str(&line).expect("one object a line");
+            if !std::mem::replace(&mut claimed, true) {
+                service.claim(&["first.local", "second.local"]);
+            }
+            if event["kind"] == "route_added" && event["host"]["exact"] == "second.local" {
+                return;
+            }
+        }
+    })
+    .await;
+    controller.end().await;
+    let ended = bounded(following.wait()).await.expect("it ran");
+    assert_eq!(
+        ended.code(),
+        Some(1),
+        "an instance that is gone is no success"
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_is_drained_by_hand_and_comes_back() {
+    let service = Service::start().await;
+    let token = service.folder.file("token");
+    std::fs::write(&token, "0123456789abcdef0123456789abcdef\n").expect("a writable folder");
+    let inventory = service.folder.file("inventory.json");
+    let arguments = [
+        "--inventory",
+        &inventory,
+        "--controllers",
+        "127.0.0.1:1",
+        "--admin-token-file",
+        &token,
+    ];
+    let controller = Running::start(&service, &arguments).await;
+    controller.answers("first.local", 200).await;
+
+    let state_is = async |state: &str, reason: &str| {
+        let look = async || {
+            let explanation =
+                json(&controller, &["explain", "first.local", "--format", "json"]).await;
+            let endpoint = &explanation["services"][0]["endpoints"][0];
+            let told = endpoint["reason"].as_str().unwrap_or_default();
+            match endpoint["state"] == state && told.contains(reason) {
+                true => Ok(()),
+                false => Err(endpoint.to_string()),
+            }
+        };
+        eventually(state, BOUND, look).await.expect(state);
+    };
+    let write = |what: &'static str| {
+        let (controller, token) = (&controller, &token);
+        async move {
+            ask(
+                controller,
+                &[what, "c1c1c1c1c1c1", "--admin-token-file", token],
+            )
+            .await
+        }
+    };
+    let drained = write("drain").await;
+    assert_eq!((drained.code, &*drained.stderr), (0, ""));
+    assert!(
+        drained.stdout.starts_with("web container c1c1c1c1c1c1: "),
+        "{}",
+        drained.stdout
+    );
+    state_is("draining", "it was drained by hand, but nothing else").await;
+    // The last one goes on.
+    controller.answers("first.local", 200).await;
+    assert_eq!(write("undrain").await.code, 0);
+    state_is("ready", "in rotation").await;
+
+    std::fs::write(&token, "another token of some length").expect("a writable folder");
+    let refused = write("drain").await;
+    assert!(
+        refused.assert_one_line(1).contains("not the token"),
+        "{refused:?}"
+    );
+    controller.end().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_be_reached_is_one_line_with_the_remedy() {
+    for arguments in [
+        &["status"][..],
+        &["explain", "a.local"],
+        &["events"],
+        &["events", "--follow"],
+    ] {
+        let url = "http://127.0.0.1:1".to_owned();
+        let ended = run(arguments, [("HIVEWAY_ADMIN_URL", url)]).await;
+        let line = ended.assert_one_line(1);
+        for told in [
+            "http://127.0.0.1:1",
+            "docker exec $(docker ps -q -f name=hiveway_hiveway) hiveway",
+            "--admin-url",
+        ] {
+            assert!(line.contains(told), "{told}: {line}");
+        }
+    }
+    let ended = hiveway(["drain", "x", "--admin-token-file", "/nowhere"]).await;
+    assert!(ended.assert_one_line(1).contains("/nowhere"));
+    let ended = hiveway(["status", "--admin-url", "https://a:1"]).await;
+    assert!(ended.assert_one_line(1).contains("plain http"));
+    for (arguments, told) in [
+        (&["explain"][..], "hiveway explain --help"),
+        (&["status", "--format", "xml"], "hiveway status --help"),
+        (&["events", "--since", "ever"], "10s"),
+        (&["drain", "x"], "--admin-token-file"),
+        (&["completions", "tcsh"], "fish"),
+    ] {
+        let ended = hiveway(arguments).await;
+        let line = ended.assert_one_line(64);
+        assert!(line.contains(told), "{told}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_would_be_guessed_is_refused_at_the_start() {
+    let service = Service::start().await;
+    let token = service.folder.file("token");
+    std::fs::write(&token, "secret").expect("a writable folder");
+    let inventory = service.folder.file("inventory.json");
+    for (file, told) in [
+        (&*token, "openssl rand -hex 32"),
+        ("/nowhere", "--admin-token-file"),
+    ] {
+        let listeners = ["--listen-internal", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let arguments = ["run", "--inventory", &inventory, "--admin-token-file", file];
+        let ended = hiveway([&arguments[..], &listeners].concat()).await;
+        let line = ended.assert_one_line(1);
+        assert!(line.contains(told) && line.contains(file), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn shells_and_man_are_given_every_command() {
+    for arguments in [
+        &["completions", "bash"][..],
+        &["completions", "zsh"],
+        &["completions", "fish"],
+        &["man"],
+    ] {
+        let ended = hiveway(arguments).await;
+        assert_eq!((ended.code, &*ended.stderr), (0, ""), "{arguments:?}");
+        // The man page writes dashes with a backslash.
+        let text = ended.stdout.replace('\\', "");
+        for word in ["status", "explain", "events", "undrain", "listen-internal"] {
+            assert!(text.contains(word), "{word} for {arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Draining by hand, and what operators ask the reconciler.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hiveway::controller::reconciler::Inquiry;
+use hiveway::core::event::Event;
+use hiveway::core::model::TaskId;
+use hiveway::core::observed::Standing;
+use hiveway::core::snapshot::EndpointState;
+
+use super::{Loop, states, swarm};
+
+/// What was told of endpoints.
+fn told(reconciler: &mut Loop) -> Vec<String> {
+    let mut told = Vec::new();
+    while let Ok(event) = reconciler.events.try_recv() {
+        told.extend(match event {
+            Event::EndpointDrained { reason, .. } => Some(format!("drained: {reason}")),
+            Event::EndpointAdmitted { reason, .. } => Some(format!("admitted: {reason}")),
+            _ => None,
+        });
+    }
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_is_out_for_as_long_as_it_is_drained_by_hand() {
+    let mut reconciler = Loop::start();
+    reconciler.warm_up().await;
+    told(&mut reconciler);
+    let drain = |reconciler: &Loop, tasks: &[&str]| {
+        let tasks: BTreeSet<TaskId> = tasks.iter().map(|it| TaskId::from(*it)).collect();
+        reconciler.drained.send_replace(Arc::new(tasks));
+    };
+    drain(&reconciler, &["a", "unknown"]);
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(states(&snapshot), [("a", EndpointState::Draining)]);
+    assert_eq!(told(&mut reconciler), ["drained: it was drained by hand"]);
+
+    // Neither its probes nor another look bring it in.
+    reconciler.report("a", Ok(())).await;
+    reconciler.see(swarm(&["a", "b"]));
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(
+        states(&snapshot),
+        [
+            ("a", EndpointState::Draining),
+            ("b", EndpointState::Starting)
+        ]
+    );
+    // One that is drained before it is proven does not come in at all.
+    drain(&reconciler, &["a", "b"]);
+    reconciler.report("b", Ok(())).await;
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(states(&snapshot)[1], ("b", EndpointState::Draining));
+
+    drain(&reconciler, &["b"]);
+    let snapshot = reconciler.published().await.unwrap();
+    assert_eq!(states(&snapshot)[0], ("a", EndpointState::Ready));
+    let told = told(&mut reconciler);
+    assert_eq!(
+        told.last().map(String::as_str),
+        Some("admitted: it is no longer drained by hand")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reconciler_tells_the_health_that_it_believes_in() {
+    let mut reconciler = Loop::start();
+    reconciler.warm_up().await;
+    reconciler.report("a", Err("refused")).await;
+    let tasks = vec!["a".into(), "unknown".into()];
+    // The report is read before or after the question.
+    let health = loop {
+        let health = Inquiry::ask(&reconciler.inquiries, tasks.clone())
+            .await
+            .unwrap();
+        assert_eq!(health.len(), 1);
+        let health = health[&TaskId::from("a")].clone();
+        if health.run() == (false, 1) {
+            break health;
+        }
+    };
+    assert_eq!(health.standing, Standing::Passing);
+    assert_eq!(health.failure.as_deref(), Some("refused"));
+}
