@@ -49,7 +49,7 @@ const STEPS: [(&str, Duration); 3] = [
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// After the last change: longer than Hiveway takes for a swarm to be at rest.
-const QUIET: Duration = Duration::from_secs(4);
+const QUIET: Duration = Duration::from_millis(3_500);
 
 /// The swarm, and how long it is watched.
 #[derive(Args, Clone, Copy, Debug, PartialEq)]
@@ -70,10 +70,10 @@ pub(crate) struct Size {
     #[arg(long, default_value_t = 30)]
     pub(crate) changes: usize,
     /// Seconds at rest (--scale)
-    #[arg(long, default_value_t = 32.0)]
+    #[arg(long, default_value_t = 30.5)]
     pub(crate) rest: f64,
     /// Seconds of a rolling update (--scale)
-    #[arg(long, default_value_t = 110.0)]
+    #[arg(long, default_value_t = 60.0)]
     pub(crate) update: f64,
     /// How tasks are probed
     #[arg(long, default_value = "default", hide = true)]

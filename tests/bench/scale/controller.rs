@@ -207,7 +207,9 @@ fn usage(before: &Moment, after: &Moment, memory: f64) -> Usage {
         );
         (count, sum / count.max(1.0) * 1e3)
     };
-    let share = |after: Duration, before: Duration| (after - before).as_secs_f64() / seconds;
+    // A process that has ended takes the time of its children with it, so that the sum of all can shrink.
+    let share =
+        |after: Duration, before: Duration| after.saturating_sub(before).as_secs_f64() / seconds;
     let (looks, look) = mean("hiveway_look_duration_seconds");
     let (glances, glance) = mean("hiveway_glance_duration_seconds");
     let (reconciles, reconcile) = mean("hiveway_reconcile_duration_seconds");

@@ -14,6 +14,14 @@ const MEMORY: f64 = 150.0;
 const CHANGE: f64 = 300.0;
 const FLAT: f64 = 1.25;
 
+/// How the figures are to be read.
+const READING: &str = "Probes make the difference between the rows at rest: each opens and closes a connection, which is the \
+     kernel's work and grows with nothing but the number of probes a second. A change is seen by a glance at the services \
+     that move, of which there is one every 100 ms; it is later where a look at all of the swarm is being taken in between, \
+     which nothing interrupts. What a change costs after that is reading the swarm through its labels, reconciling, and the \
+     delta. A look-up reads a place of the hash table, the host's name there and the route: where these are in no cache of the \
+     processor it waits for memory, and otherwise the number of routes has no part in it.";
+
 /// The section of the report.
 pub(super) fn write(machine: &str, size: Size, phases: &[Phase], findings: &[Finding]) -> String {
     let mut text = String::new();
@@ -23,7 +31,8 @@ pub(super) fn write(machine: &str, size: Size, phases: &[Phase], findings: &[Fin
         .and_then(|()| sizes(&mut text, phases))
         .and_then(|()| changes(&mut text, size, phases))
         .and_then(|()| finding(&mut text, findings))
-        .and_then(|()| targets(&mut text, phases, findings));
+        .and_then(|()| targets(&mut text, phases, findings))
+        .and_then(|()| writeln!(text, "\n{READING}"));
     sections.expect("writing to a string does not fail");
     text
 }
@@ -160,8 +169,8 @@ fn changes(text: &mut String, size: Size, phases: &[Phase]) -> std::fmt::Result 
          | change | changes | slowest follower: p50 ms | p99 ms | longest ms | any follower: p50 ms | fastest: p50 ms |\n\
          |---|---|---|---|---|---|---|",
         size.followers,
-        QUIET.as_secs(),
-        QUIET.as_secs() + 1
+        QUIET.as_secs_f64(),
+        QUIET.as_secs_f64() + 1.0
     )?;
     for (what, changes) in rows(phases) {
         let slowest = slowest(changes);
