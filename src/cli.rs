@@ -4,6 +4,7 @@
 mod control;
 mod dns;
 mod ejection;
+mod limits;
 mod names;
 mod run;
 mod value;

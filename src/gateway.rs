@@ -9,6 +9,7 @@
 //! the process itself. Here one [`HttpProxy`] is shared by all listeners, so that they share one pool of connections to
 //! the tasks, and each listener is one owned task.
 
+mod admission;
 mod answer;
 mod choice;
 mod client;
@@ -18,7 +19,10 @@ pub mod dns;
 mod fault;
 mod forwarded;
 mod framing;
+mod grpc;
+mod head;
 mod hop;
+mod http2;
 mod listener;
 mod peer;
 mod proxy;
@@ -29,6 +33,7 @@ mod upgrade;
 mod watched;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +52,7 @@ use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
+use self::admission::Admission;
 use self::client::Side;
 use self::connection::Acceptor;
 use self::listener::Listener;
@@ -83,9 +89,14 @@ pub struct Config {
 /// it is ejected, and are retried; a judgement of ten thousand endpoints takes some milliseconds.
 pub const JUDGED_EVERY: Duration = Duration::from_millis(250);
 
-/// What clients are allowed, each per connection.
+/// What clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// How many connections may be open; none: half as many as the process may open files, and at most 65 536.
+    pub connections: Option<NonZeroUsize>,
+    /// How many one client's address may have open, or one /64 network of IPv6; none: as many as there may be. Trusted
+    /// proxies are exempt.
+    pub connections_per_client: Option<NonZeroUsize>,
     /// From the first bytes of a request's head to the last. A head is a few hundred bytes: who needs longer is stuck, or
     /// holds connections open on purpose.
     pub head: Duration,
@@ -97,6 +108,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: None,
+            connections_per_client: None,
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
         }
@@ -128,6 +141,7 @@ pub struct Gateway {
     listeners: Vec<Listener>,
     proxy: Arc<HttpProxy<Proxy>>,
     steering: Steering,
+    admission: Arc<Admission>,
     limits: Limits,
     grace: Duration,
 }
@@ -163,6 +177,7 @@ impl Gateway {
             listeners,
             proxy: Arc::new(http_proxy(&Arc::new(conf), proxy)),
             steering: Steering::new(config, table, metrics),
+            admission: Admission::new(config.limits, &config.trusted_proxies, metrics),
             limits: config.limits,
             grace: config.grace,
         })
@@ -206,6 +221,7 @@ impl Gateway {
             listeners,
             proxy,
             mut steering,
+            admission,
             limits,
             grace,
         } = self;
@@ -221,6 +237,7 @@ impl Gateway {
                 proxy: proxy.clone(),
                 metrics: metrics.clone(),
                 connections: connections.clone(),
+                admission: admission.clone(),
                 gauge: metrics.connections(listener.side.name()),
                 stop: idle.clone(),
             };
@@ -254,7 +271,7 @@ impl Gateway {
         let left = tokio::time::timeout(grace, connections.wait()).await;
         if left.is_err() {
             tracing::warn!(
-                connections = connections.len(),
+                left = connections.len(),
                 "the grace of {grace:?} is over, requests that are still in flight are cut off; raise --grace, and \
                  stop_grace_period above it, if they need longer"
             );

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use super::control::TypedControl;
 use super::dns::TypedDns;
 use super::ejection::TypedEjection;
+use super::limits::TypedLimits;
 use super::names::TypedNames;
 use super::value::{Listen, address, domain, duration, network, network_name, threads};
 use super::{RunConfig, Source};
@@ -118,6 +119,9 @@ pub(super) struct TypedRun {
 
     #[command(flatten)]
     ejection: TypedEjection,
+
+    #[command(flatten)]
+    limits: TypedLimits,
 }
 
 impl TypedRun {
@@ -140,6 +144,7 @@ impl TypedRun {
             log_format,
             threads,
             ejection,
+            limits,
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
@@ -162,7 +167,7 @@ impl TypedRun {
                 public,
                 trusted_proxies,
                 grace,
-                limits: gateway::Limits::default(),
+                limits: limits.configure(),
                 threads,
                 node: None,
                 prefer_local: ejection.prefer_local,

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, Version};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
@@ -111,6 +111,8 @@ pub(super) struct Context {
     way: Way,
     /// Why the gateway answered itself.
     reason: Option<&'static str>,
+    /// With which status, which a call of gRPC is not told as such.
+    status: Option<u16>,
 }
 
 #[async_trait]
@@ -124,10 +126,12 @@ impl ProxyHttp for Proxy {
             choice: None,
             way: Way::Pooled,
             reason: None,
+            status: None,
         }
     }
 
-    // Called for every request, the first as well: this is how the connection says whose it is.
+    // Called for every request of HTTP/1, the first as well: this is how the connection says whose it is. HTTP/2 has no such
+    // call, and says it in the request.
     fn on_connection_reuse(
         &self,
         _session: &mut Session,
@@ -143,6 +147,10 @@ impl ProxyHttp for Proxy {
             // behind such a body is taken for a request.
             session.set_keepalive(None);
         }
+        if context.client.is_none() && session.as_http2().is_some() {
+            let said = session.req_header_mut().extensions_mut();
+            context.client = said.remove::<Arc<Client>>();
+        }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         let decision = match &context.client {
@@ -157,6 +165,12 @@ impl ProxyHttp for Proxy {
             )),
         };
         match decision {
+            Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
+                let answer = Answer::use_http2(&choice.pool().service);
+                context.reason = Some(answer.reason);
+                answer.send(session).await?;
+                Ok(true)
+            }
             Ok(choice) => {
                 if upgrade::asked(session.req_header()) {
                     session.set_read_timeout(Some(choice.pool().policy.idle_timeout));
@@ -181,18 +195,22 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
         let policy = &choice.pool().policy;
-        let way = Way::of(session.req_header());
+        let has_body = session.as_http2().is_some() && !session.as_mut().is_body_empty();
+        let way = Way::of(session.req_header(), choice.pool().http2, has_body);
         context.way = way;
         Ok(Box::new(way.peer(choice.target(), policy)))
     }
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
         cookie::strip(request);
+        if session.as_http2().is_some() {
+            cookie::join(request);
+        }
         if context.way == Way::Alone {
             request.insert_header("Connection", "close")?;
         }
@@ -210,11 +228,17 @@ impl ProxyHttp for Proxy {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
         hop::strip(response);
+        if session.req_header().version < Version::HTTP_11
+            && response.remove_header(&TRANSFER_ENCODING).is_some()
+        {
+            // A client of HTTP/1.0 does not know chunks; to it the end of the connection is that of the answer.
+            session.set_keepalive(None);
+        }
         let interim = response.status.is_informational()
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
         if let Some(choice) = &context.choice
@@ -297,7 +321,9 @@ impl ProxyHttp for Proxy {
         context.reason = Some(answer.reason);
         session.set_keepalive(None);
         // A client that is gone by now needs no answer.
-        let _ = answer.send(session).await;
+        if answer.send(session).await.is_ok() {
+            context.status = Some(answer.status);
+        }
         FailToProxy {
             error_code: answer.status,
             can_reuse_downstream: false,
@@ -305,12 +331,16 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if error.is_some_and(|error| *error.esource() == ErrorSource::Downstream)
+            && let Some(client) = &context.client
+        {
+            client.gives_up();
+        }
         match &context.choice {
             Some(choice) => {
                 // 499 is nginx's word for a client that left before its answer.
-                let status = session
-                    .response_written()
-                    .map_or(499, |response| response.status.as_u16());
+                let written = session.response_written().map(|it| it.status.as_u16());
+                let status = context.status.or(written).unwrap_or(499);
                 if error.is_none() {
                     choice.target().runtime.answered(status);
                 }

@@ -46,6 +46,8 @@ pub(super) struct Shares {
 pub(super) struct Pool {
     /// The service's name.
     pub(super) service: Arc<str>,
+    /// Whether its endpoints are spoken to in HTTP/2.
+    pub(super) http2: bool,
     /// How its traffic is steered.
     pub(super) policy: RoutingPolicy,
     /// What outlives a snapshot.
@@ -245,6 +247,7 @@ impl TableBuilder {
         });
         Pool {
             service: cluster.service.clone(),
+            http2: claim.scheme == Scheme::Grpc,
             policy: cluster.policy.clone(),
             targets: targets.collect(),
             runtime: self.runtimes.cluster(&claim.service, &cluster.service),

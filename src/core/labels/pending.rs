@@ -26,9 +26,8 @@ const PENDING: &[(Feature, &str)] = &[
     ),
     (
         Feature::IdleTimeout,
-        "it holds for WebSockets only, and other answers end after routing.response_timeout_seconds of silence",
+        "it holds for WebSockets and grpc:// routes only, and other answers end after routing.response_timeout_seconds of silence",
     ),
-    (Feature::Grpc, "the route is served as plain HTTP/1.1"),
     (
         Feature::Tls,
         "TLS is not served: plain requests get a 308 to https, but for \
@@ -44,7 +43,6 @@ pub(super) enum Feature {
     MaxInFlight,
     Hold,
     IdleTimeout,
-    Grpc,
     Tls,
 }
 
@@ -65,9 +63,8 @@ impl Feature {
     /// What a route of this scheme asks for, beyond what is always there.
     pub(super) fn of_scheme(scheme: Scheme) -> Option<Self> {
         match scheme {
-            Scheme::Any | Scheme::Http => None,
+            Scheme::Any | Scheme::Http | Scheme::Grpc => None,
             Scheme::Https => Some(Self::Tls),
-            Scheme::Grpc => Some(Self::Grpc),
         }
     }
 

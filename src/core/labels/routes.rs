@@ -161,11 +161,7 @@ mod tests {
                 &["80 https://a.b/"],
                 &[("80 https://a.b", PENDING)],
             ),
-            (
-                &["80 grpc://a.b"],
-                &["80 grpc://a.b/"],
-                &[("80 grpc://a.b", PENDING)],
-            ),
+            (&["80 grpc://a.b"], &["80 grpc://a.b/"], &[]),
             (
                 &["80 grpc://a.b", "80 http://a.b"],
                 &["80 http://a.b/"],
