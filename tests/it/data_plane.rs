@@ -3,6 +3,7 @@
 //! Every test publishes its own snapshots to its own gateway. The tasks are [`origin`]s, small servers that keep what they
 //! received, so that a test can say what a task must never see.
 
+mod admission;
 mod bodies;
 mod client;
 mod dead_peer;
@@ -10,7 +11,10 @@ mod draining;
 mod edge;
 mod ejection;
 mod forwarded;
+mod fuzz;
+mod grpc;
 mod hops;
+mod http2;
 mod limits;
 mod locality;
 mod message;
