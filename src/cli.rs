@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod dns;
 mod ejection;
+mod limits;
 mod names;
 mod operator;
 mod plan;

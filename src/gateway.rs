@@ -10,6 +10,7 @@
 //! the tasks, and each listener is one owned task.
 
 mod access;
+mod admission;
 mod answer;
 mod choice;
 mod client;
@@ -20,8 +21,11 @@ pub mod dns;
 mod fault;
 mod forwarded;
 mod framing;
+mod grpc;
+mod head;
 mod hold;
 mod hop;
+mod http2;
 mod key;
 mod listener;
 mod middleware;
@@ -39,6 +43,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +65,7 @@ use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
+use self::admission::Admission;
 use self::client::Side;
 use self::connection::Acceptor;
 use self::hold::Holding;
@@ -111,6 +117,11 @@ pub type Ejected = BTreeMap<TaskId, Instant>;
 /// What clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// How many connections may be open; none: half as many as the process may open files, and at most 65 536.
+    pub connections: Option<NonZeroUsize>,
+    /// How many one client's address may have open, or one /64 network of IPv6; none: as many as there may be. Trusted
+    /// proxies are exempt.
+    pub connections_per_client: Option<NonZeroUsize>,
     /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs longer is stuck, or
     /// holds connections open on purpose.
     pub head: Duration,
@@ -125,6 +136,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: None,
+            connections_per_client: None,
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             held: 1024,
@@ -161,6 +174,7 @@ pub struct Gateway {
     tls: Option<Serving>,
     proxy: Arc<HttpProxy<Proxy>>,
     steering: Steering,
+    admission: Arc<Admission>,
     limits: Limits,
     grace: Duration,
     /// Ends the waits of requests for an endpoint.
@@ -215,6 +229,7 @@ impl Gateway {
             tls,
             proxy: Arc::new(http_proxy(&Arc::new(conf), proxy)),
             steering: Steering::new(config, table, metrics),
+            admission: Admission::new(config.limits, &config.trusted_proxies, metrics),
             limits: config.limits,
             grace: config.grace,
             release,
@@ -282,6 +297,7 @@ impl Gateway {
             mut tls,
             proxy,
             mut steering,
+            admission,
             limits,
             grace,
             release,
@@ -299,6 +315,7 @@ impl Gateway {
                 proxy: proxy.clone(),
                 metrics: metrics.clone(),
                 connections: connections.clone(),
+                admission: admission.clone(),
                 gauge: metrics.connections(listener.name()),
                 stop: idle.clone(),
             };
@@ -335,7 +352,7 @@ impl Gateway {
         let left = tokio::time::timeout(grace, connections.wait()).await;
         if left.is_err() {
             tracing::warn!(
-                connections = connections.len(),
+                left = connections.len(),
                 "the grace of {grace:?} is over, requests that are still in flight are cut off; raise --grace, and \
                  stop_grace_period above it, if they need longer"
             );

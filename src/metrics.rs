@@ -62,6 +62,7 @@ struct Inner {
     clusters: Mutex<BTreeMap<Arc<str>, Arc<ClusterMetrics>>>,
     unrouted: IntCounterVec,
     connections: IntGaugeVec,
+    refused_connections: IntCounterVec,
     reconcile_duration: Histogram,
     look_duration: Histogram,
     glance_duration: Histogram,
@@ -121,6 +122,12 @@ impl Metrics {
                 "hiveway_connections",
                 "Open connections from clients, by listener.",
                 &["listener"],
+            ),
+            refused_connections: counters(
+                &registry,
+                "hiveway_refused_connections_total",
+                "Connections from clients that were closed because they asked for too much, by reason.",
+                &["reason"],
             ),
             probes: counters(
                 &registry,
@@ -196,6 +203,12 @@ impl Metrics {
     #[must_use]
     pub fn connections(&self, listener: &'static str) -> IntGauge {
         self.0.connections.with_label_values(&[listener])
+    }
+
+    /// Counts connections that were closed for this reason. To be resolved once and kept.
+    #[must_use]
+    pub fn refused_connections(&self, reason: &'static str) -> IntCounter {
+        self.0.refused_connections.with_label_values(&[reason])
     }
 
     /// Counts probes that ended like this. To be resolved once and kept.
@@ -352,6 +365,7 @@ mod tests {
         metrics.unrouted("unknown_host").inc();
         metrics.unrouted("unknown_host").inc();
         metrics.connections("public").inc();
+        metrics.refused_connections("max-connections").inc();
         metrics.probes("passed").inc();
         metrics.hints("died").inc();
         metrics.dns_queries("answered").inc();
@@ -362,6 +376,7 @@ mod tests {
         for sample in [
             r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
             r#"hiveway_connections{listener="public"} 1"#,
+            r#"hiveway_refused_connections_total{reason="max-connections"} 1"#,
             r#"hiveway_probes_total{result="passed"} 1"#,
             r#"hiveway_hints_total{action="died"} 1"#,
             r#"hiveway_dns_queries_total{result="answered"} 1"#,

@@ -14,6 +14,7 @@ use super::access_log::TypedAccessLog;
 use super::control::TypedControl;
 use super::dns::TypedDns;
 use super::ejection::TypedEjection;
+use super::limits::TypedLimits;
 use super::names::TypedNames;
 use super::tls::TypedTls;
 use super::value::{Listen, address, domain, duration, network, network_name, threads};
@@ -130,6 +131,9 @@ pub(super) struct TypedRun {
 
     #[command(flatten)]
     ejection: TypedEjection,
+
+    #[command(flatten)]
+    limits: TypedLimits,
 }
 
 impl TypedRun {
@@ -155,6 +159,7 @@ impl TypedRun {
             access_log,
             threads,
             ejection,
+            limits,
         } = self;
         let source = match inventory {
             Some(file) => Source::File(file),
@@ -180,7 +185,7 @@ impl TypedRun {
                 tls,
                 trusted_proxies,
                 grace,
-                limits: gateway::Limits::default(),
+                limits: limits.configure(),
                 threads,
                 node: None,
                 prefer_local: ejection.prefer_local,

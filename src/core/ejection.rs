@@ -6,9 +6,9 @@
 //! # Design notes
 //!
 //! [`Ejections::judge`] is called with all counters at once, as often as the gateway likes: calling it twice is the same as
-//! calling it once, and what happened between two calls counts in the second. It judges in this order: what is over is
-//! reinstated, nodes are judged before endpoints (one node that vanished explains many endpoints that broke), and the
-//! caps come last, so that no rule can take the last endpoint of a cluster.
+//! calling it once, and what happened between two calls counts in the second. It judges in this order: what is over, or
+//! cannot be spared any more, is reinstated; nodes are judged before endpoints (one node that vanished explains many endpoints
+//! that broke); and the caps come last, so that no rule can take the last endpoint of a cluster.
 
 mod record;
 mod term;
@@ -151,6 +151,9 @@ impl Ejections {
         for place in places() {
             self.reinstate_endpoint(policy, *place, now, &mut events);
         }
+        for cluster in &clusters {
+            self.reinstate_beyond_cap(cluster, now, &mut events);
+        }
         self.eject_nodes(policy, &nodes, now, &mut events);
         for cluster in &clusters {
             self.eject_endpoints(policy, cluster, now, &mut events);
@@ -259,7 +262,28 @@ impl Ejections {
         }
     }
 
-    /// Ejects what is broken in one cluster, up to half of it; what was ejected before stays so before others are.
+    /// Reinstates those that a cluster which has shrunk cannot spare any more, the latest first. They begin anew, and so before
+    /// nodes are judged by what is known of them.
+    fn reinstate_beyond_cap(
+        &mut self,
+        cluster: &[Place<'_>],
+        now: Duration,
+        events: &mut Vec<Event>,
+    ) {
+        let since = |place: &Place<'_>| self.endpoints.get(place.task)?.term.since();
+        let running = cluster.iter().filter_map(|it| Some((since(it)?, *it)));
+        let mut running: Vec<_> = running.collect();
+        running.sort_by(|a, b| (a.0, a.1.task).cmp(&(b.0, b.1.task)));
+        for (_, place) in running.into_iter().skip(cap(cluster)) {
+            let record = self.endpoints.entry(place.task.clone()).or_default();
+            record.start_anew(now);
+            events.push(Event::EndpointReinstated {
+                endpoint: place.reference(),
+            });
+        }
+    }
+
+    /// Ejects what is broken in one cluster, as far as its cap leaves room.
     fn eject_endpoints(
         &mut self,
         policy: &Policy,
@@ -267,37 +291,23 @@ impl Ejections {
         now: Duration,
         events: &mut Vec<Event>,
     ) {
-        let mut wanted = Vec::new();
-        for place in cluster {
-            let Some(record) = self.endpoints.get(place.task) else {
-                continue;
-            };
-            let since = record.term.since();
-            if since.is_some() || !self.is_out(place) && record.is_bad(policy, now) {
-                wanted.push((since.unwrap_or(now), *place));
-            }
-        }
-        wanted.sort_by(|a, b| (a.0, a.1.task).cmp(&(b.0, b.1.task)));
-        let room = cluster.len() / 2;
-        for (index, (_, place)) in wanted.into_iter().enumerate() {
+        let record = |place: &Place<'_>| self.endpoints.get(place.task);
+        let runs = |place: &&Place<'_>| record(place).is_some_and(|it| it.term.is_running());
+        let room = cap(cluster).saturating_sub(cluster.iter().filter(runs).count());
+        let is_bad = |place: &&Place<'_>| {
+            !self.is_out(place)
+                && record(place).is_some_and(|it| !it.term.is_running() && it.is_bad(policy, now))
+        };
+        let bad: Vec<_> = cluster.iter().filter(is_bad).take(room).copied().collect();
+        for place in bad {
             let record = self.endpoints.entry(place.task.clone()).or_default();
-            let endpoint = place.reference();
-            match (record.term.is_running(), index < room) {
-                (true, true) | (false, false) => {}
-                (true, false) => {
-                    record.start_anew(now);
-                    events.push(Event::EndpointReinstated { endpoint });
-                }
-                (false, true) => {
-                    let reason = record.reason(policy, now);
-                    let length = record.term.begin(policy, now);
-                    events.push(Event::EndpointEjected {
-                        endpoint,
-                        reason,
-                        seconds: whole_seconds(length),
-                    });
-                }
-            }
+            let reason = record.reason(policy, now);
+            let length = record.term.begin(policy, now);
+            events.push(Event::EndpointEjected {
+                endpoint: place.reference(),
+                reason,
+                seconds: whole_seconds(length),
+            });
         }
     }
 
@@ -331,6 +341,11 @@ impl Place<'_> {
             address: self.endpoint.address,
         }
     }
+}
+
+/// So many of a cluster may be ejected, each for itself.
+fn cap(cluster: &[Place<'_>]) -> usize {
+    cluster.len() / 2
 }
 
 fn rotation(cluster: &Arc<Cluster>) -> Vec<Place<'_>> {

@@ -35,7 +35,7 @@
 //! | none | plain HTTP, and HTTPS where there is a certificate for the host |
 //! | `http`, `ws` | plain HTTP only |
 //! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308) |
-//! | `grpc` | as without a scheme, but the task is spoken to in HTTP/2 |
+//! | `grpc` | as without a scheme, but by HTTP/2, to the task as well: with prior knowledge, and without TLS |
 //!
 //! WebSockets work on every route, whatever its scheme. `tcp` is known but not served.
 //!
@@ -65,7 +65,7 @@
 //! | `routing.retries` | 0 to 5 | `2` | How many further endpoints are tried when a request can safely be sent again. |
 //! | `routing.connect_timeout_seconds` | seconds > 0 | `1` | Time to connect to a task. |
 //! | `routing.response_timeout_seconds` | seconds > 0 | `60` | Time to the first byte of the answer, and for now between its bytes as well. |
-//! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes on a WebSocket. |
+//! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes on a WebSocket, or from the task on a call of a `grpc://` route. |
 //! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once, WebSockets included. |
 //! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation, or to have room, before it gets a 503. |
 //! | `routing.slow_start_seconds` | seconds | `0` | Time in which the share of a new endpoint grows from a tenth to all. |

@@ -70,7 +70,7 @@ pub enum Scheme {
     Http,
     /// `https://` or `wss://`: TLS only; a plain request is sent there by a 308.
     Https,
-    /// `grpc://`: HTTP/2 with prior knowledge to the task.
+    /// `grpc://`: HTTP/2 from the client, and with prior knowledge to the task.
     Grpc,
 }
 

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::fault;
 use super::middleware::{self, BODY_TOO_LARGE};
+use super::{fault, grpc};
 
 /// An answer of the gateway's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +81,14 @@ impl Answer {
         Self::new(503, "queue-full", line)
     }
 
+    /// The service speaks HTTP/2, and the client does not.
+    pub(super) fn use_http2(service: &str) -> Self {
+        let line = format!(
+            "service {service} is routed by grpc:// and takes HTTP/2 only, with prior knowledge where there is no TLS"
+        );
+        Self::new(426, "http2-only", line)
+    }
+
     /// The route is served by TLS only.
     pub(super) fn use_tls(host: &str, path_and_query: &str) -> Self {
         let location = format!("https://{host}{path_and_query}");
@@ -146,10 +155,13 @@ impl Answer {
     pub(super) fn to_failure(error: &Error, service: &str) -> Option<Self> {
         use ErrorType::{
             ConnectError, ConnectNoRoute, ConnectRefused, ConnectTimedout, ConnectionClosed,
-            ReadError, ReadTimedout, WriteError, WriteTimedout,
+            H2Error, HandshakeError, InvalidH2, ReadError, ReadTimedout, WriteError, WriteTimedout,
         };
         let (status, reason, line) = match (error.esource(), error.etype()) {
-            (ErrorSource::Downstream, ReadError | WriteError | ConnectionClosed) => return None,
+            // What ends a stream of HTTP/2 on this side is the client.
+            (ErrorSource::Downstream, ReadError | WriteError | ConnectionClosed | H2Error) => {
+                return None;
+            }
             (ErrorSource::Downstream, kind) if *kind == BODY_TOO_LARGE => {
                 return Some(Self::body_too_large(service));
             }
@@ -174,6 +186,13 @@ impl Answer {
                 "connect-failed",
                 format!("no connection to an endpoint of service {service} could be made"),
             ),
+            (ErrorSource::Upstream, HandshakeError | InvalidH2) => (
+                502,
+                "response-failed",
+                format!(
+                    "the endpoint of service {service} does not speak HTTP/2, as its grpc:// route says"
+                ),
+            ),
             (ErrorSource::Upstream, _) => (
                 502,
                 "response-failed",
@@ -191,6 +210,11 @@ impl Answer {
     /// Sends it. The connection can be used again, but for a malformed request, after which nothing on it can be
     /// trusted.
     pub(super) async fn send(&self, session: &mut Session) -> Result<()> {
+        if grpc::is_call(session.req_header()) {
+            let mut header = grpc::status_only(self.status, &self.line)?;
+            header.insert_header(REASON_HEADER, self.reason)?;
+            return send_alone(session, header).await;
+        }
         let mut header = ResponseHeader::build(self.status, Some(6))?;
         let body = Bytes::from(format!("{}\n", self.line));
         header.insert_header("Content-Type", "text/plain; charset=utf-8")?;
@@ -211,22 +235,32 @@ impl Answer {
         if let Some(location) = &self.location {
             header.insert_header("Location", location.as_str())?;
         }
-        if matches!(self.status, 400 | 413 | 431) {
+        if self.status == 426 {
+            header.insert_header("Upgrade", "h2c")?;
+        }
+        if matches!(self.status, 400 | 413 | 414 | 431) {
             session.set_keepalive(None);
         }
-        let headless = session.req_header().method == Method::HEAD;
-        session
-            .write_response_header(Box::new(header), headless)
-            .await?;
-        if !headless {
-            session.write_response_body(Some(body), true).await?;
+        if session.req_header().method == Method::HEAD {
+            return send_alone(session, header).await;
         }
+        session
+            .write_response_header(Box::new(header), false)
+            .await?;
+        session.write_response_body(Some(body), true).await?;
         if self.status == 413 && !middleware::waits(session.req_header()) {
             // A socket that is closed over unread bytes takes the answer back. Who has not stopped by then has read it.
             let _ = session.as_downstream_mut().drain_request_body().await;
         }
         Ok(())
     }
+}
+
+/// Sends an answer that ends with its head. Only in this way does Pingora end a stream of HTTP/2 by it, which an empty body
+/// behind it is not the same as to gRPC.
+async fn send_alone(session: &mut Session, header: ResponseHeader) -> Result<()> {
+    let head = HttpTask::Header(Box::new(header), true);
+    session.write_response_tasks(vec![head]).await.map(|_| ())
 }
 
 /// What a client sent, fit to be shown: cut to a sensible length, without control characters.

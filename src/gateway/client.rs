@@ -1,6 +1,7 @@
 //! Who sends requests: from where, and by which listener.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::HeaderValue;
 use pingora::protocols::Stream;
@@ -18,24 +19,45 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// What TLS was opened with; none where it came plain.
     pub(super) tls: Option<Secured>,
+    /// How many of its requests it did not wait for the end of.
+    given_up: AtomicU32,
 }
 
 impl Client {
     pub(super) fn of(stream: &Stream, side: Side) -> Self {
-        let digest = stream.get_socket_digest();
-        let address = digest
-            .as_ref()
-            .and_then(|digest| digest.peer_addr()?.as_inet().copied());
-        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let peer = address.map_or(unknown, |address| address.ip().to_canonical());
+        Self::new(side, Self::peer(stream), Secured::of(stream))
+    }
+
+    pub(super) fn new(side: Side, peer: IpAddr, tls: Option<Secured>) -> Self {
         let forwarded_for = HeaderValue::try_from(peer.to_string())
             .expect("an address is made of digits, letters, dots and colons");
         Self {
             side,
             peer,
             forwarded_for,
-            tls: Secured::of(stream),
+            tls,
+            given_up: AtomicU32::new(0),
         }
+    }
+
+    /// The address that a connection comes from.
+    pub(super) fn peer(stream: &Stream) -> IpAddr {
+        let digest = stream.get_socket_digest();
+        let address = digest
+            .as_ref()
+            .and_then(|digest| digest.peer_addr()?.as_inet().copied());
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        address.map_or(unknown, |address| address.ip().to_canonical())
+    }
+
+    /// It did not wait for the end of a request.
+    pub(super) fn gives_up(&self) {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests it did not wait for the end of, up to now.
+    pub(super) fn given_up(&self) -> u32 {
+        self.given_up.load(Ordering::Relaxed)
     }
 }
 

@@ -1,4 +1,5 @@
 //! A client's connection: waits for the head of each request, bounded in time and size, and hands it to the proxy whole.
+//! What opens as HTTP/2 goes on in [`http2`](super::http2).
 //!
 //! # Design notes
 //!
@@ -6,36 +7,33 @@
 //! whole proxied request, a buffer for its head and the task that accepted it: 45 KB a connection, where this holds 5. And
 //! its time-out for heads starts anew with every read, so a client that drips one byte a second is never cut off.
 //!
-//! So the bytes of a head are read here, the first of them into a buffer on the stack, and given to Pingora as if they
-//! had been pipelined. It parses them without another read.
+//! So the bytes of a head are read here ([`head`](super::head)) and given to Pingora as if they had been pipelined. It
+//! parses them without another read.
 
-use std::future::poll_fn;
-use std::io;
-use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp as _, ServerApp};
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::stream::Stream as Plain;
+use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use prometheus::IntGauge;
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::metrics::{Counted, Metrics};
 
-use super::Limits;
+use super::admission::Admission;
 use super::client::{Client, Side};
-use super::framing::{HEAD_LIMIT, head_is_complete};
+use super::head::{Opening, Unread, read_head, refuse};
 use super::proxy::Proxy;
 use super::tls::Terminator;
+use super::{Limits, http2};
 
 /// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
 /// and ends here.
@@ -48,6 +46,8 @@ pub(super) struct Acceptor {
     pub(super) metrics: Metrics,
     /// Knows every connection's task, so that the end can wait for them.
     pub(super) connections: TaskTracker,
+    /// Who may connect at all; shared by the listeners.
+    pub(super) admission: Arc<Admission>,
     /// How many are open, for the metrics.
     pub(super) gauge: IntGauge,
     /// Ends the wait for further requests.
@@ -61,12 +61,14 @@ impl ServerApp for Acceptor {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
+        // Who may not in is not even answered: that would cost what there is too little of.
+        let place = self.admission.admit(Client::peer(&stream))?;
         let counted = Counted::new(self.gauge.clone());
         if let Some(terminator) = &self.terminator {
             let (terminator, acceptor) = (terminator.clone(), self.clone());
             let shutdown = shutdown.clone();
             self.connections.spawn(async move {
-                let _counted = counted;
+                let _held = (place, counted);
                 // Boxed, because it is large and over soon.
                 let handshake = Box::pin(terminator.accept(stream));
                 let stop = acceptor.stop.clone();
@@ -78,7 +80,7 @@ impl ServerApp for Acceptor {
         }
         let served = serve(stream, self.clone(), shutdown.clone());
         self.connections.spawn(async move {
-            let _counted = counted;
+            let _held = (place, counted);
             served.await;
         });
         None
@@ -90,18 +92,30 @@ impl ServerApp for Acceptor {
 async fn serve(mut stream: Stream, acceptor: Arc<Acceptor>, shutdown: ShutdownWatch) {
     let limits = acceptor.limits;
     let client = Arc::new(Client::of(&stream, acceptor.side));
+    if stream.selected_alpn_proto() == Some(ALPN::H2) {
+        return Box::pin(http2::serve(stream, acceptor, client, shutdown)).await;
+    }
     // A token of its own: polling a shared one would contend for its lock.
     let stop = acceptor.stop.child_token();
     let mut stopped = pin!(stop.cancelled());
     let mut settings: Option<HttpPersistentSettings> = None;
+    // Only a plain connection can open as HTTP/2 by itself, and only with its first bytes; TLS has agreed on it before.
+    let mut opens = stream.as_any().is::<Plain>();
     loop {
         let head = tokio::select! {
             biased;
-            head = read_head(&mut stream, limits) => head,
+            head = read_head(&mut stream, limits, opens) => head,
             () = &mut stopped => return,
         };
+        opens = false;
         let head = match head {
-            Ok(head) => head,
+            Ok(Opening::Head(head)) => head,
+            Ok(Opening::Http2(preface)) => {
+                let Some(stream) = give_back(stream, &preface) else {
+                    return;
+                };
+                return Box::pin(http2::serve(stream, acceptor, client, shutdown)).await;
+            }
             Err(Unread::Gone) => return,
             Err(Unread::Refused(refusal)) => {
                 acceptor.metrics.unrouted(refusal.reason).inc();
@@ -125,110 +139,9 @@ async fn serve(mut stream: Stream, acceptor: Arc<Acceptor>, shutdown: ShutdownWa
     }
 }
 
-/// Why there is no head.
-enum Unread {
-    /// The client is gone, or said nothing for long enough.
-    Gone,
-    /// What it said is not read to its end.
-    Refused(&'static Refusal),
-}
-
-/// An answer to what is no request that Pingora could answer.
-struct Refusal {
-    /// Counted as the gateway's other answers are.
-    reason: &'static str,
-    answer: &'static str,
-}
-
-const TOO_SLOW: Refusal = Refusal {
-    reason: "client-timeout",
-    answer: "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nX-Hiveway-Reason: client-timeout\r\n\
-        Content-Type: text/plain\r\nContent-Length: 35\r\n\r\nthe request's header took too long\n",
-};
-
-const TOO_LARGE: Refusal = Refusal {
-    reason: "bad-request",
-    answer: "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\
-        X-Hiveway-Reason: bad-request\r\nContent-Type: text/plain\r\nContent-Length: 43\r\n\r\n\
-        the request's header is larger than 64 KiB\n",
-};
-
-/// Answers and closes. What the client is still sending is read for a while and thrown away, because a socket that is
-/// closed over unread bytes takes the answer back.
-async fn refuse(stream: &mut Stream, answer: &str) -> io::Result<()> {
-    stream.write_all(answer.as_bytes()).await?;
-    tokio::io::AsyncWriteExt::shutdown(stream).await?;
-    tokio::io::copy(stream, &mut tokio::io::sink()).await?;
-    Ok(())
-}
-
-async fn read_head(stream: &mut Stream, limits: Limits) -> Result<BytesMut, Unread> {
-    let first = timeout(
-        limits.keep_alive,
-        poll_fn(|context| first_bytes(stream, context)),
-    )
-    .await;
-    let Ok(Ok(mut head)) = first else {
-        return Err(Unread::Gone);
-    };
-    if head.is_empty() {
-        return Err(Unread::Gone);
-    }
-    // A client that has just ended a body with a line break too many is forgiven (RFC 9112, section 2.2).
-    while head.starts_with(b"\r\n") {
-        head.advance(2);
-    }
-    if head_is_complete(&head, 0) {
-        return Ok(head);
-    }
-    match timeout(limits.head, read_rest(stream, &mut head)).await {
-        Ok(Ok(())) => Ok(head),
-        Ok(Err(unread)) => Err(unread),
-        Err(_) => Err(Unread::Refused(&TOO_SLOW)),
-    }
-}
-
-async fn read_rest(stream: &mut Stream, head: &mut BytesMut) -> Result<(), Unread> {
-    loop {
-        if head.len() > HEAD_LIMIT {
-            return Err(Unread::Refused(&TOO_LARGE));
-        }
-        let seen = head.len();
-        match stream.read_buf(head).await {
-            Ok(0) | Err(_) => return Err(Unread::Gone),
-            Ok(_) if head_is_complete(head, seen) => return Ok(()),
-            Ok(_) => {}
-        }
-    }
-}
-
-/// Waits without holding a buffer: the stack lends one for each attempt.
-fn first_bytes(stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
-    let mut place = [MaybeUninit::<u8>::uninit(); 4096];
-    let mut buffer = ReadBuf::uninit(&mut place);
-    ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
-    Poll::Ready(Ok(BytesMut::from(buffer.filled())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_say_how_long_they_are() {
-        for refusal in [TOO_SLOW, TOO_LARGE] {
-            let (head, body) = refusal
-                .answer
-                .split_once("\r\n\r\n")
-                .expect("a head and a body");
-            assert!(
-                head.ends_with(&format!("Content-Length: {}", body.len())),
-                "{head}"
-            );
-            assert!(
-                head.contains(&format!("X-Hiveway-Reason: {}\r\n", refusal.reason)),
-                "{head}"
-            );
-        }
-    }
+/// Gives what was read back to a plain connection, to be read again; none where the connection is of another kind.
+fn give_back(stream: Stream, bytes: &BytesMut) -> Option<Stream> {
+    let mut plain = stream.into_any().downcast::<Plain>().ok()?;
+    plain.rewind(bytes);
+    Some(plain)
 }

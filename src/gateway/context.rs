@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pingora::Result;
+use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use super::access::Noted;
@@ -21,6 +23,8 @@ pub(super) struct Context {
     pub(super) way: Way,
     /// Why the gateway answered itself.
     pub(super) reason: Option<&'static str>,
+    /// With which status, which a call of gRPC is not told as such.
+    pub(super) status: Option<u16>,
     /// What it is answered after it has waited for another endpoint in vain.
     pub(super) refusal: Option<Answer>,
     /// Who came with a password.
@@ -40,10 +44,20 @@ impl Context {
             choice: None,
             way: Way::Pooled,
             reason: None,
+            status: None,
             refusal: None,
             user: None,
             ids: None,
             noted: logged.then(Box::default),
         }
+    }
+
+    /// Answers the request here.
+    pub(super) async fn answer(&mut self, session: &mut Session, mut answer: Answer) -> Result<()> {
+        self.reason = Some(answer.reason);
+        answer.request_id = self.ids.as_ref().map(|ids| ids.request_id.clone());
+        answer.send(session).await?;
+        self.status = Some(answer.status);
+        Ok(())
     }
 }

@@ -50,6 +50,20 @@ pub(super) fn strip(request: &mut RequestHeader) {
     }
 }
 
+/// Makes one header of the several in which HTTP/2 may bring cookies (RFC 9113, section 8.2.3).
+pub(super) fn join(request: &mut RequestHeader) {
+    let crumbs: Vec<_> = request.headers.get_all(COOKIE).iter().collect();
+    if crumbs.len() < 2 {
+        return;
+    }
+    let crumbs: Vec<_> = crumbs.into_iter().map(HeaderValue::as_bytes).collect();
+    let cookies = HeaderValue::try_from(crumbs.join(&b"; "[..]))
+        .expect("parts of a header's value make a header's value");
+    request
+        .insert_header("Cookie", cookies)
+        .expect("a request that held this header has room for it");
+}
+
 fn pairs(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     header
         .as_bytes()

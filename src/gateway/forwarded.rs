@@ -101,12 +101,8 @@ mod tests {
             ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
             ("::1", &["::ffff:198.51.100.1"], "198.51.100.1"),
         ] {
-            let client = Client {
-                side: Side::Internal,
-                peer: peer.parse().expect("an address"),
-                forwarded_for: HeaderValue::from_static("unused"),
-                tls: None,
-            };
+            let peer_address = peer.parse().expect("an address");
+            let client = Client::new(Side::Internal, peer_address, None);
             let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
             for line in lines {
                 request

@@ -21,6 +21,24 @@ use pingora::protocols::http::ServerSession;
 /// The largest head that is accepted, in bytes. Servers' own limits lie between 8 KiB and 64 KiB.
 pub(super) const HEAD_LIMIT: usize = 64 * 1024;
 
+/// The longest target of a request that is accepted, in bytes. Common tasks refuse one of more than 8 KiB.
+pub(super) const TARGET_LIMIT: usize = 32 * 1024;
+
+/// The most header lines that are accepted; Pingora's parser has no room for more.
+pub(super) const LINE_LIMIT: usize = 256;
+
+/// Whether a whole head, and perhaps what comes behind it, has more header lines than are accepted.
+pub(super) fn has_too_many_lines(head: &[u8]) -> bool {
+    // The shortest line has four bytes, so that most heads need no counting.
+    head.len() > 4 * LINE_LIMIT
+        && head
+            .split(|byte| *byte == b'\n')
+            .skip(1)
+            .take_while(|line| !matches!(*line, b"" | b"\r"))
+            .nth(LINE_LIMIT)
+            .is_some()
+}
+
 /// Whether a head has ended, of which the first `seen` bytes are known to hold no end. Bare line feeds end it too: what
 /// has them is refused, but not waited for.
 pub(super) fn head_is_complete(head: &[u8], seen: usize) -> bool {
@@ -40,8 +58,15 @@ pub(super) type Refusal = (u16, &'static str);
 
 /// Judges a head by its parsed form and by the bytes that it came in.
 pub(super) fn check(request: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
+    if request.raw_path().len() > TARGET_LIMIT {
+        return Err((414, "the request's target is longer than 32 KiB"));
+    }
     if raw.len() > HEAD_LIMIT {
         return Err((431, "the request's header is larger than 64 KiB"));
+    }
+    // In HTTP/2 there are no lines to be counted before.
+    if request.headers.len() > LINE_LIMIT {
+        return Err((431, "the request has more than 256 header lines"));
     }
     if has_bare_line_feed(raw) {
         return Err((

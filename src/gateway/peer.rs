@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
-use pingora::protocols::TcpKeepalive;
+use pingora::protocols::{ALPN, TcpKeepalive};
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::core::route::RoutingPolicy;
@@ -40,6 +40,9 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 /// of the window that Linux opens with.
 const SMALL_BODY: u64 = 32 * 1024;
 
+/// How many requests share one connection of HTTP/2; what servers allow as a rule.
+const SHARED_BY: usize = 100;
+
 /// By what kind of connection a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -49,13 +52,19 @@ pub(super) enum Way {
     Alone,
     /// One that it may upgrade.
     Upgrade,
+    /// One of HTTP/2 that many requests share. Such tasks read all the time, since their windows hold the client up and
+    /// not the connection: what a large body needs watching for cannot happen.
+    Shared,
 }
 
 impl Way {
-    pub(super) fn of(request: &RequestHeader) -> Self {
-        if upgrade::asked(request) {
+    /// For a request to a task that speaks HTTP/2, or to one that does not.
+    pub(super) fn of(request: &RequestHeader, http2: bool, has_body: bool) -> Self {
+        if http2 {
+            Self::Shared
+        } else if upgrade::asked(request) {
             Self::Upgrade
-        } else if has_large_body(request) {
+        } else if has_large_body(request, has_body) {
             Self::Alone
         } else {
             Self::Pooled
@@ -72,7 +81,13 @@ impl Way {
         options.write_timeout = Some(WRITE_TIMEOUT);
         options.read_timeout = Some(policy.response_timeout);
         options.tcp_keepalive = Some(KEEP_ALIVE);
-        if self == Self::Pooled {
+        if self == Self::Shared {
+            options.alpn = ALPN::H2;
+            options.max_h2_streams = SHARED_BY;
+            // A call may send for as long as it likes before it is answered, and be silent for as long as a WebSocket.
+            options.read_timeout = Some(policy.idle_timeout);
+        }
+        if matches!(self, Self::Pooled | Self::Shared) {
             return peer;
         }
         options.tcp_keepalive = Some(TcpKeepalive {
@@ -111,12 +126,15 @@ const IDLE_KEEP_ALIVE: TcpKeepalive = TcpKeepalive {
 };
 
 /// Whether a body may be too large to be sent without the task's reading it. One of unknown length may.
-fn has_large_body(request: &RequestHeader) -> bool {
+fn has_large_body(request: &RequestHeader, has_body: bool) -> bool {
     if request.headers.contains_key(TRANSFER_ENCODING) {
         return true;
     }
-    let length = request.headers.get(CONTENT_LENGTH);
-    let length = length.and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+    let Some(length) = request.headers.get(CONTENT_LENGTH) else {
+        // HTTP/2 needs no header for that.
+        return has_body;
+    };
+    let length = length.to_str().ok().and_then(|it| it.parse::<u64>().ok());
     length.is_some_and(|length| length > SMALL_BODY)
 }
 
@@ -139,7 +157,10 @@ mod tests {
             for (name, value) in headers {
                 request.append_header(*name, *value).expect("a header");
             }
-            assert_eq!(Way::of(&request), way, "{method} {headers:?}");
+            assert_eq!(Way::of(&request, false, false), way, "{method} {headers:?}");
+            assert_eq!(Way::of(&request, true, true), Way::Shared);
         }
+        let of_unknown_length = RequestHeader::build("POST", b"/", None).expect("a request");
+        assert_eq!(Way::of(&of_unknown_length, false, true), Way::Alone);
     }
 }

@@ -31,6 +31,8 @@ use super::runtime::{ClusterRuntime, EndpointRuntime};
 pub(super) struct Pool {
     /// The service's name.
     pub(super) service: Arc<str>,
+    /// Whether its endpoints are spoken to in HTTP/2.
+    pub(super) http2: bool,
     /// How its traffic is steered.
     pub(super) policy: RoutingPolicy,
     /// What answers by TLS say about it being the only way to come; none: nothing.
@@ -95,6 +97,7 @@ impl Pool {
         Self {
             service: cluster.service.clone(),
             hsts: policy.hsts_seconds.map(hsts),
+            http2: false,
             chain: None,
             prefix: None,
             runtime,

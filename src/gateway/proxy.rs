@@ -11,6 +11,7 @@
 //! `idle_timeout_seconds`.
 
 mod decision;
+mod ending;
 
 use std::any::Any;
 use std::os::fd::RawFd;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
+use http::{StatusCode, Version};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
@@ -41,7 +42,7 @@ use super::hold::{Holding, Refusal};
 use super::peer::Way;
 use super::table::RouteTable;
 use super::trace::Mint;
-use super::{access, cookie, forwarded, framing, hop, upgrade};
+use super::{cookie, forwarded, framing, hop, upgrade};
 
 /// How long a client may take to accept more of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -89,7 +90,8 @@ impl ProxyHttp for Proxy {
         Context::new(self.access_log.is_some())
     }
 
-    // Called for every request, the first as well: this is how the connection says whose it is.
+    // Called for every request of HTTP/1, the first as well: this is how the connection says whose it is. HTTP/2 has no such
+    // call, and says it in the request.
     fn on_connection_reuse(
         &self,
         _session: &mut Session,
@@ -104,6 +106,10 @@ impl ProxyHttp for Proxy {
             // Pingora takes some broken ends of a chunked body for good ones, where a proxy in front may read on. Nothing
             // behind such a body is taken for a request.
             session.set_keepalive(None);
+        }
+        if context.client.is_none() && session.as_http2().is_some() {
+            let said = session.req_header_mut().extensions_mut();
+            context.client = said.remove::<Arc<Client>>();
         }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
@@ -130,6 +136,11 @@ impl ProxyHttp for Proxy {
             decision => decision,
         };
         match decision {
+            Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
+                let answer = Answer::use_http2(&choice.pool().service);
+                context.answer(session, answer).await?;
+                Ok(true)
+            }
             Ok(choice) => {
                 if upgrade::asked(session.req_header()) {
                     session.set_read_timeout(Some(choice.pool().policy.idle_timeout));
@@ -137,10 +148,8 @@ impl ProxyHttp for Proxy {
                 context.choice = Some(choice);
                 Ok(false)
             }
-            Err(mut answer) => {
-                context.reason = Some(answer.reason);
-                answer.request_id = context.ids.as_ref().map(|ids| ids.request_id.clone());
-                answer.send(session).await?;
+            Err(answer) => {
+                context.answer(session, answer).await?;
                 Ok(true)
             }
         }
@@ -168,18 +177,22 @@ impl ProxyHttp for Proxy {
             noted.connecting();
         }
         let policy = &choice.pool().policy;
-        let way = Way::of(session.req_header());
+        let has_body = session.as_http2().is_some() && !session.as_mut().is_body_empty();
+        let way = Way::of(session.req_header(), choice.pool().http2, has_body);
         context.way = way;
         Ok(Box::new(way.peer(choice.target(), policy)))
     }
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
         cookie::strip(request);
+        if session.as_http2().is_some() {
+            cookie::join(request);
+        }
         if context.way == Way::Alone {
             request.insert_header("Connection", "close")?;
         }
@@ -232,6 +245,12 @@ impl ProxyHttp for Proxy {
             && let Some(hsts) = &choice.pool().hsts
         {
             response.insert_header(STRICT_TRANSPORT_SECURITY, hsts)?;
+        }
+        if session.req_header().version < Version::HTTP_11
+            && response.remove_header(&TRANSFER_ENCODING).is_some()
+        {
+            // A client of HTTP/1.0 does not know chunks; to it the end of the connection is that of the answer.
+            session.set_keepalive(None);
         }
         let interim = response.status.is_informational()
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
@@ -329,53 +348,25 @@ impl ProxyHttp for Proxy {
             .map_or("", |choice| &choice.pool().service);
         let refusal = context.refusal.take();
         let answer = refusal.or_else(|| Answer::to_failure(error, service));
-        let Some(mut answer) = answer.filter(|_| session.response_written().is_none()) else {
+        let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
             return FailToProxy {
                 error_code: 0,
                 can_reuse_downstream: false,
             };
         };
         tracing::debug!(status = answer.status, %error, "a request failed");
-        context.reason = Some(answer.reason);
-        answer.request_id = context.ids.as_ref().map(|ids| ids.request_id.clone());
+        let error_code = answer.status;
         session.set_keepalive(None);
         // A client that is gone by now needs no answer.
-        let _ = answer.send(session).await;
+        let _ = context.answer(session, answer).await;
         FailToProxy {
-            error_code: answer.status,
+            error_code,
             can_reuse_downstream: false,
         }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        // 499 is nginx's word for a client that left before its answer.
-        let status = session
-            .response_written()
-            .map_or(499, |response| response.status.as_u16());
-        if let Some(log) = &self.access_log {
-            access::write(
-                log,
-                session,
-                context,
-                status,
-                error.is_some(),
-                &self.trusted,
-            );
-        }
-        // Its endpoint has room again from here on, whatever is left to be read of the request.
-        match context.choice.take() {
-            Some(choice) => {
-                if error.is_none() {
-                    choice.target().runtime.answered(status);
-                }
-                let metrics = &choice.pool().runtime.metrics;
-                metrics.observe(status, context.started.elapsed());
-            }
-            None => self
-                .metrics
-                .unrouted(context.reason.unwrap_or("aborted"))
-                .inc(),
-        }
+        self.conclude(session, error, context);
     }
 
     // Failures are counted and answered with a reason; a log line for each would let any client fill the disk.

@@ -231,6 +231,7 @@ impl TableBuilder {
             well,
             by_container,
         );
+        pool.http2 = claim.scheme == Scheme::Grpc;
         pool.chain = chain;
         pool.prefix = prefix;
         pool

@@ -91,7 +91,7 @@ pub enum TlsError {
 
 /// The protocols that are offered inside TLS (ALPN), the preferred first. Which of them was chosen is what the connection's
 /// `selected_alpn_proto` says.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The alert that there is no certificate for the name that a client asked for (RFC 6066, section 3), as a record.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];

@@ -4,6 +4,7 @@
 //! received, so that a test can say what a task must never see.
 
 mod access_log;
+mod admission;
 mod balance;
 mod bodies;
 mod client;
@@ -12,9 +13,12 @@ mod draining;
 mod edge;
 mod ejection;
 mod forwarded;
+mod fuzz;
+mod grpc;
 mod hashing;
 mod hold;
 mod hops;
+mod http2;
 mod limits;
 mod locality;
 mod message;

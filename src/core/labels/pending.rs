@@ -4,22 +4,17 @@
 
 use super::report::Fault;
 use super::setting::Setting;
-use crate::core::route::Scheme;
 
 /// The features that are missing, with what happens instead.
-const PENDING: &[(Feature, &str)] = &[
-    (
-        Feature::IdleTimeout,
-        "it holds for WebSockets only, and other answers end after routing.response_timeout_seconds of silence",
-    ),
-    (Feature::Grpc, "the route is served as plain HTTP/1.1"),
-];
+const PENDING: &[(Feature, &str)] = &[(
+    Feature::IdleTimeout,
+    "it holds for WebSockets and grpc:// routes only, and other answers end after routing.response_timeout_seconds of silence",
+)];
 
 /// What a label can ask for and this parser knew before the rest of the program did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feature {
     IdleTimeout,
-    Grpc,
 }
 
 impl Feature {
@@ -28,14 +23,6 @@ impl Feature {
         match setting {
             Setting::IdleTimeout => Some(Self::IdleTimeout),
             _ => None,
-        }
-    }
-
-    /// What a route of this scheme asks for, beyond what is always there.
-    pub(super) fn of_scheme(scheme: Scheme) -> Option<Self> {
-        match scheme {
-            Scheme::Any | Scheme::Http | Scheme::Https => None,
-            Scheme::Grpc => Some(Self::Grpc),
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::label::Label;
-use super::pending::Feature;
 use super::report::{Fault, Report};
 use super::{LabelOptions, route_item};
 use crate::core::model::Mode;
@@ -106,11 +105,6 @@ fn settle_one(items: &[Item<'_>], report: &mut Report) -> Option<RouteSpec> {
         // `http://a; https://a` asks for both, which is what an item without a scheme asks for.
         route.scheme = Scheme::Any;
     }
-    if let Some(fault) = Feature::of_scheme(route.scheme).and_then(Feature::missing) {
-        for item in standing {
-            report.add(item.key, item.text, fault.clone());
-        }
-    }
     Some(route)
 }
 
@@ -140,7 +134,6 @@ mod tests {
     fn one_host_and_path_is_one_route() {
         const LOWER: &str = "claims a host and path that 80 claims, the lower port";
         const GRPC: &str = "claims by grpc:// a host and path that is also claimed without";
-        const PENDING: &str = "is understood but not yet effective";
         type Said<'a> = &'a [(&'a str, &'a str)];
         let cases: [(&[&str], &[&str], Said<'_>); 8] = [
             (
@@ -157,11 +150,7 @@ mod tests {
             ),
             (&["80 http://a.b", "80 https://a.b"], &["80 a.b/"], &[]),
             (&["80 https://a.b"], &["80 https://a.b/"], &[]),
-            (
-                &["80 grpc://a.b"],
-                &["80 grpc://a.b/"],
-                &[("80 grpc://a.b", PENDING)],
-            ),
+            (&["80 grpc://a.b"], &["80 grpc://a.b/"], &[]),
             (
                 &["80 grpc://a.b", "80 http://a.b"],
                 &["80 http://a.b/"],

@@ -1,6 +1,7 @@
 //! Services with their routes and endpoints, and the snapshot that they make.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hiveway::core::middleware::Middleware;
@@ -46,6 +47,7 @@ impl Service {
         let (scheme, rest) = match route.split_once("://") {
             Some(("http", rest)) => (Scheme::Http, rest),
             Some(("https", rest)) => (Scheme::Https, rest),
+            Some(("grpc", rest)) => (Scheme::Grpc, rest),
             Some((other, _)) => panic!("{other} is not served yet"),
             None => (Scheme::Any, route),
         };
@@ -95,6 +97,20 @@ impl Service {
         origins.into_iter().fold(self, |service, origin| {
             service.endpoint(origin, EndpointState::Ready)
         })
+    }
+
+    /// Adds an endpoint at an address, in rotation.
+    pub(super) fn at(mut self, address: SocketAddr) -> Self {
+        self.port = address.port();
+        let endpoint = Endpoint {
+            container: format!("{:064x}", address.port()).as_str().into(),
+            node: NodeId::from("n1"),
+            address: address.ip(),
+            state: EndpointState::Ready,
+        };
+        let task = TaskId::from(format!("task-{address}").as_str());
+        self.cluster.endpoints.insert(task, endpoint);
+        self
     }
 
     /// Adds endpoints on a node that are in rotation.

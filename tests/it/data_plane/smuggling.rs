@@ -70,6 +70,7 @@ async fn a_length_beside_a_transfer_coding_is_refused() {
 async fn a_transfer_coding_that_is_not_just_chunked_is_refused() {
     lines_refused(&[
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-encoding: cow",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
         "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: xchunked",
@@ -104,6 +105,11 @@ async fn a_transfer_coding_that_is_not_just_chunked_is_refused() {
 async fn a_length_that_is_not_one_number_is_refused() {
     lines_refused(&[
         "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: \"5\"",
+        "Content-Length: 1_0",
+        "Content-Length: 5\u{b}",
+        "Content-Length: 5\0",
+        "Content-Length: \u{a0}5",
         "Content-Length: 5\r\nContent-Length: 5",
         "Content-Length: 5, 6",
         "Content-Length: 5, 5",
@@ -183,6 +189,8 @@ async fn a_host_that_is_not_exactly_one_is_refused() {
         b"GET / HTTP/1.1\r\nHost : web.test\r\n\r\n",
         b"GET http://other.test/ HTTP/1.1\r\nHost: web.test\r\n\r\n",
         b"GET http://web.test/ HTTP/1.1\r\n\r\n",
+        b"GET http://web.test:81/ HTTP/1.1\r\nHost: web.test\r\n\r\n",
+        b"GET http://web.test/ HTTP/1.1\r\nHost: other.test\r\n\r\n",
         b"GET http://me@web.test/ HTTP/1.1\r\nHost: web.test\r\n\r\n",
         b"CONNECT web.test:80 HTTP/1.1\r\nHost: web.test:80\r\n\r\n",
     ])
@@ -204,6 +212,51 @@ async fn a_bad_request_line_is_refused() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ])
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_frames_a_request_cannot_be_named_away() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let edge = edge(&task).await;
+    for lines in [
+        "Connection: Content-Length\r\nContent-Length: 5",
+        "Connection: close, content-length\r\nContent-Length: 5",
+        "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked",
+        "Connection: Host\r\nContent-Length: 5",
+    ] {
+        let before = task.requests().len();
+        let mut client = edge.client().await;
+        let head = format!("POST / HTTP/1.1\r\nHost: web.test\r\n{lines}\r\n\r\n");
+        client.send(format!("{head}{SMUGGLED}")).await;
+        let answer = client.answer("POST").await;
+        if answer.status == 400 {
+            continue;
+        }
+        // It is one request, with the body that it says, and with one framing.
+        assert_eq!(answer.status, 200, "{lines}: {answer:?}");
+        let requests = task.requests().split_off(before);
+        assert_eq!(requests.len(), 1, "{lines}: {requests:?}");
+        let expected: &[u8] = match lines.contains("chunked") {
+            true => b"",
+            false => b"0\r\n\r\n",
+        };
+        assert_eq!(requests[0].body, expected, "{lines}");
+        assert_eq!(requests[0].head.one("host"), Some("web.test"), "{lines}");
+    }
+    assert!(!task.bytes().contains("smuggled"), "{}", task.bytes());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_to_http_2_is_not_offered_to_the_task() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let edge = edge(&task).await;
+    let lines = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+    let answer = edge.client().await.get_with("web.test", "/", lines).await;
+    assert_eq!(answer.status, 200);
+    let head = task.requests().pop().expect("it came").head;
+    for name in ["upgrade", "http2-settings"] {
+        assert_eq!(head.one(name), None, "{head:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -100,6 +100,30 @@ async fn an_answer_may_end_with_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_http_1_0_gets_no_chunks_that_it_cannot_read() {
+    for end in ["0\r\n\r\n", ""] {
+        let Passing {
+            mut client,
+            mut exchange,
+            _edge,
+            _task,
+        } = Passing::begin("GET / HTTP/1.0\r\nHost: web.test\r\nConnection: keep-alive\r\n\r\n")
+            .await;
+        let chunks =
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nplain\r\n{end}");
+        exchange.wire.send(chunks).await.unwrap();
+        drop(exchange);
+        let told = client.closed().await;
+        let (head, body) = told.split_once("\r\n\r\n").expect("a whole head");
+        assert!(
+            !head.to_ascii_lowercase().contains("transfer-encoding"),
+            "{told}"
+        );
+        assert_eq!(body, "plain", "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_streams_up() {
     let [task] = origins([Behaviour::Hand]).await;
     let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;

@@ -111,3 +111,19 @@ fn a_node_without_endpoints_in_rotation_is_reinstated_without_a_word() {
     assert_eq!(scene.look(500), [""; 0]);
     assert_eq!(scene.ejected(), "");
 }
+
+#[test]
+fn who_cannot_be_spared_any_more_says_nothing_about_its_node() {
+    let mut scene = Scene::new(&[("api", "a1@n1 a3@n2"), ("one", "o1@n1"), ("web", "")]);
+    scene.requests("a1", "---");
+    assert_eq!(scene.look(0), ["-a1 5"]);
+    // The cluster shrinks to the one that was ejected; beside it all breaks.
+    scene.deploy("api", "a1@n1");
+    scene.deploy("web", "w1@n1 w4@n3");
+    scene.requests("a1", "5");
+    scene.requests("o1", "---");
+    scene.requests("w1", "---");
+    scene.requests("w4", "+");
+    assert_eq!(scene.look(0), ["+a1", "-n1*3 5"]);
+    assert_eq!(scene.look(0), [""; 0]);
+}
