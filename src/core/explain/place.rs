@@ -117,19 +117,23 @@ fn why_in(
 }
 
 fn why_out(task: &TaskId, endpoint: &Endpoint, known: &Known) -> String {
-    match endpoint.state {
+    let by_hand = known.by_hand.contains(task);
+    let why = match endpoint.state {
         EndpointState::Starting => "it has not been judged by its probe yet",
         EndpointState::Unproven => "it has never passed its probe since it started",
         EndpointState::Ready => "in rotation",
         EndpointState::Failing => "it fails its probes",
-        EndpointState::Draining if known.by_hand.contains(task) => "it was drained by hand",
+        EndpointState::Draining if by_hand => return "it was drained by hand".to_owned(),
         EndpointState::Draining => {
             "Swarm is stopping its task, its container was sent a signal to end, or it was drained by hand"
         }
         EndpointState::Ended => "its container has ended",
         EndpointState::Lost => "its node is down",
+    };
+    match by_hand {
+        true => format!("{why}; it was drained by hand as well"),
+        false => why.to_owned(),
     }
-    .to_owned()
 }
 
 /// What the probes of a task have shown, in words.

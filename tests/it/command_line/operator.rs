@@ -243,7 +243,10 @@ async fn an_instance_that_cannot_be_reached_is_one_line_with_the_remedy() {
     assert!(ended.assert_one_line(1).contains("plain http"));
     for (arguments, told) in [
         (&["explain"][..], "hiveway explain --help"),
-        (&["status", "--format", "xml"], "hiveway status --help"),
+        (
+            &["status", "--format", "xml"],
+            "[possible values: table, json]",
+        ),
         (&["events", "--since", "ever"], "10s"),
         (&["drain", "x"], "--admin-token-file"),
         (&["completions", "tcsh"], "fish"),

@@ -10,7 +10,7 @@ fn every_endpoint_has_a_place_and_a_reason() {
     let mut snapshot = of(&[("web", "web.test/", &states)]);
     let known = Known {
         ejected: BTreeMap::from([("web1".into(), 7)]),
-        by_hand: BTreeSet::from(["web6".into()]),
+        by_hand: BTreeSet::from(["web4".into(), "web6".into()]),
         ..Known::default()
     };
     let explanation = ask("web.test", &snapshot, &known);
@@ -31,7 +31,7 @@ fn every_endpoint_has_a_place_and_a_reason() {
             (
                 "web4".into(),
                 Place::Out,
-                "it has never passed its probe since it started"
+                "it has never passed its probe since it started; it was drained by hand as well"
             ),
             ("web5".into(), Place::Out, "it fails its probes"),
             ("web6".into(), Place::Out, "it was drained by hand"),
