@@ -1,9 +1,10 @@
 //! The pictures of the README, which are drawn on demand.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::super::scene::{Scene, Server, container};
 use super::browser::{self, Page};
