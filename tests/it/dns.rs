@@ -214,12 +214,18 @@ async fn a_taken_port_is_told_with_its_transport() {
 
 #[tokio::test]
 async fn a_server_does_not_forward_to_itself() {
-    let free = UdpSocket::bind("127.0.0.1:0").and_then(|it| it.local_addr());
-    let address: SocketAddr = free.expect("a free port");
-    let mut config = config();
-    config.address = address;
-    config.forward = vec![address];
-    let error = NameServer::bind(&config, &metrics()).expect_err("a loop");
+    // A port that is free now may be taken by the next moment, by another test.
+    let tries = (0..50).map(|_| {
+        let free = UdpSocket::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+        let address: SocketAddr = free.expect("a free port");
+        let mut config = config();
+        config.address = address;
+        config.forward = vec![address];
+        let error = NameServer::bind(&config, &metrics()).expect_err("a loop");
+        (address, error)
+    });
+    let mut tries = tries.filter(|(_, error)| !matches!(error, Error::Bind { .. }));
+    let (address, error) = tries.next().expect("a port that stays free");
     assert!(
         matches!(error, Error::ForwardToItself(it) if it == address),
         "{error}"

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::super::scene::{Scene, Server, container};
 use super::browser::{self, Page};

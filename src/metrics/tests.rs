@@ -1,0 +1,56 @@
+//! The registry as a whole, and what the tests of its parts read it with.
+
+use super::*;
+use crate::journal::channel;
+
+pub(super) fn metrics() -> Metrics {
+    Metrics::new(&channel().0)
+}
+
+/// The samples whose names start like this.
+pub(super) fn samples(text: &str, prefix: &str) -> Vec<String> {
+    text.lines()
+        .filter(|line| line.starts_with(prefix))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn handles_of_one_name_are_one_series() {
+    let metrics = metrics();
+    metrics.unrouted("unknown_host").inc();
+    metrics.unrouted("unknown_host").inc();
+    metrics.connections("public").inc();
+    metrics.refused_connections("max-connections").inc();
+    metrics.probes("passed").inc();
+    metrics.hints("died").inc();
+    metrics.dns_queries("answered").inc();
+    metrics.reconciled(Duration::from_millis(2));
+    metrics.looked(Duration::from_millis(2));
+    metrics.glanced(Duration::from_millis(2));
+    let text = metrics.render(None);
+    for sample in [
+        r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
+        r#"hiveway_connections{listener="public"} 1"#,
+        r#"hiveway_refused_connections_total{reason="max-connections"} 1"#,
+        r#"hiveway_probes_total{result="passed"} 1"#,
+        r#"hiveway_hints_total{action="died"} 1"#,
+        r#"hiveway_dns_queries_total{result="answered"} 1"#,
+        "hiveway_reconcile_duration_seconds_count 1",
+        "hiveway_look_duration_seconds_count 1",
+        "hiveway_glance_duration_seconds_count 1",
+        "hiveway_events_dropped_total 0",
+        "hiveway_access_log_dropped_total 0",
+        concat!(
+            "hiveway_build_info{version=\"",
+            env!("CARGO_PKG_VERSION"),
+            "\"} 1"
+        ),
+    ] {
+        assert!(
+            text.lines().any(|line| line == sample),
+            "no {sample} in\n{text}"
+        );
+    }
+    assert!(text.contains("process_resident_memory_bytes"));
+}
