@@ -32,6 +32,7 @@ mod middleware;
 mod peer;
 mod pool;
 mod proxy;
+mod proxy_protocol;
 mod queue;
 mod runtime;
 mod steering;
@@ -70,6 +71,7 @@ use self::client::Side;
 use self::connection::Acceptor;
 use self::hold::Holding;
 use self::listener::Listener;
+pub use self::listener::ListenerName;
 use self::proxy::Proxy;
 use self::steering::Steering;
 use self::table::RouteTable;
@@ -87,6 +89,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The listeners to which trusted proxies say in front of each connection whose it is (the PROXY protocol).
+    pub proxy_protocol: Vec<ListenerName>,
     /// How long requests in flight may take to end once a stop was asked for.
     pub grace: Duration,
     /// What clients are allowed.
@@ -204,6 +208,11 @@ impl Gateway {
             listeners.push(Listener::bind(Side::Public, config.address, terminator)?);
             tls = Some(serving);
         }
+        for listener in &mut listeners {
+            if config.proxy_protocol.contains(&listener.name()) {
+                listener.proxies = config.trusted_proxies.as_slice().into();
+            }
+        }
         let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
         let release = CancellationToken::new();
         let holding = Holding {
@@ -316,7 +325,8 @@ impl Gateway {
                 metrics: metrics.clone(),
                 connections: connections.clone(),
                 admission: admission.clone(),
-                gauge: metrics.connections(listener.name()),
+                proxies: listener.proxies.clone(),
+                gauge: metrics.connections(listener.name().as_str()),
                 stop: idle.clone(),
             };
             serving.spawn(listener.serve(acceptor, closing.clone()));

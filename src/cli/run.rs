@@ -17,12 +17,12 @@ use super::ejection::TypedEjection;
 use super::limits::TypedLimits;
 use super::names::TypedNames;
 use super::tls::TypedTls;
-use super::value::{Listen, address, domain, duration, network, network_name, threads};
+use super::value::{Listen, address, domain, duration, listener, network, network_name, threads};
 use super::{RunConfig, Source};
 use crate::core::desired;
 use crate::core::labels::LabelOptions;
 use crate::engine::{ANSWER_TIMEOUT, EngineConfig};
-use crate::gateway;
+use crate::gateway::{self, ListenerName};
 use crate::logging::LogFormat;
 
 #[derive(Args, Debug)]
@@ -105,6 +105,18 @@ pub(super) struct TypedRun {
     #[arg(long, env = "HIVEWAY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     trusted_proxies: Vec<IpNet>,
 
+    /// Listeners to which --trusted-proxies say in front of each connection whose it is, by the PROXY protocol, version 1 or
+    /// 2: internal, public, public-tls; several by commas
+    #[arg(
+        long,
+        env = "HIVEWAY_PROXY_PROTOCOL",
+        value_name = "LISTENER",
+        value_delimiter = ',',
+        value_parser = listener,
+        requires = "trusted_proxies"
+    )]
+    proxy_protocol: Vec<ListenerName>,
+
     /// How long requests in flight may take to end after SIGTERM (10s, 1m 30s)
     #[arg(long, env = "HIVEWAY_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     grace: Duration,
@@ -153,6 +165,7 @@ impl TypedRun {
             network,
             names,
             trusted_proxies,
+            proxy_protocol,
             grace,
             domain_suffix,
             log_format,
@@ -184,6 +197,7 @@ impl TypedRun {
                 public,
                 tls,
                 trusted_proxies,
+                proxy_protocol,
                 grace,
                 limits: limits.configure(),
                 threads,

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::gateway::ListenerName;
+
 /// An address to listen on; none for `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Listen(pub(super) Option<SocketAddr>);
@@ -52,6 +54,12 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     network.map_err(|_: std::net::AddrParseError| {
         "give networks such as 10.0.0.0/8, or addresses".into()
     })
+}
+
+pub(super) fn listener(text: &str) -> Result<ListenerName, String> {
+    let named = |listener: &ListenerName| listener.as_str() == text.trim();
+    let listener = ListenerName::ALL.into_iter().find(named);
+    listener.ok_or_else(|| "give internal, public or public-tls, separated by commas".into())
 }
 
 /// The name of a Docker network.

@@ -24,8 +24,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn of(stream: &Stream, side: Side) -> Self {
-        Self::new(side, Self::peer(stream), Secured::of(stream))
+    /// Who is at the other end of a connection, or of the proxy's in front that has told who is there.
+    pub(super) fn of(stream: &Stream, told: Option<IpAddr>, side: Side) -> Self {
+        let peer = told.unwrap_or_else(|| Self::peer(stream));
+        Self::new(side, peer.to_canonical(), Secured::of(stream))
     }
 
     pub(super) fn new(side: Side, peer: IpAddr, tls: Option<Secured>) -> Self {

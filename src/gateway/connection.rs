@@ -10,11 +10,13 @@
 //! So the bytes of a head are read here ([`head`](super::head)) and given to Pingora as if they had been pipelined. It
 //! parses them without another read.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use ipnet::IpNet;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp as _, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::stream::Stream as Plain;
@@ -33,7 +35,7 @@ use super::client::{Client, Side};
 use super::head::{Opening, Unread, read_head, refuse};
 use super::proxy::Proxy;
 use super::tls::Terminator;
-use super::{Limits, http2};
+use super::{Limits, http2, proxy_protocol};
 
 /// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
 /// and ends here.
@@ -41,6 +43,8 @@ pub(super) struct Acceptor {
     pub(super) side: Side,
     /// Makes TLS of connections; none: they are plain.
     pub(super) terminator: Option<Arc<Terminator>>,
+    /// Who says in front of each connection whose it is.
+    pub(super) proxies: Arc<[IpNet]>,
     pub(super) limits: Limits,
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) metrics: Metrics,
@@ -64,34 +68,74 @@ impl ServerApp for Acceptor {
         // Who may not in is not even answered: that would cost what there is too little of.
         let place = self.admission.admit(Client::peer(&stream))?;
         let counted = Counted::new(self.gauge.clone());
-        if let Some(terminator) = &self.terminator {
-            let (terminator, acceptor) = (terminator.clone(), self.clone());
-            let shutdown = shutdown.clone();
+        let (acceptor, shutdown) = (self.clone(), shutdown.clone());
+        let plain = self.terminator.is_none() && !self.is_introduced(&stream);
+        if plain {
+            let served = serve(stream, None, acceptor, shutdown);
             self.connections.spawn(async move {
                 let _held = (place, counted);
-                // Boxed, because it is large and over soon.
-                let handshake = Box::pin(terminator.accept(stream));
+                served.await;
+            });
+        } else {
+            self.connections.spawn(async move {
+                let _held = (place, counted);
                 let stop = acceptor.stop.clone();
-                if let Some(Some(stream)) = stop.run_until_cancelled(handshake).await {
-                    serve(stream, acceptor, shutdown).await;
+                // Boxed, because it is large and over soon.
+                let opening = Box::pin(acceptor.open(stream));
+                if let Some(Some((stream, told))) = stop.run_until_cancelled(opening).await {
+                    serve(stream, told, acceptor.clone(), shutdown).await;
                 }
             });
-            return None;
         }
-        let served = serve(stream, self.clone(), shutdown.clone());
-        self.connections.spawn(async move {
-            let _held = (place, counted);
-            served.await;
-        });
         None
     }
 }
 
+impl Acceptor {
+    /// Whether a proxy says in front of the connection whose it is.
+    fn is_introduced(&self, stream: &Stream) -> bool {
+        // Most listeners ask nobody, and then the peer need not be known.
+        !self.proxies.is_empty() && {
+            let peer = Client::peer(stream);
+            self.proxies.iter().any(|network| network.contains(&peer))
+        }
+    }
+
+    /// What comes in front of the first request: whose the connection is, where a proxy has told that, and TLS. None: it came to
+    /// nothing.
+    async fn open(&self, mut stream: Stream) -> Option<(Stream, Option<IpAddr>)> {
+        let mut told = None;
+        if self.is_introduced(&stream) {
+            let header = timeout(self.limits.head, proxy_protocol::client(&mut stream)).await;
+            match header {
+                Ok(Ok(client)) => told = client,
+                failed => {
+                    let error = failed.map(|it| it.err());
+                    tracing::debug!(peer = %Client::peer(&stream), ?error, "no PROXY header");
+                    let refused = self.metrics.refused_connections("proxy-protocol");
+                    refused.inc();
+                    return None;
+                }
+            }
+        }
+        let stream = match &self.terminator {
+            Some(terminator) => terminator.accept(stream).await?,
+            None => stream,
+        };
+        Some((stream, told))
+    }
+}
+
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
-/// request, and never a request.
-async fn serve(mut stream: Stream, acceptor: Arc<Acceptor>, shutdown: ShutdownWatch) {
+/// request, and never a request. `told` is whose the connection is, where a proxy has told that.
+async fn serve(
+    mut stream: Stream,
+    told: Option<IpAddr>,
+    acceptor: Arc<Acceptor>,
+    shutdown: ShutdownWatch,
+) {
     let limits = acceptor.limits;
-    let client = Arc::new(Client::of(&stream, acceptor.side));
+    let client = Arc::new(Client::of(&stream, told, acceptor.side));
     if stream.selected_alpn_proto() == Some(ALPN::H2) {
         return Box::pin(http2::serve(stream, acceptor, client, shutdown)).await;
     }

@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
 use pingora::server::{Fds, ListenFds};
 use pingora::services::Service as _;
@@ -34,7 +35,35 @@ pub(super) struct Listener {
     pub(super) address: SocketAddr,
     /// Makes TLS of its connections; none: they are plain.
     pub(super) terminator: Option<Arc<Terminator>>,
+    /// Who says in front of each connection whose it is.
+    pub(super) proxies: Arc<[IpNet]>,
     socket: TcpListener,
+}
+
+/// A listener's name in flags, metrics and messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerName {
+    /// Where the containers of the cluster connect.
+    Internal,
+    /// Where the outside connects.
+    Public,
+    /// Where the outside connects by TLS.
+    PublicTls,
+}
+
+impl ListenerName {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Internal, Self::Public, Self::PublicTls];
+
+    /// The name as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Public => "public",
+            Self::PublicTls => "public-tls",
+        }
+    }
 }
 
 impl Listener {
@@ -45,7 +74,7 @@ impl Listener {
     ) -> Result<Self, Error> {
         let fail = |source: std::io::Error| Error::Bind {
             address,
-            side: name(side, terminator.is_some()),
+            side: name(side, terminator.is_some()).as_str(),
             remedy: remedy(&source),
             source,
         };
@@ -56,12 +85,13 @@ impl Listener {
             side,
             address,
             terminator,
+            proxies: Arc::default(),
             socket,
         })
     }
 
     /// What it is called in metrics and messages.
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> ListenerName {
         name(self.side, self.terminator.is_some())
     }
 
@@ -83,11 +113,11 @@ impl Listener {
     }
 }
 
-fn name(side: Side, tls: bool) -> &'static str {
+fn name(side: Side, tls: bool) -> ListenerName {
     match (side, tls) {
-        (Side::Internal, _) => "internal",
-        (Side::Public, false) => "public",
-        (Side::Public, true) => "public-tls",
+        (Side::Internal, _) => ListenerName::Internal,
+        (Side::Public, false) => ListenerName::Public,
+        (Side::Public, true) => ListenerName::PublicTls,
     }
 }
 

@@ -95,6 +95,7 @@ impl Edge {
             public: Some(any),
             tls: None,
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
             grace: Duration::from_secs(10),
             threads: 1,
             limits: Limits::default(),
