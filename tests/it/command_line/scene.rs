@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::process::Process;
+use crate::eventually::eventually;
 use crate::folder::Folder;
 
 /// A server on loopback, whose answers have the status that it is told.
@@ -111,12 +112,21 @@ impl Scene {
         };
         let (admin, internal) = (address("admin"), address("internal"));
         process.line_with("warmed up").await;
-        Self {
+        let scene = Self {
             admin,
             internal,
             process,
             _folder: folder,
-        }
+        };
+        // That is told just before the gateway has the routes.
+        let look = async || {
+            let report = scene.told("/ready").await;
+            let ready = report.contains("\"ready\":true");
+            if ready { Ok(()) } else { Err(report) }
+        };
+        let ready = eventually("it is ready", Duration::from_secs(30), look).await;
+        ready.expect("it warmed up");
+        scene
     }
 
     /// Sends a request to a host through the gateway, and gives the status.
