@@ -9,12 +9,13 @@
 
 mod asked;
 mod place;
+mod policy;
 mod route;
 mod service;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ pub struct Explanation {
 /// One thing that was decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// What about: `listener`, `snapshot`, `host`, `path`, `scheme`, `service` or `endpoint`.
+    /// What about: `listener`, `snapshot`, `host`, `path`, `scheme`, `policy`, `service` or `endpoint`.
     pub about: String,
     /// How the decision went.
     pub verdict: Verdict,
@@ -142,7 +143,9 @@ pub struct Known {
     pub diagnostics: Option<BTreeSet<Diagnostic>>,
     /// The tasks that were drained by hand here.
     pub by_hand: BTreeSet<TaskId>,
-    /// Whether the client that was named is one whose forwarding headers are believed; none where none was named.
+    /// The client that was named.
+    pub client: Option<IpAddr>,
+    /// Whether it is one whose forwarding headers are believed; none where none was named.
     pub trusts_client: Option<bool>,
 }
 

@@ -100,6 +100,7 @@ fn known(admin: &AdminState, client: Option<IpAddr>) -> Known {
         by_hand: controller
             .map(|it| (**it.drained.borrow()).clone())
             .unwrap_or_default(),
+        client,
         trusts_client: client.map(trusts),
     }
 }

@@ -1,4 +1,5 @@
 mod places;
+mod policies;
 
 use super::*;
 use crate::core::observed::Observed;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{
-    Asked, Explanation, Known, Listener, Outcome, Place, ServiceView, Step, Verdict, service,
+    Asked, Explanation, Known, Listener, Outcome, Place, ServiceView, Step, Verdict, policy,
+    service,
 };
 use crate::core::route::{Diagnostic, is_local};
 use crate::core::snapshot::{Generation, RouteKey, Snapshot};
@@ -41,19 +42,20 @@ impl Trace {
     }
 
     fn listener(&mut self, asked: &Asked, listener: Listener) {
-        let Listener { address, .. } = listener;
+        let Listener { address, tls, .. } = listener;
+        let public = if tls { "public by TLS" } else { "public" };
         match (listener.public, is_local(&asked.host)) {
             (true, true) => self.say(
                 "listener",
                 Verdict::Stops,
                 format!(
-                    "public, {address}: 404 no-route, for .local hosts exist inside the cluster only"
+                    "{public}, {address}: 404 no-route, for .local hosts exist inside the cluster only"
                 ),
             ),
             (true, false) => self.say(
                 "listener",
                 Verdict::Passes,
-                format!("public, {address}: any host but .local ones"),
+                format!("{public}, {address}: any host but .local ones"),
             ),
             (false, _) => self.say(
                 "listener",
@@ -87,7 +89,39 @@ impl Trace {
         if let Some(refused) = self.scheme(asked, key, secure) {
             return refused;
         }
+        if let Some(answered) = self.policies(asked, snapshot, key, known) {
+            return answered;
+        }
         self.choose(asked)
+    }
+
+    /// What services do with requests on their way, and what the gateway answers itself where there is but one.
+    fn policies(
+        &mut self,
+        asked: &Asked,
+        snapshot: &Snapshot,
+        key: &RouteKey,
+        known: &Known,
+    ) -> Option<Outcome> {
+        let claiming = self.services.iter().filter(|it| it.claims);
+        let policies = claiming.filter_map(|view| {
+            let cluster = snapshot.clusters.get(&view.id)?;
+            Some((view.service.clone(), cluster.policy.clone()))
+        });
+        let policies: Vec<_> = policies.collect();
+        for (name, policy) in &policies {
+            for line in policy::lines(policy, &key.path) {
+                self.say("policy", Verdict::Note, format!("{name}: {line}"));
+            }
+        }
+        let [(_, policy)] = &policies[..] else {
+            return None;
+        };
+        // Who the client of a trusted proxy is, its headers say.
+        let client = known.client.filter(|_| known.trusts_client == Some(false));
+        let answered = policy::answer(policy, &key.path, asked, client)?;
+        self.say("policy", Verdict::Stops, answered.says.clone());
+        Some(answered)
     }
 
     /// Whether the gateway takes the request for one by TLS.

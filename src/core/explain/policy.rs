@@ -1,0 +1,115 @@
+//! What a service's labels do with a request on its way: who is turned away, what is changed, and how an endpoint is chosen.
+
+use std::net::IpAddr;
+
+use super::{Asked, Outcome};
+use crate::core::middleware::Middleware;
+use crate::core::route::{Balance, PathPrefix, RoutingPolicy};
+
+/// What the gateway answers itself, where that can be told from the request; none where the request goes on.
+///
+/// `client` is the one whose request it is; none where nobody was named, or a proxy in front would say who that is.
+pub(super) fn answer(
+    policy: &RoutingPolicy,
+    path: &PathPrefix,
+    asked: &Asked,
+    client: Option<IpAddr>,
+) -> Option<Outcome> {
+    let middleware = policy.middleware.as_deref()?;
+    if let Some(redirect) = &middleware.redirect {
+        let all = &*asked.path_and_query;
+        let cut = all.strip_prefix(&*path.0);
+        let rest = cut.filter(|_| policy.strip_prefix && &*path.0 != "/");
+        let location = redirect.location(rest.unwrap_or(all));
+        let says = format!("it is redirected to {location} (routing.redirect)");
+        return Some(Outcome::answer(redirect.status, "redirect", says));
+    }
+    let client = client.filter(|client| !middleware.allows(*client))?;
+    let says = format!("clients from {client} are not let in (routing.allow_cidrs)");
+    Some(Outcome::answer(403, "not-allowed", says))
+}
+
+/// The same in words, with all that depends on more than is asked here, in the order in which it happens.
+pub(super) fn lines(policy: &RoutingPolicy, path: &PathPrefix) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(middleware) = &policy.middleware {
+        guards(middleware, &mut lines);
+    }
+    if policy.strip_prefix && &*path.0 != "/" {
+        lines.push(format!(
+            "the path reaches it without {path} (routing.strip_prefix)"
+        ));
+    }
+    if policy.balance != Balance::RoundRobin {
+        lines.push(format!(
+            "an endpoint is chosen {} (routing.balance)",
+            how(&policy.balance)
+        ));
+    }
+    if let Some(most) = policy.max_in_flight {
+        lines.push(format!(
+            "an endpoint works on {most} requests of each gateway at most (routing.max_in_flight)"
+        ));
+    }
+    if !policy.hold.is_zero() {
+        lines.push(format!(
+            "a request that finds no endpoint waits for {:?} (routing.hold_seconds)",
+            policy.hold
+        ));
+    }
+    lines
+}
+
+fn guards(middleware: &Middleware, lines: &mut Vec<String>) {
+    if let Some(redirect) = &middleware.redirect {
+        lines.push(format!(
+            "every request is redirected to {} (routing.redirect)",
+            redirect.target
+        ));
+    }
+    match middleware.allow.as_deref() {
+        None => {}
+        Some([]) => lines.push(
+            "nobody is let in, for nothing of routing.allow_cidrs could be read: 403".to_owned(),
+        ),
+        Some(networks) => {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            lines.push(format!(
+                "clients from elsewhere than {} get a 403 (routing.allow_cidrs)",
+                networks.join(", ")
+            ));
+        }
+    }
+    if let Some(rate) = middleware.rate_limit {
+        lines.push(format!(
+            "a client that sends more than {rate} requests a second gets a 429 (routing.rate_limit)"
+        ));
+    }
+    match middleware.basic_auth.as_deref() {
+        None => {}
+        Some([]) => lines.push(
+            "nobody is let in, for nothing of routing.basic_auth could be read: 401".to_owned(),
+        ),
+        Some(_) => lines.push(
+            "a client without a known name and its password gets a 401 (routing.basic_auth)"
+                .to_owned(),
+        ),
+    }
+    if let Some(most) = middleware.max_body_bytes {
+        lines.push(format!(
+            "a body of more than {most} bytes gets a 413 (routing.max_body_bytes)"
+        ));
+    }
+}
+
+fn how(balance: &Balance) -> String {
+    match balance {
+        Balance::RoundRobin => "in turn".to_owned(),
+        Balance::LeastRequest => "by who of two works on fewer requests".to_owned(),
+        Balance::PeakEwma => "by who of two answers sooner".to_owned(),
+        Balance::Random => "by chance".to_owned(),
+        Balance::HashSource => "by the client's address".to_owned(),
+        Balance::HashHeader(name) => format!("by the header {name}"),
+        Balance::HashCookie(name) => format!("by the cookie {name}"),
+    }
+}
