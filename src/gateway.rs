@@ -126,11 +126,11 @@ pub struct Limits {
     /// How many one client's address may have open, or one /64 network of IPv6; none: as many as there may be. Trusted
     /// proxies are exempt.
     pub connections_per_client: Option<NonZeroUsize>,
-    /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs longer is stuck, or
-    /// holds connections open on purpose.
+    /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs
+    /// longer is stuck, or holds connections open on purpose.
     pub head: Duration,
-    /// On each connection: between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs memory; this is
-    /// what nginx has.
+    /// On each connection: between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs
+    /// memory; this is what nginx has.
     pub keep_alive: Duration,
     /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
     /// costs some 45 KB.

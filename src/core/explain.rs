@@ -2,9 +2,9 @@
 //!
 //! # Design notes
 //!
-//! The route is found by the same [`RouteIndex`](super::lookup::RouteIndex) that the gateway reads, and endpoints are sorted by the same rules: in
-//! rotation or not, ejected or not, on the own node or not. What differs is that nothing is left out: whoever is passed over
-//! is listed with the reason. What this process cannot know, because it is told to controllers only, is said in
+//! The route is found by the same [`RouteIndex`](super::lookup::RouteIndex) that the gateway reads, and endpoints are sorted
+//! by the same rules: in rotation or not, ejected or not, on the own node or not. What differs is that nothing is left out:
+//! whoever is passed over is listed with the reason. What this process cannot know, because it is told to controllers only, is said in
 //! [`Explanation::unknown`] and never guessed.
 
 mod asked;
