@@ -1,5 +1,5 @@
 //! A client's connection: waits for the head of each request, bounded in time and size, and hands it to the proxy whole.
-//! What opens as HTTP/2 goes on in [`http2`](super::http2).
+//! What opens as HTTP/2 goes on in [`http2`].
 //!
 //! # Design notes
 //!
