@@ -92,8 +92,9 @@
 //! at once. Every gateway counts for itself: an endpoint may get `max_in_flight` requests from each. With
 //! `hold_seconds` above the time that a start takes, a service of one replica loses no request by its update.
 //!
-//! Retries have a budget: at most a fifth more requests for a service, and one a second beyond that for rare ones. What is
-//! over it fails as it would without `routing.retries`.
+//! Retries of requests that were sent have a budget: at most a fifth more requests for a service, and one a second beyond that
+//! for rare ones. What is over it fails as it would without `routing.retries`. Those that met no connection cost no task
+//! anything, and are bounded by `routing.retries` alone.
 //!
 //! # On the way: more of `routing.*`
 //!

@@ -2,9 +2,12 @@
 //!
 //! # Design notes
 //!
+//! It is about requests that a task may be working on already. One that met no connection is not made twice by going
+//! elsewhere; and where a node is cut off from all but itself, every request may have to.
+//!
 //! As in Finagle and Linkerd, each request deposits a fifth of a retry and each retry withdraws a whole one, and what lies
 //! there fades. So in the long run there are at most 20 % more requests, and after a time without trouble there are enough
-//! for the moment in which a dead endpoint is found out and ejected: where one of two dies, half of all requests are
+//! for the moment in which a broken endpoint is found out and ejected: where one of two breaks, half of all requests are
 //! tried again until then, for a quarter of a second. The deposits of half a second bear that, and those of ten bear it
 //! for five.
 //!

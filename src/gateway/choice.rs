@@ -156,8 +156,8 @@ impl Choice {
     /// if only a pooled connection to it had gone stale, and one that was not sent yet waits for another, where its
     /// service's requests are held ([`lack`](Self::lack)).
     ///
-    /// Every try is paid from the service's budget, but for a stale connection, of which there are no more than were
-    /// pooled, and which say nothing of trouble.
+    /// A try after the request was sent is paid from the service's budget, since two tasks may work on it then. One that met no
+    /// connection is nobody's work yet, and a stale connection says nothing of trouble.
     pub(super) fn move_on(&mut self, failure: Failure) -> bool {
         if self.attempts > self.pool().policy.retries {
             return false;
@@ -176,7 +176,7 @@ impl Choice {
         if next.is_none() && !same && !held {
             return false;
         }
-        if !stale && !pool.runtime.may_retry() {
+        if failure == Failure::Sent && !pool.runtime.may_retry() {
             if let Some(next) = next {
                 pool.leave(next);
             }

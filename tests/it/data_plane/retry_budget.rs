@@ -17,14 +17,14 @@ fn count(edge: &Edge, name: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fifth_more_requests_are_made_and_no_more() {
-    let origins = origins([Behaviour::Refuse, Behaviour::Answer]).await;
+    let origins = origins([Behaviour::Close, Behaviour::Answer]).await;
     let edge = Edge::start(&[Service::new("web", "web.test").endpoints(&origins)]).await;
     let began = Instant::now();
     let mut statuses = Vec::new();
     for _ in 0..200 {
         let answer = edge.get("web.test", "/").await;
         if answer.status != 200 {
-            answer.assert_refused(502, "connect-failed");
+            answer.assert_refused(502, "response-failed");
         }
         statuses.push(answer.status);
     }
@@ -33,13 +33,24 @@ async fn a_fifth_more_requests_are_made_and_no_more() {
     let refused = count(&edge, "hiveway_retries_refused_total");
     let failed = statuses.iter().filter(|it| **it == 502).count() as u64;
     assert_eq!(refused, failed);
-    // Half of the requests that were served by a retry, and those that were not, met the dead endpoint first.
+    // Half of the requests that were served by a retry, and those that were not, met the broken endpoint first.
     assert!(
         (90..=110).contains(&(retries + refused)),
         "{retries} {refused}"
     );
     let most = 10 + 200 / 5 + began.elapsed().as_secs() + 1;
     assert!(refused > 0 && retries <= most, "{retries} of {most}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_met_no_connection_is_nobodys_work_yet_and_goes_elsewhere() {
+    let origins = origins([Behaviour::Refuse, Behaviour::Answer, Behaviour::Refuse]).await;
+    let edge = Edge::start(&[Service::new("web", "web.test").endpoints(&origins)]).await;
+    for _ in 0..200 {
+        assert_eq!(edge.get("web.test", "/").await.status, 200);
+    }
+    assert!(count(&edge, "hiveway_retries_total") > 100);
+    assert_eq!(count(&edge, "hiveway_retries_refused_total"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
