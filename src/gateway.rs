@@ -149,6 +149,10 @@ impl Default for Limits {
     }
 }
 
+/// How long after a stop a client's next request is waited for on a connection that it keeps. Longer than the pause between two
+/// requests of a client that is at work; short beside the grace.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Why a gateway could not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -286,9 +290,9 @@ impl Gateway {
         self
     }
 
-    /// Serves by the latest snapshot until `stop`; then refuses new connections, closes idle ones, and returns when the
-    /// last request has ended or the grace is over. `ready` is called once, when the first snapshot is in force. Tells the
-    /// emitter which endpoints it ejects.
+    /// Serves by the latest snapshot until `stop`; then refuses new connections, closes idle ones after a second, and returns
+    /// when the last request has ended or the grace is over. `ready` is called once, when the first snapshot is in force.
+    /// Tells the emitter which endpoints it ejects.
     ///
     /// # Errors
     ///
@@ -328,6 +332,7 @@ impl Gateway {
                 proxies: listener.proxies.clone(),
                 gauge: metrics.connections(listener.name().as_str()),
                 stop: idle.clone(),
+                farewell: FAREWELL.min(grace / 2),
             };
             serving.spawn(listener.serve(acceptor, closing.clone()));
         }

@@ -13,6 +13,7 @@
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -24,7 +25,7 @@ use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use prometheus::IntGauge;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,6 +57,9 @@ pub(super) struct Acceptor {
     pub(super) gauge: IntGauge,
     /// Ends the wait for further requests.
     pub(super) stop: CancellationToken,
+    /// How long after that a request that is on its way is still waited for. It is answered with `Connection: close`, which is
+    /// the only way to take leave of a client of HTTP/1 that may be sending at this moment.
+    pub(super) farewell: Duration,
 }
 
 #[async_trait]
@@ -127,7 +131,7 @@ impl Acceptor {
 }
 
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
-/// request, and never a request. `told` is whose the connection is, where a proxy has told that.
+/// request after a while, and never a request. `told` is whose the connection is, where a proxy has told that.
 async fn serve(
     mut stream: Stream,
     told: Option<IpAddr>,
@@ -141,7 +145,11 @@ async fn serve(
     }
     // A token of its own: polling a shared one would contend for its lock.
     let stop = acceptor.stop.child_token();
-    let mut stopped = pin!(stop.cancelled());
+    let farewell = acceptor.farewell;
+    let mut stopped = pin!(async move {
+        stop.cancelled().await;
+        sleep(farewell).await;
+    });
     let mut settings: Option<HttpPersistentSettings> = None;
     // Only a plain connection can open as HTTP/2 by itself, and only with its first bytes; TLS has agreed on it before.
     let mut opens = stream.as_any().is::<Plain>();

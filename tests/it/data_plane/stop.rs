@@ -108,3 +108,20 @@ async fn what_was_published_still_serves_when_nobody_publishes_any_more() {
     edge.stop.cancel();
     edge.ended().await.expect("a stop is no failure");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_at_work_is_taken_leave_of_by_an_answer() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let mut edge = edge(&task, Duration::from_secs(10)).await;
+    let mut client = edge.client().await;
+    assert_eq!(client.get("web.test", "/").await.status, 200);
+    edge.stop.cancel();
+    refuses(&edge).await;
+    let answer = client.get("web.test", "/").await;
+    assert_eq!(
+        (answer.status, answer.head.one("connection")),
+        (200, Some("close"))
+    );
+    assert_eq!(client.closed().await, "");
+    edge.ended().await.expect("a stop is no failure");
+}
