@@ -44,9 +44,20 @@ impl Load {
             ),
         };
         let name = format!("{}-{kind}", node.engine.name);
-        let run = "run --detach --network mesh --name";
-        let load = format!("hiveway-demo:dev load {url} --rate {RATE}{flags}");
-        node.docker(&format!("{run} {name} {load}")).await;
+        let run = format!(
+            "run --detach --network mesh --name {name} hiveway-demo:dev load {url} --rate {RATE}{flags}"
+        );
+        // An engine whose manager has just died attaches nothing to a network of the swarm until it has found another, and
+        // leaves the container behind that it could not start.
+        let try_to_start = async || {
+            let started = node.ask(&run).await;
+            if started.is_err() {
+                let _ = node.ask(&format!("rm --force {name}")).await;
+            }
+            started
+        };
+        let what = format!("{name} starts");
+        eventually(&what, BOUND, try_to_start).await.unwrap();
         let load = Self {
             name,
             host: node.engine.host.clone(),
