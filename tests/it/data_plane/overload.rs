@@ -23,29 +23,26 @@ fn web(most: u32) -> Service {
     Service::new("web", "web.test").policy(|policy| policy.max_in_flight = Some(most))
 }
 
-/// Sends a request that its task keeps.
+/// Sends a request that its task keeps, as soon as there is room: a client reads the end of an answer a moment before the
+/// gateway counts the request as ended.
 async fn keep(edge: &Edge, origin: &Origin, request: &str) -> (Client, Exchange) {
-    let mut client = edge.client().await;
-    client.send(request).await;
-    (client, origin.handed().await)
-}
-
-/// Waits until a request is answered by the task, which has room for one.
-async fn has_room(edge: &Edge, origin: &Origin) {
     eventually("there is room", Duration::from_secs(20), async || {
         let mut client = edge.client().await;
-        client.send(GET).await;
+        client.send(request).await;
         tokio::select! {
-            mut exchange = origin.handed() => {
-                exchange.wire.send(DONE).await.expect("it is read");
-                assert_eq!(client.answer("GET").await.body, "done");
-                Ok(())
-            }
+            exchange = origin.handed() => Ok((client, exchange)),
             answer = async { client.wire.head().await.expect("a head") } => Err(answer.first),
         }
     })
     .await
-    .expect("room again");
+    .expect("room")
+}
+
+/// Waits until a request is answered by the task, which has room for one.
+async fn has_room(edge: &Edge, origin: &Origin) {
+    let (mut client, mut exchange) = keep(edge, origin, GET).await;
+    exchange.wire.send(DONE).await.expect("it is read");
+    assert_eq!(client.answer("GET").await.body, "done");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
