@@ -18,6 +18,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::process::Process;
 use crate::authority::Authority;
 use crate::bounded::bounded;
+use crate::eventually::eventually;
 use crate::folder::Folder;
 
 /// A service that answers every request, and the inventory that names it.
@@ -202,10 +203,19 @@ async fn a_gateway_without_certificates_is_given_those_of_its_controller() {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let connector = TlsConnector::from(Arc::new(config));
-    let stream = TcpStream::connect(edge.address("public_tls")).await;
     let name = ServerName::try_from("shop.test").expect("a name");
-    let opened = bounded(connector.connect(name, stream.expect("a listener"))).await;
-    let mut stream = opened.expect("the given certificate");
+    // It is told of a moment before the listener has it.
+    let opened = eventually(
+        "the given certificate",
+        Duration::from_secs(20),
+        async || {
+            let stream = TcpStream::connect(edge.address("public_tls")).await;
+            let stream = stream.map_err(|error| error.to_string())?;
+            let opened = bounded(connector.connect(name.clone(), stream)).await;
+            opened.map_err(|error| error.to_string())
+        },
+    );
+    let mut stream = opened.await.expect("a handshake");
     let request = b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await.expect("it is read");
     let mut answer = String::new();
