@@ -33,6 +33,7 @@ async fn the_help_names_every_command() {
             "run",
             "check",
             "plan",
+            "labels",
             "healthcheck",
             "status",
             "explain",
