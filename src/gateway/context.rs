@@ -26,7 +26,7 @@ pub(super) struct Context {
     /// With which status, which a call of gRPC is not told as such.
     pub(super) status: Option<u16>,
     /// What it is answered after it has waited for another endpoint in vain.
-    pub(super) refusal: Option<Answer>,
+    pub(super) refusal: Option<Box<Answer>>,
     /// Who came with a password.
     pub(super) user: User,
     /// By which ids the request is known to others; none where there are none.

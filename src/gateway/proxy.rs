@@ -135,12 +135,13 @@ impl ProxyHttp for Proxy {
             }
             decision => decision,
         };
-        match decision {
+        let decision = match decision {
             Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
-                let answer = Answer::use_http2(&choice.pool().service);
-                context.answer(session, answer).await?;
-                Ok(true)
+                Err(Answer::use_http2(&choice.pool().service))
             }
+            decision => decision,
+        };
+        match decision {
             Ok(choice) => {
                 if upgrade::asked(session.req_header()) {
                     session.set_read_timeout(Some(choice.pool().policy.idle_timeout));
@@ -149,7 +150,7 @@ impl ProxyHttp for Proxy {
                 Ok(false)
             }
             Err(answer) => {
-                context.answer(session, answer).await?;
+                Box::pin(context.answer(session, answer)).await?;
                 Ok(true)
             }
         }
@@ -164,7 +165,7 @@ impl ProxyHttp for Proxy {
             match Box::pin(self.hold(session, context, lack)).await? {
                 Ok(choice) => context.choice = Some(choice),
                 Err(answer) => {
-                    context.refusal = Some(answer);
+                    context.refusal = Some(Box::new(answer));
                     return Error::e_explain(ErrorType::InternalError, "no other endpoint");
                 }
             }
@@ -346,7 +347,7 @@ impl ProxyHttp for Proxy {
             .choice
             .as_ref()
             .map_or("", |choice| &choice.pool().service);
-        let refusal = context.refusal.take();
+        let refusal = context.refusal.take().map(|it| *it);
         let answer = refusal.or_else(|| Answer::to_failure(error, service));
         let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
             return FailToProxy {

@@ -52,7 +52,8 @@ impl Proxy {
         let Some(route) = table.find(&host, path) else {
             return Err(Answer::no_route(&host, path).into());
         };
-        let said = forwarded::says_tls(request).filter(|_| self.trusts(client));
+        let said = self.trusts(client).then(|| forwarded::says_tls(request));
+        let said = said.flatten();
         let secure = said.unwrap_or(client.tls.is_some());
         let shares = route.shares(secure);
         if shares.is_empty() {
