@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 
 use self::certificates::Certificates;
+use self::controller::Sources;
 use self::role::Role;
 use crate::access_log;
 use crate::admin::{self, AdminState};
@@ -25,6 +26,7 @@ use crate::agent;
 use crate::certificates::Given;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
+use crate::controller::probe::{Ask, Network};
 use crate::controller::publish::Publisher;
 use crate::core::control::{CommandTargets, Note};
 use crate::core::event::Event;
@@ -48,6 +50,15 @@ const NOTES: usize = 1024;
 ///
 /// A socket cannot be bound, the engine or the secret cannot be used, or a component ended.
 pub async fn run(config: RunConfig) -> anyhow::Result<()> {
+    run_asking(config, Network).await
+}
+
+/// The same with another way to ask tasks whether they serve.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> {
     let RunConfig {
         source,
         desired,
@@ -169,15 +180,12 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     }
     let own_listener = desk.publisher.as_ref().map(Publisher::address);
     let own = controls.then(|| {
-        controller::run(
-            &mut supervisor,
+        let sources = Sources {
             role,
-            desired,
-            desk,
-            notes.subscribe(),
-            &emitter,
-            &metrics,
-        )
+            ask,
+            own_notes: notes.subscribe(),
+        };
+        controller::run(&mut supervisor, sources, desired, desk, &emitter, &metrics)
     });
     supervisor.serve("the follower", {
         let config = follow::Config {

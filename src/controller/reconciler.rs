@@ -11,6 +11,9 @@
 //! While ten thousand endpoints warm up, each verdict would be a reason to reconcile ten thousand endpoints. `pace.rs` lets
 //! what comes in close succession wait for one reconciliation, and what comes after quiet be reconciled at once.
 //!
+//! At rest thousands of results a second change nothing. They are taken in together, so that this loop is not woken for each;
+//! one that comes after quiet is taken in at once.
+//!
 //! An agent is believed about the commands that it was asked to run, and about nothing else that is probed. Any hint of one is
 //! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::signals)).
 
@@ -45,6 +48,9 @@ use super::publish::Commands;
 /// How long after the first inventory the first snapshot may wait for verdicts. Longer than the default probe needs to
 /// fail twice, short enough for a rolling update of Hiveway itself.
 const WARM_UP: Duration = Duration::from_secs(10);
+
+/// The pause after results were taken in. They wait in their channel meanwhile, and the probes where it is full.
+const TAKING_IN: Duration = Duration::from_millis(10);
 
 /// What the reconciler reads.
 pub struct Inputs {
@@ -98,6 +104,7 @@ pub async fn run(
     let mut told = true;
     // Without an admin listener nobody drains.
     let mut asked = true;
+    let mut next_results = Instant::now();
     loop {
         let wake = pace.wake(state.due());
         tokio::select! {
@@ -117,11 +124,12 @@ pub async fn run(
                 told = changed.is_ok();
                 pace.pending = true;
             }
-            Some(report) = inputs.reports.recv() => {
+            Some(report) = receive_from(next_results, &mut inputs.reports) => {
                 pace.pending |= state.take_report(report, false);
                 while let Ok(report) = inputs.reports.try_recv() {
                     pace.pending |= state.take_report(report, false);
                 }
+                next_results = Instant::now() + TAKING_IN;
             }
             Some(note) = inputs.notes.recv() => {
                 pace.pending |= state.take_note(note);
@@ -154,6 +162,15 @@ pub async fn run(
         pace.ran(started, ended);
         metrics.reconciled(ended - started);
     }
+}
+
+/// The next result, not before a time. What is cancelled has taken none.
+async fn receive_from(
+    earliest: Instant,
+    reports: &mut mpsc::Receiver<ProbeReport>,
+) -> Option<ProbeReport> {
+    sleep_until(earliest).await;
+    reports.recv().await
 }
 
 struct State {

@@ -1,5 +1,6 @@
 //! The command line of the benchmark, and of the roles that it starts itself in.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -123,6 +124,12 @@ pub(crate) enum Role {
         socket: PathBuf,
         #[command(flatten)]
         size: Size,
+    },
+    /// Be the controller of one, with probes that are answered in-process
+    #[command(hide = true)]
+    Control {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Be the load
     #[command(hide = true)]

@@ -43,12 +43,14 @@ fn main() -> anyhow::Result<()> {
         println!("proxies: nothing is measured outside `cargo bench --bench proxies`");
         return Ok(());
     }
-    // The bare proxy gets the runtime that Hiveway has with one thread; everything else needs none.
+    // These get the runtime that Hiveway has with one thread; everything else needs none.
     let runtime = match role {
-        Some(Role::Bare(_)) => tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?,
+        Some(Role::Bare(_) | Role::Control { .. }) => {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()?
+        }
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,
@@ -59,6 +61,7 @@ fn main() -> anyhow::Result<()> {
             Some(Role::Backend { addresses }) => backend::serve(&addresses).await,
             Some(Role::Load { kind }) => run_load(kind).await,
             Some(Role::SwarmOnPaper { socket, size }) => scale::serve(&socket, size).await,
+            Some(Role::Control { arguments }) => scale::control(arguments).await,
             None if cli.instructions => instructions::run(&cli).await,
             None if cli.scale => scale::run(&cli).await,
             None if cli.swarm => swarm::run(&cli).await,

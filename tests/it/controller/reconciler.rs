@@ -27,6 +27,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::fake_engine::until;
+
 /// The loop at work, with the other end of everything that it reads and writes.
 struct Loop {
     inventory: watch::Sender<Option<Arc<Inventory>>>,
@@ -266,6 +268,19 @@ async fn only_a_difference_is_published_and_results_for_unknown_tasks_are_none()
     let snapshot = reconciler.published().await.unwrap();
     assert_eq!(states(&snapshot), [("a", EndpointState::Failing)]);
     assert_eq!(snapshot.generation.sequence, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_comes_right_behind_others_is_taken_in_a_moment_later() {
+    let mut reconciler = Loop::start();
+    reconciler.warm_up().await;
+    let free = reconciler.reports.capacity();
+    reconciler.report("a", Ok(())).await;
+    // This wakes the loop, which would take in the result as well.
+    reconciler.see(swarm(&["a", "b"]));
+    reconciler.published().await.unwrap();
+    assert_eq!(reconciler.reports.capacity(), free - 1);
+    until("it is taken in", || reconciler.reports.capacity() == free).await;
 }
 
 #[tokio::test(start_paused = true)]
