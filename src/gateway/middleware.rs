@@ -48,16 +48,13 @@ pub(super) struct Chain {
 pub(super) type User = Option<Arc<str>>;
 
 impl Chain {
-    /// Lets a request in, or says what it is answered.
+    /// Lets a request in, or says what it is answered. Whether it is sent elsewhere is asked before.
     pub(super) async fn admit(
         &self,
-        pool: &Pool,
+        service: &str,
         request: &RequestHeader,
         client: IpAddr,
     ) -> Result<User, Answer> {
-        if let Some(answer) = self.redirect(pool, request) {
-            return Err(answer);
-        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }
@@ -77,13 +74,13 @@ impl Chain {
         if let Some(most) = self.wanted.max_body_bytes
             && length(request).is_some_and(|length| length > most)
         {
-            return Err(Answer::body_too_large(&pool.service));
+            return Err(Answer::body_too_large(service));
         }
         Ok(user)
     }
 
     /// Where all requests are sent instead.
-    fn redirect(&self, pool: &Pool, request: &RequestHeader) -> Option<Answer> {
+    pub(super) fn redirect(&self, pool: &Pool, request: &RequestHeader) -> Option<Answer> {
         let redirect = self.wanted.redirect.as_ref()?;
         let path = request.uri.path_and_query().map_or("/", |it| it.as_str());
         let path = match &pool.prefix {

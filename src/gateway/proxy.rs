@@ -122,7 +122,7 @@ impl ProxyHttp for Proxy {
                 Ok(()) => match self.decide(session.req_header(), client, None) {
                     Ok(choice) => Ok(choice),
                     Err(Refusal::Answer(answer)) => Err(answer),
-                    Err(Refusal::Lack(lack)) => Box::pin(self.hold(session, context, lack)).await?,
+                    Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
                 },
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },
