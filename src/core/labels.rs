@@ -109,7 +109,7 @@
 //! | `routing.max_body_bytes` | number | A larger request gets a 413, at once where it says its length, or else when it has sent more. |
 //! | `routing.headers.request.NAME` | value | Sets this header of requests to the service; an empty value removes it. |
 //! | `routing.headers.response.NAME` | value | The same for the service's answers, not for those that Hiveway gives itself. |
-//! | `routing.compress` | boolean, or some of `gzip`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, gzip`. |
+//! | `routing.compress` | boolean, or some of `gzip`, `br`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, br, gzip`. |
 //!
 //! The client's address is that of the connection, or, behind `--trusted-proxies`, what those say. A list of networks or
 //! users of which nothing can be read lets **nobody** in, because to leave a guarded service open is the worse mistake.
@@ -124,8 +124,8 @@
 //! A header's name may be written in any case. The headers of which HTTP itself is made, such as `Host` and
 //! `Content-Length`, cannot be set.
 //!
-//! Not compressed: what is encoded already or says `no-transform`, parts (206), streams of events, and gRPC. Compression
-//! collects what it gets: an answer that trickles arrives later, so leave it off for those that are read as they come.
+//! Not compressed: what is encoded already, says `no-transform` or carries a digest of itself, parts (206), streams of
+//! events, and gRPC. An answer that does not say its length is sent on as it comes, compressed piece by piece.
 //!
 //! # Health: `probe.*`
 //!

@@ -7,6 +7,7 @@
 //! only who came in is given a body's worth of attention.
 
 mod compress;
+mod encoder;
 mod headers;
 mod limiter;
 mod password;
@@ -32,6 +33,7 @@ use self::headers::Headers;
 use self::limiter::Limiter;
 use self::password::{Verdict, Verifier};
 
+pub(super) use self::compress::compression;
 pub(super) use self::prefix::Prefix;
 
 /// One service's. It lives for as long as the labels say the same, whatever else changes.
