@@ -25,12 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::control::{ContainerHint, Note};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
+use crate::core::labels::Secrets;
 use crate::core::model::{Inventory, TaskId};
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
@@ -44,6 +45,7 @@ pub use self::inquiry::Inquiry;
 use self::pace::Pace;
 use super::probe::Targets;
 use super::publish::Commands;
+use super::secrets;
 
 /// How long after the first inventory the first snapshot may wait for verdicts. Longer than the default probe needs to
 /// fail twice, short enough for a rolling update of Hiveway itself.
@@ -105,6 +107,8 @@ pub async fn run(
     // Without an admin listener nobody drains.
     let mut asked = true;
     let mut next_results = Instant::now();
+    let mut looks = interval(secrets::LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let wake = pace.wake(state.due());
         tokio::select! {
@@ -115,10 +119,21 @@ pub async fn run(
                 }
                 let inventory = inputs.inventory.borrow_and_update().clone();
                 if let Some(inventory) = inventory {
+                    state.read_secrets(&inventory).await;
                     state.take_inventory(&inventory);
                     metrics.diagnosed(&state.desired.diagnostics);
                 }
                 pace.pending = true;
+            }
+            _ = looks.tick(), if state.needs_secrets => {
+                let inventory = inputs.inventory.borrow().clone();
+                if let Some(inventory) = inventory
+                    && state.read_secrets(&inventory).await
+                {
+                    state.take_inventory(&inventory);
+                    metrics.diagnosed(&state.desired.diagnostics);
+                    pace.pending = true;
+                }
             }
             changed = inputs.frozen.changed(), if told => {
                 told = changed.is_ok();
@@ -189,6 +204,8 @@ struct State {
     /// inventory.
     deadline: Option<Instant>,
     warm: bool,
+    /// Whether any label names a secret.
+    needs_secrets: bool,
 }
 
 impl State {
@@ -208,7 +225,19 @@ impl State {
             }),
             deadline: None,
             warm: false,
+            needs_secrets: false,
         }
+    }
+
+    /// Reads the secrets that labels name. True when they are not what they were.
+    async fn read_secrets(&mut self, inventory: &Inventory) -> bool {
+        let Some(folder) = &self.options.secrets else {
+            return false;
+        };
+        let names = Secrets::named_in(inventory);
+        self.needs_secrets = !names.is_empty();
+        let read = Some(secrets::read(folder, names).await);
+        replace(&mut self.options.labels.secrets, read)
     }
 
     fn take_inventory(&mut self, inventory: &Inventory) {

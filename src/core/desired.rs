@@ -7,6 +7,7 @@ mod networks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::agents::Agents;
@@ -85,6 +86,8 @@ pub struct Options {
     pub networks: Vec<Arc<str>>,
     /// Whether the network aliases of Hiveway's own service are kept as routes need them (`--aliases`).
     pub manage_aliases: bool,
+    /// Where the controller finds the secrets that labels name (`--secrets`); none where nobody looks.
+    pub secrets: Option<PathBuf>,
 }
 
 /// What to probe: one target a task that is meant to serve.

@@ -105,11 +105,11 @@
 //! | `routing.redirect` | URL, or status and URL | Every request is sent there, path and query kept, whether or not a task runs. The status is 308, or 301, 302 or 307 where it is written before the URL: `302 https://other.example.com`. With `strip_prefix` the route's path is left out. |
 //! | `routing.allow_cidrs` | networks and addresses, by commas or semicolons | Other clients get a 403. |
 //! | `routing.rate_limit` | 1 to 1000000 | So many requests a second of one client, and as many at once; others get a 429. Each gateway counts for itself, and for an IPv6 client by its /64. |
-//! | `routing.basic_auth` | `user:hash` items, by semicolons | Who comes without a known name and password gets a 401. |
+//! | `routing.basic_auth` | `user:hash` and `secret:NAME` items, by semicolons | Who comes without a known name and password gets a 401. |
 //! | `routing.max_body_bytes` | number | A larger request gets a 413, at once where it says its length, or else when it has sent more. |
 //! | `routing.headers.request.NAME` | value | Sets this header of requests to the service; an empty value removes it. |
 //! | `routing.headers.response.NAME` | value | The same for the service's answers, not for those that Hiveway gives itself. |
-//! | `routing.compress` | boolean, or some of `gzip`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, gzip`. |
+//! | `routing.compress` | boolean, or some of `gzip`, `br`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, br, gzip`. |
 //!
 //! The client's address is that of the connection, or, behind `--trusted-proxies`, what those say. A list of networks or
 //! users of which nothing can be read lets **nobody** in, because to leave a guarded service open is the worse mistake.
@@ -121,11 +121,15 @@
 //! a minute as a keyed digest, so that it is not hashed for every request. The service gets the user's name in
 //! `X-Forwarded-User`, and no `Authorization`.
 //!
+//! `secret:NAME` stands for the users in a Docker secret, whose lines are those of `htpasswd -nB`, with every `$` once. The
+//! secret is given to Hiveway's own service, which mounts it as `/run/secrets/NAME` (`--secrets`), where the managers'
+//! instances read it, and again when it changes. While it cannot be read, none of its users is let in.
+//!
 //! A header's name may be written in any case. The headers of which HTTP itself is made, such as `Host` and
 //! `Content-Length`, cannot be set.
 //!
-//! Not compressed: what is encoded already or says `no-transform`, parts (206), streams of events, and gRPC. Compression
-//! collects what it gets: an answer that trickles arrives later, so leave it off for those that are read as they come.
+//! Not compressed: what is encoded already, says `no-transform` or carries a digest of itself, parts (206), streams of
+//! events, and gRPC. An answer that does not say its length is sent on as it comes, compressed piece by piece.
 //!
 //! # Health: `probe.*`
 //!
@@ -182,6 +186,7 @@ use self::pending::Feature;
 pub(crate) use self::report::shown;
 use self::report::{Fault, Report};
 use self::setting::Setting;
+pub use self::users::Secrets;
 use super::model::Service;
 use super::route::{Diagnostic, ServiceSpec};
 
@@ -213,12 +218,15 @@ mod secret;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod users;
 
 /// What the parser must know besides the labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelOptions {
     /// What completes a host of one label: `--domain-suffix`, in lower case and without a leading dot.
     pub domain_suffix: Option<Arc<str>>,
+    /// What the secrets that labels name hold; none where nobody can look for them.
+    pub secrets: Option<Secrets>,
 }
 
 /// Whether a label of this key is read: what is wrong with another is its key.
@@ -248,7 +256,9 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
             Key::Setting(setting) => {
                 let decisive = label::decide(&labels, &mut report, |label, report| {
                     let policy = &mut spec.policy;
-                    if let Some(any) = middleware::read_list(setting, label, policy, report) {
+                    if let Some(any) =
+                        middleware::read_list(setting, label, policy, options, report)
+                    {
                         return any;
                     }
                     let applied = setting.apply(label.value, service.mode, &mut spec);

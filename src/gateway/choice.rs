@@ -20,6 +20,7 @@ use crate::core::route::Balance;
 use super::answer::Answer;
 use super::client::Client;
 use super::fault::Fault;
+use super::middleware::Chain;
 use super::pool::{Pool, Target, Wish};
 use super::runtime::ClusterRuntime;
 use super::table::Route;
@@ -74,6 +75,8 @@ pub(super) struct Lack {
     /// How long that is worth it.
     pub(super) hold: Duration,
     pub(super) runtime: Arc<ClusterRuntime>,
+    /// Who may come in to it; none: everybody.
+    pub(super) chain: Option<Arc<Chain>>,
     /// It has endpoints, but all are full.
     full: bool,
     tried: Vec<u64>,
@@ -104,6 +107,7 @@ impl Choice {
             service: pool.service.clone(),
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
+            chain: pool.chain.clone(),
             full: full && pool.policy.max_in_flight.is_some(),
             // One that has left rotation meanwhile may be another when it comes back.
             tried: tried.iter().copied().filter(|it| pool.has(*it)).collect(),
@@ -206,6 +210,7 @@ impl Choice {
             service: pool.service.clone(),
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
+            chain: pool.chain.clone(),
             full: false,
             tried: self.tried.clone(),
             attempts: self.attempts,

@@ -25,6 +25,7 @@ use http::header::{STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -42,7 +43,7 @@ use super::hold::{Holding, Refusal};
 use super::peer::Way;
 use super::table::RouteTable;
 use super::trace::Mint;
-use super::{cookie, forwarded, framing, hop, upgrade};
+use super::{cookie, forwarded, framing, hop, middleware, upgrade};
 
 /// How long a client may take to accept more of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -90,6 +91,10 @@ impl ProxyHttp for Proxy {
         Context::new(self.access_log.is_some())
     }
 
+    fn init_downstream_modules(&self, modules: &mut HttpModules) {
+        modules.add_module(middleware::compression());
+    }
+
     // Called for every request of HTTP/1, the first as well: this is how the connection says whose it is. HTTP/2 has no such
     // call, and says it in the request.
     fn on_connection_reuse(
@@ -122,7 +127,7 @@ impl ProxyHttp for Proxy {
                 Ok(()) => match self.decide(session.req_header(), client, None) {
                     Ok(choice) => Ok(choice),
                     Err(Refusal::Answer(answer)) => Err(answer),
-                    Err(Refusal::Lack(lack)) => Box::pin(self.hold(session, context, lack)).await?,
+                    Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
                 },
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },

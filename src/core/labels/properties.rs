@@ -129,6 +129,7 @@ fn bad_label() -> impl Strategy<Value = (String, String)> {
 fn options() -> LabelOptions {
     LabelOptions {
         domain_suffix: Some("mesh.example".into()),
+        secrets: None,
     }
 }
 

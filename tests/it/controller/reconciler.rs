@@ -2,6 +2,7 @@
 
 mod agents;
 mod by_hand;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,6 +50,10 @@ struct Loop {
 
 impl Loop {
     fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let (inventory, seen) = watch::channel(None);
         let (look_failure, look_failed) = watch::channel(None);
         let (freeze, frozen) = watch::channel(None);
@@ -82,11 +87,12 @@ impl Loop {
             diagnostics,
             emitter,
         };
-        let options = Options {
+        let mut options = Options {
             networks: vec!["mesh".into()],
             manage_aliases: true,
             ..Options::default()
         };
+        change(&mut options);
         let mut task = JoinSet::new();
         task.spawn(reconciler::run(
             options,
