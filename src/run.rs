@@ -35,6 +35,7 @@ use crate::gateway::dns::NameServer;
 use crate::journal::{self, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::order_book::OrderBook;
 use crate::readiness::Readiness;
 use crate::supervisor::Supervisor;
 
@@ -102,7 +103,22 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         publisher = publisher.map(|it| it.with_certificates(to_give));
     }
     let token = admin_token_file.as_deref();
-    let (mut instance, desk) = overview::open(&role, &settings, &gateway, publisher, token).await?;
+    let mut store = control.state_dir.as_deref().map(Store::new);
+    let kept = match &mut store {
+        Some(store) => store.restore(&emitter).await,
+        None => None,
+    };
+    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
+    let order_book = OrderBook::new(snapshot.clone());
+    let (mut instance, desk) = overview::open(
+        &role,
+        &settings,
+        &gateway,
+        publisher,
+        order_book.clone(),
+        token,
+    )
+    .await?;
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
     announce(
         &gateway,
@@ -116,12 +132,6 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
     readiness.require("stopping", Ok(()));
     let journal = Journal::default();
-    let mut store = control.state_dir.as_deref().map(Store::new);
-    let kept = match &mut store {
-        Some(store) => store.restore(&emitter).await,
-        None => None,
-    };
-    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
     let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
     let (gives, given) = watch::channel::<Given>(Arc::new([]));
@@ -174,6 +184,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             role,
             desired,
             desk,
+            order_book.subscribe(),
             notes.subscribe(),
             &emitter,
             &metrics,
@@ -191,6 +202,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             snapshots,
             commands,
             certificates: gives,
+            order_book,
             notes,
             followed: follow,
             emitter: emitter.clone(),

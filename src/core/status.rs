@@ -31,7 +31,7 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// The instances that the snapshot knows, by node.
     pub nodes: Vec<NodeStatus>,
-    /// The tasks that were drained by hand at this controller.
+    /// The tasks that are drained by hand.
     pub drained_by_hand: BTreeSet<TaskId>,
     /// What this process does not know, and who does.
     pub unknown: Vec<String>,

@@ -14,6 +14,7 @@ use crate::controller::publish;
 use crate::controller::reconciler::{self, Inputs, Outputs};
 use crate::controller::swarm::{self, OwnContainer};
 use crate::controller::{actuator, probe};
+use crate::core::by_hand::Orders;
 use crate::core::control::Note;
 use crate::core::desired;
 use crate::core::model::Inventory;
@@ -33,6 +34,7 @@ pub(super) fn run(
     role: Role,
     desired: desired::Options,
     desk: Desk,
+    orders: watch::Receiver<Arc<Orders>>,
     own_notes: broadcast::Receiver<Arc<Note>>,
     emitter: &Emitter,
     metrics: &Metrics,
@@ -113,7 +115,7 @@ pub(super) fn run(
             reports,
             notes: noted,
             inquiries: desk.inquiries,
-            drained: desk.drained,
+            orders,
         };
         let outputs = Outputs {
             targets,

@@ -55,7 +55,8 @@ fn gather(admin: &AdminState, since: Since) -> Status {
                 .to_owned(),
         );
     }
-    let drained = controller.map(|it| it.drained.borrow().clone());
+    let mut drained = instance.order_book.latest().drained();
+    drained.retain(|task| snapshot.is_some_and(|it| it.knows(task)));
     let followed = instance
         .followed
         .as_ref()
@@ -70,7 +71,7 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         conditions,
         services,
         nodes: nodes.unwrap_or_default(),
-        drained_by_hand: drained.map(|it| (*it).clone()).unwrap_or_default(),
+        drained_by_hand: drained,
         unknown,
     }
 }

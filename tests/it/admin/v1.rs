@@ -10,6 +10,7 @@ use hiveway::core::model::TaskId;
 use hiveway::core::route::{Diagnostic, Level};
 use hiveway::core::snapshot::{GatewayTask, Snapshot};
 use serde_json::{Value, json};
+use hiveway::order_book::OrderBook;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -48,7 +49,7 @@ async fn description(admin: &Admin) -> Value {
 }
 
 /// A controller that nobody listens to, with one complaint.
-fn controller() -> (Controller, watch::Receiver<Arc<BTreeSet<TaskId>>>) {
+fn controller() -> Controller {
     let complaint = Diagnostic {
         level: Level::Warning,
         service: "restserver".into(),
@@ -58,14 +59,11 @@ fn controller() -> (Controller, watch::Receiver<Arc<BTreeSet<TaskId>>>) {
         remedy: "write another".into(),
         suggestion: None,
     };
-    let (drain, drained) = watch::channel(Arc::default());
-    let controller = Controller {
+    Controller {
         inquiries: mpsc::channel(1).0,
         diagnostics: watch::channel(Arc::new(BTreeSet::from([complaint]))).1,
-        drained: drain,
         followers: None,
-    };
-    (controller, drained)
+    }
 }
 
 fn instance() -> Instance {
@@ -83,7 +81,8 @@ fn instance() -> Instance {
         trusted: vec!["10.0.0.0/8".parse().expect("a network")],
         ejected: Some(watch::channel(Arc::new(ejected)).1),
         followed: Some(watch::channel(Some("this node".into())).1),
-        controller: Some(controller().0),
+        controller: Some(controller()),
+        order_book: OrderBook::default(),
         token: None,
     }
 }
