@@ -64,6 +64,19 @@ pub struct Condition {
     pub since: Option<Timestamp>,
 }
 
+impl Condition {
+    /// The same with the time since when it holds or does not, where that was noted of what it says.
+    #[must_use]
+    pub fn since(self, noted: Option<(bool, Timestamp)>) -> Self {
+        let holds = self.status == Truth::True;
+        let noted = noted.filter(|(noted, _)| *noted == holds);
+        Self {
+            since: noted.map(|(_, at)| at),
+            ..self
+        }
+    }
+}
+
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Truth {
@@ -202,6 +215,16 @@ pub fn nodes(
         }
     }
     nodes.into_values().collect()
+}
+
+/// Whether every service, by name, has an endpoint in rotation.
+#[must_use]
+pub fn serves_all(snapshot: &Snapshot) -> bool {
+    let serves = |cluster: &&Arc<Cluster>| cluster.in_rotation().next().is_some();
+    let clusters = || snapshot.clusters.values();
+    let serving = clusters().filter(serves).map(|it| &*it.service);
+    let serving: BTreeSet<&str> = serving.collect();
+    clusters().all(|it| serving.contains(&*it.service))
 }
 
 /// Whether every service has an endpoint to send requests to.

@@ -45,9 +45,11 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         .map(|(it, since)| condition(&it, since))
         .collect();
     if snapshot.is_some() {
-        conditions.push(status::availability(&services));
+        let condition = status::availability(&services);
+        conditions.push(condition.since(since.available));
     }
-    conditions.extend(controller.map(|it| labels(&it.diagnostics.borrow())));
+    conditions
+        .extend(controller.map(|it| labels(&it.diagnostics.borrow()).since(since.understood)));
     let mut unknown = Vec::new();
     if controller.is_none() {
         unknown.push(
@@ -78,7 +80,7 @@ fn gather(admin: &AdminState, since: Since) -> Status {
 
 fn describe(snapshot: &Snapshot, since: Since) -> SnapshotStatus {
     let generation = snapshot.generation;
-    let same = since.filter(|(known, _)| *known == generation);
+    let same = since.snapshot.filter(|(known, _)| *known == generation);
     SnapshotStatus {
         generation,
         since: same.map(|(_, since)| since),

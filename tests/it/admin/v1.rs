@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hiveway::admin::{Controller, Instance, v1_paths};
 use hiveway::core::event::{EndpointRef, Event};
@@ -9,13 +10,14 @@ use hiveway::core::explain::Listener;
 use hiveway::core::model::TaskId;
 use hiveway::core::route::{Diagnostic, Level};
 use hiveway::core::snapshot::{GatewayTask, Snapshot};
-use serde_json::{Value, json};
 use hiveway::order_book::OrderBook;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::fixture::{Admin, Answer, snapshot};
 use super::schema::mismatch;
+use crate::eventually::eventually;
 
 const CONTAINER: &str = "0123456789abcdef";
 
@@ -181,6 +183,16 @@ async fn the_status_tells_conditions_services_and_nodes() {
             ("SnapshotKnown", ("True", "Known")),
         ])
     );
+    let look = async || {
+        let status = admin.get("/v1/status").await.json();
+        let conditions = status["conditions"].as_array().expect("a list");
+        match conditions.iter().all(|it| it["since"].is_u64()) {
+            true => Ok(()),
+            false => Err(status["conditions"].to_string()),
+        }
+    };
+    let since = eventually("each says since when", Duration::from_secs(10), look).await;
+    since.expect("they are noted");
     let service = &status["services"][0];
     assert_eq!(
         (&service["service"], &service["ready"], &service["total"]),
