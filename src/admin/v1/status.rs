@@ -117,7 +117,9 @@ fn labels(diagnostics: &BTreeSet<Diagnostic>) -> Condition {
         _ => (
             Truth::False,
             "Complaints",
-            format!("{errors} wrong labels, {warnings} without full effect: see /v1/diagnostics"),
+            format!(
+                "labels that are wrong: {errors}, without full effect: {warnings}; see /v1/diagnostics"
+            ),
         ),
     };
     Condition {
