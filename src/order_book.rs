@@ -1,8 +1,8 @@
 //! The orders that this process knows of: what operators drained by hand, here or anywhere in the swarm.
 //!
 //! The admin listener writes into it what it is asked for; the follower and the control channel tell it to others and take in
-//! what others tell; the reconciler is woken by it. Why that makes all controllers of one mind is told at
-//! [`Orders`](crate::core::by_hand::Orders).
+//! what others tell; the reconciler is woken by it. Why that makes all controllers of one mind is told in
+//! `core/by_hand/orders.rs`.
 
 use std::sync::Arc;
 

@@ -184,7 +184,6 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             role,
             desired,
             desk,
-            order_book.subscribe(),
             notes.subscribe(),
             &emitter,
             &metrics,

@@ -3,7 +3,7 @@
 //! # Design notes
 //!
 //! A set of tasks, which is replaced as a whole and read anew by every reconciliation, so that nothing depends on what was
-//! asked when. How all controllers come to have the same set is told at [`Orders`].
+//! asked when. How all controllers come to have the same set is told in `by_hand/orders.rs`.
 
 mod orders;
 

@@ -14,7 +14,6 @@ use crate::controller::publish;
 use crate::controller::reconciler::{self, Inputs, Outputs};
 use crate::controller::swarm::{self, OwnContainer};
 use crate::controller::{actuator, probe};
-use crate::core::by_hand::Orders;
 use crate::core::control::Note;
 use crate::core::desired;
 use crate::core::model::Inventory;
@@ -34,7 +33,6 @@ pub(super) fn run(
     role: Role,
     desired: desired::Options,
     desk: Desk,
-    orders: watch::Receiver<Arc<Orders>>,
     own_notes: broadcast::Receiver<Arc<Note>>,
     emitter: &Emitter,
     metrics: &Metrics,
@@ -115,7 +113,7 @@ pub(super) fn run(
             reports,
             notes: noted,
             inquiries: desk.inquiries,
-            orders,
+            orders: desk.orders,
         };
         let outputs = Outputs {
             targets,

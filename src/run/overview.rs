@@ -10,6 +10,7 @@ use super::role::Role;
 use crate::admin::{Controller, Instance, Token};
 use crate::controller::publish::Publisher;
 use crate::controller::reconciler::Inquiry;
+use crate::core::by_hand::Orders;
 use crate::core::explain::Listener;
 use crate::core::route::Diagnostic;
 use crate::gateway::{self, Gateway};
@@ -22,6 +23,7 @@ const INQUIRIES: usize = 16;
 pub(super) struct Desk {
     pub(super) publisher: Option<Publisher>,
     pub(super) inquiries: mpsc::Receiver<Inquiry>,
+    pub(super) orders: watch::Receiver<Arc<Orders>>,
     pub(super) diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
 }
 
@@ -76,6 +78,7 @@ pub(super) async fn open(
     let desk = Desk {
         publisher,
         inquiries,
+        orders: instance.order_book.subscribe(),
         diagnostics,
     };
     Ok((instance, desk))
