@@ -37,6 +37,7 @@ use crate::gateway::dns::NameServer;
 use crate::journal::{self, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::order_book::OrderBook;
 use crate::readiness::Readiness;
 use crate::supervisor::Supervisor;
 
@@ -113,7 +114,22 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         publisher = publisher.map(|it| it.with_certificates(to_give));
     }
     let token = admin_token_file.as_deref();
-    let (mut instance, desk) = overview::open(&role, &settings, &gateway, publisher, token).await?;
+    let mut store = control.state_dir.as_deref().map(Store::new);
+    let kept = match &mut store {
+        Some(store) => store.restore(&emitter).await,
+        None => None,
+    };
+    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
+    let order_book = OrderBook::new(snapshot.clone());
+    let (mut instance, desk) = overview::open(
+        &role,
+        &settings,
+        &gateway,
+        publisher,
+        order_book.clone(),
+        token,
+    )
+    .await?;
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
     announce(
         &gateway,
@@ -127,12 +143,6 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
     readiness.require("stopping", Ok(()));
     let journal = Journal::default();
-    let mut store = control.state_dir.as_deref().map(Store::new);
-    let kept = match &mut store {
-        Some(store) => store.restore(&emitter).await,
-        None => None,
-    };
-    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
     let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
     let (gives, given) = watch::channel::<Given>(Arc::new([]));
@@ -199,6 +209,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
             snapshots,
             commands,
             certificates: gives,
+            order_book,
             notes,
             followed: follow,
             emitter: emitter.clone(),

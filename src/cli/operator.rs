@@ -77,7 +77,8 @@ pub(super) enum TypedOperator {
     },
     /// Take an endpoint out of rotation by hand: it gets no new requests until undrain, or until its task ends
     ///
-    /// It is this controller's word, for the gateways that follow it, and is forgotten when the process starts again.
+    /// Any instance can be asked: every controller is told, also one that starts later, for as long as one instance that
+    /// knows of it runs.
     Drain(TypedWrite),
     /// End what drain did
     Undrain(TypedWrite),

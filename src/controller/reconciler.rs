@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::core::by_hand::Orders;
 use crate::core::control::{ContainerHint, Note};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
@@ -66,8 +67,8 @@ pub struct Inputs {
     pub notes: mpsc::Receiver<Note>,
     /// What operators want to know.
     pub inquiries: mpsc::Receiver<Inquiry>,
-    /// The tasks that operators drained by hand.
-    pub drained: watch::Receiver<Arc<BTreeSet<TaskId>>>,
+    /// What operators drained by hand.
+    pub orders: watch::Receiver<Arc<Orders>>,
 }
 
 /// What the reconciler writes.
@@ -104,11 +105,13 @@ pub async fn run(
     let mut pace = Pace::default();
     // A source that never fails may say nothing about it.
     let mut told = true;
-    // Without an admin listener nobody drains.
+    // Whoever gives orders may be gone.
     let mut asked = true;
     let mut next_results = Instant::now();
     let mut looks = interval(secrets::LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // There may have been orders before the first one came.
+    inputs.orders.mark_changed();
     loop {
         let wake = pace.wake(state.due());
         tokio::select! {
@@ -153,11 +156,10 @@ pub async fn run(
                 }
             }
             Some(inquiry) = inputs.inquiries.recv() => inquiry.answer_from(&state.observed),
-            changed = inputs.drained.changed(), if asked => {
+            changed = inputs.orders.changed(), if asked => {
                 asked = changed.is_ok();
-                let drained = inputs.drained.borrow_and_update().clone();
-                state.observed.by_hand.replace(&drained);
-                pace.pending = true;
+                let drained = inputs.orders.borrow_and_update().drained();
+                pace.pending |= state.observed.by_hand.replace(&drained);
             }
             () = async { sleep_until(wake.unwrap_or_else(Instant::now)).await },
                 if wake.is_some() => pace.pending = true,

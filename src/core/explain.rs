@@ -141,7 +141,7 @@ pub struct Known {
     pub stories: BTreeMap<TaskId, Story>,
     /// All complaints about labels; none where no controller is in this process.
     pub diagnostics: Option<BTreeSet<Diagnostic>>,
-    /// The tasks that were drained by hand here.
+    /// The tasks that are drained by hand.
     pub by_hand: BTreeSet<TaskId>,
     /// The client that was named.
     pub client: Option<IpAddr>,

@@ -28,6 +28,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether the task is an endpoint of any service.
+    #[must_use]
+    pub fn knows(&self, task: &TaskId) -> bool {
+        let mut clusters = self.clusters.values();
+        clusters.any(|cluster| cluster.endpoints.contains_key(task))
+    }
+
     /// The same without the hashes of passwords, fit to be shown.
     #[must_use]
     pub fn without_secrets(&self) -> Self {

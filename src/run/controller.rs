@@ -127,7 +127,7 @@ pub(super) fn run(
             reports,
             notes: noted,
             inquiries: desk.inquiries,
-            drained: desk.drained,
+            orders: desk.orders,
         };
         let outputs = Outputs {
             targets,

@@ -3,6 +3,7 @@
 mod access_log;
 mod check;
 mod dashboard;
+mod drain;
 mod following;
 mod mistakes;
 mod observability;

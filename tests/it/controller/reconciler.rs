@@ -4,13 +4,14 @@ mod agents;
 mod by_hand;
 mod secrets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::Targets;
 use hiveway::controller::publish::Commands;
 use hiveway::controller::reconciler::{self, Inputs, Inquiry, Outputs};
+use hiveway::core::by_hand::Orders;
 use hiveway::core::control::Note;
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
@@ -37,7 +38,7 @@ struct Loop {
     reports: mpsc::Sender<ProbeReport>,
     notes: mpsc::Sender<Note>,
     inquiries: mpsc::Sender<Inquiry>,
-    drained: watch::Sender<Arc<BTreeSet<TaskId>>>,
+    orders: watch::Sender<Arc<Orders>>,
     targets: watch::Receiver<Arc<Targets>>,
     commands: watch::Receiver<Arc<Commands>>,
     nudges: watch::Receiver<u64>,
@@ -60,7 +61,7 @@ impl Loop {
         let (reports, reported) = mpsc::channel(16);
         let (notes, noted) = mpsc::channel(16);
         let (inquiries, inquired) = mpsc::channel(16);
-        let (drained, drain) = watch::channel(Arc::default());
+        let (orders, ordered) = watch::channel(Arc::default());
         let (diagnostics, _) = watch::channel(Arc::default());
         let (targets, probed) = watch::channel(Arc::new(Targets::new()));
         let (commands, commanded) = watch::channel(Arc::new(Commands::new()));
@@ -75,7 +76,7 @@ impl Loop {
             reports: reported,
             notes: noted,
             inquiries: inquired,
-            drained: drain,
+            orders: ordered,
         };
         let outputs = Outputs {
             targets,
@@ -108,7 +109,7 @@ impl Loop {
             reports,
             notes,
             inquiries,
-            drained,
+            orders,
             targets: probed,
             commands: commanded,
             nudges: nudged,
