@@ -61,9 +61,14 @@ lint: deps ## format check, clippy, and the shell scripts
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $$(git ls-files '*.sh'); \
 	else echo "skipped: shellcheck is not installed (apt-get install shellcheck)"; fi
 
-docs: deps ## the source's documentation, private items included; begin with the crate's page
+docs: deps ## deploy/reference anew from the code, the manual page, completions, and the source's documentation
+	HIVEWAY_REFERENCE=write cargo test --locked --test it -- what_the_code_says
+	@mkdir -p $(TARGET)/manual
+	@cargo run --locked --quiet --bin hiveway -- man >$(TARGET)/manual/hiveway.1
+	@for shell in bash zsh fish; do \
+		cargo run --locked --quiet --bin hiveway -- completions $$shell >$(TARGET)/manual/hiveway.$$shell || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --lib
-	@echo "open $(TARGET)/$(HOST)/doc/hiveway/index.html"
+	@echo "read deploy/reference, man -l $(TARGET)/manual/hiveway.1, and $(TARGET)/$(HOST)/doc/hiveway/index.html"
 
 audit: ## known vulnerabilities, licences and sources of the dependencies (.deny.toml)
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }

@@ -10,6 +10,7 @@ mod limits;
 mod names;
 mod operator;
 mod plan;
+pub mod reference;
 mod run;
 mod tls;
 mod value;
@@ -19,7 +20,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::check::TypedCheck;
 use self::operator::TypedOperator;
@@ -28,6 +29,7 @@ use self::run::TypedRun;
 use crate::certificates;
 use crate::check::command::Config as CheckConfig;
 use crate::core::desired;
+use crate::core::labels;
 use crate::core::model::NodeId;
 use crate::engine::EngineConfig;
 use crate::follow::Place;
@@ -57,7 +59,7 @@ pub enum Command {
     },
     /// Ask a running instance something, or have it do something.
     Ask(Question),
-    /// Print what a shell or `man` reads.
+    /// Print what people, a shell or `man` read.
     Print(String),
     /// Show what Hiveway does on loopback, without an engine.
     Demo,
@@ -149,6 +151,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
             Ok(question) => Command::Ask(question),
             Err(text) => Command::Print(text),
         },
+        TypedCommand::Labels { key: None } => Command::Print(labels::reference::page()),
+        TypedCommand::Labels { key: Some(key) } => {
+            let told = labels::reference::tell(&key);
+            Command::Print(told.map_err(|text| contradict(&text, "labels"))?)
+        }
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
@@ -191,22 +198,12 @@ fn refuse(error: &clap::Error) -> Refused {
     let hint = paragraphs()
         .find_map(|it| Some(format!("; {}", it.strip_prefix("tip: ")?)))
         .unwrap_or_default();
-    let command = [
-        "run",
-        "check",
-        "plan",
-        "healthcheck",
-        "status",
-        "explain",
-        "events",
-        "drain",
-        "undrain",
-        "completions",
-    ]
-    .into_iter()
-    .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
-    .map(|command| format!(" {command}"))
-    .unwrap_or_default();
+    let typed = Typed::command();
+    let mut commands = typed.get_subcommands().map(clap::Command::get_name);
+    let command = commands
+        .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
+        .map(|command| format!(" {command}"))
+        .unwrap_or_default();
     Refused {
         text: format!("hiveway: {wrong}{hint}; see hiveway{command} --help"),
         code: 64,
@@ -226,7 +223,7 @@ enum TypedCommand {
     /// Watch the swarm, probe its tasks, and balance requests over those that pass
     ///
     /// Every flag can be given in the environment as well, which is how a stack file does it best. Labels steer everything
-    /// else: see the README for the reference.
+    /// else: `hiveway labels` tells them.
     Run(Box<TypedRun>),
     /// Ask a running instance whether it is ready: exit status 0 when it is, 1 and a reason when not
     Healthcheck {
@@ -234,6 +231,7 @@ enum TypedCommand {
         #[arg(
             long,
             env = "HIVEWAY_ADMIN_URL",
+            value_name = "URL",
             default_value = "http://127.0.0.1:9900"
         )]
         admin_url: String,
@@ -249,6 +247,11 @@ enum TypedCommand {
     /// them. Exit status: 0, or with --detailed-exitcode 2 when something would change; 1 when the files have errors or the
     /// engine cannot be asked, 64 for a mistake on the command line, 66 when a file cannot be read.
     Plan(Box<TypedPlan>),
+    /// Tell what a label means: its values, default and an example; without a key, the reference of all, as Markdown
+    Labels {
+        /// The label's key, such as routing.weight; with a prefix or without
+        key: Option<String>,
+    },
     #[command(flatten)]
     Operator(TypedOperator),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine

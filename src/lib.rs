@@ -57,6 +57,9 @@
 //! every process.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
+//! What users read is in `deploy/reference`. Labels and flags are told there by the code itself, through
+//! [`core::labels::reference`] and [`cli::reference`], and `tests/it/reference.rs` holds the pages against it.
+//!
 //! # Layers
 //!
 //! * [`core`] is pure and imports nothing but itself: decisions are plain functions from values to values.

@@ -97,6 +97,7 @@ pub(super) struct TypedAdmin {
     #[arg(
         long,
         env = "HIVEWAY_ADMIN_URL",
+        value_name = "URL",
         default_value = "http://127.0.0.1:9900"
     )]
     admin_url: String,

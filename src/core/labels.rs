@@ -1,7 +1,8 @@
 //! Labels: what services say to Hiveway, and all that they can say.
 //!
-//! This page is the reference of every label. [`parse`] turns the labels of one service into a [`ServiceSpec`] and a list
-//! of [`Diagnostic`]s; it never fails.
+//! This page is the reference of every label, of which [`reference`] makes `hiveway labels` and
+//! `deploy/reference/labels.md`. [`parse`] turns the labels of one service into a [`ServiceSpec`] and a list of
+//! [`Diagnostic`]s; it never fails.
 //!
 //! ```yaml
 //! deploy:
@@ -209,6 +210,7 @@ mod probe_url;
 mod properties;
 mod quotes;
 mod redirect;
+pub mod reference;
 mod report;
 mod retired;
 mod route_item;

@@ -35,6 +35,7 @@ async fn the_help_names_every_command() {
             "run",
             "check",
             "plan",
+            "labels",
             "healthcheck",
             "status",
             "explain",

@@ -23,6 +23,7 @@ mod images;
 mod lab;
 mod layers;
 mod own_engine;
+mod reference;
 mod stack;
 mod swarm;
 mod wish;

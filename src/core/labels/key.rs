@@ -80,8 +80,7 @@ impl Key {
         if let Some(header) = header::of_key(name) {
             return header.ok().map(Self::Header);
         }
-        let (_, setting) = Setting::NAMES.iter().find(|(known, _)| *known == name)?;
-        Some(Self::Setting(*setting))
+        Setting::named(name).map(Self::Setting)
     }
 }
 
@@ -140,7 +139,7 @@ fn refusal(prefix: Prefix, name: &str) -> Fault {
     }
     Fault::error(
         "the key is unknown",
-        "write one of the label reference, or remove the label",
+        "write one of the label reference (`hiveway labels`), or remove the label",
     )
     .with_nearest(prefix, name)
 }

@@ -2,32 +2,47 @@
 
 use super::report::Fault;
 
+/// The keys without a prefix, where a star stands for any end, and what to do instead.
+pub(super) const RETIRED: [(&str, &str); 9] = [
+    ("global", "write `deploy.mode: global`"),
+    ("rolling_updates", "write `deploy.update_config`"),
+    (
+        "rolling_updates.parallelism",
+        "write `deploy.update_config`",
+    ),
+    (
+        "depends",
+        "remove it: an endpoint gets requests once it passes its probe, whatever starts first",
+    ),
+    (
+        "latest_image",
+        "deploy by `docker stack deploy --resolve-image always` or `docker service update --image`",
+    ),
+    (
+        "lb.port_*",
+        "publish the port by `ports:`, or route to it by hiveway.routing.port_N",
+    ),
+    (
+        "proxy.*",
+        "declare routes by hiveway.routing.port_N and steer them by the other hiveway.routing labels",
+    ),
+    ("log_store_*", "choose a log driver by `logging:`"),
+    (
+        "auto_scaling.*",
+        "set a fixed number by hiveway.scale or `deploy.replicas`",
+    ),
+];
+
 /// The notice for a key without its prefix; none when the old product had no such key.
 pub(super) fn notice(name: &str) -> Option<Fault> {
-    let instead = match name {
-        "global" => "write `deploy.mode: global`",
-        "rolling_updates" | "rolling_updates.parallelism" => "write `deploy.update_config`",
-        "depends" => {
-            "remove it: an endpoint gets requests once it passes its probe, whatever starts first"
-        }
-        "latest_image" => {
-            "deploy by `docker stack deploy --resolve-image always` or `docker service update --image`"
-        }
-        _ if name.starts_with("lb.port_") => {
-            "publish the port by `ports:`, or route to it by hiveway.routing.port_N"
-        }
-        _ if name.starts_with("proxy.") => {
-            "declare routes by hiveway.routing.port_N and steer them by the other hiveway.routing labels"
-        }
-        _ if name.starts_with("log_store_") => "choose a log driver by `logging:`",
-        _ if name.starts_with("auto_scaling.") => {
-            "set a fixed number by hiveway.scale or `deploy.replicas`"
-        }
-        _ => return None,
+    let is_named = |key: &str| match key.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == key,
     };
+    let (_, instead) = RETIRED.iter().find(|(key, _)| is_named(key))?;
     Some(Fault::notice(
         "has no effect: the label is from before Swarm mode",
-        instead,
+        *instead,
     ))
 }
 

@@ -78,6 +78,18 @@ impl Setting {
         ("scale", Self::Scale),
     ];
 
+    /// The setting of this key, which has no prefix.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let (_, setting) = Self::NAMES.iter().find(|(known, _)| *known == name)?;
+        Some(*setting)
+    }
+
+    /// Its key, without a prefix.
+    pub(super) fn name(self) -> &'static str {
+        let named = Self::NAMES.iter().find(|(_, setting)| *setting == self);
+        named.expect("NAMES has all settings").0
+    }
+
     /// Sets what the value says, or leaves the spec as it is. A suggestion in the fault is a value that is accepted.
     pub(super) fn apply(
         self,
