@@ -40,7 +40,7 @@ pub(super) enum TypedOperator {
     /// Explain where a request would go, step by step, and why
     #[command(after_help = format!("{INSIDE}explain http://shop.example.com/api"))]
     Explain {
-        /// The request's URL, such as shop.example.com/api
+        /// The request's URL, such as shop.example.com/api; tcp://HOST for a connection that is passed on undecrypted
         url: String,
         /// Its method
         #[arg(long, value_name = "METHOD", default_value = "GET")]

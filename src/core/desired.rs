@@ -22,6 +22,7 @@ use super::model::{
 use super::route::{Check, Diagnostic, ProbeSpec, ServiceSpec};
 use super::scale::ScaleWish;
 use super::snapshot::GatewayTask;
+use super::tcp_route;
 
 /// The routed services with the tasks that can be reached, and what to say about the labels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,6 +134,10 @@ impl Desired {
             desired.add(service, spec, tasks, &nodes, &networks);
             desired.complain_of_nodes(service, &agents, &nodes);
         }
+        let read = desired.services.values().map(|it| (&it.name, &it.spec));
+        let complaints = tcp_route::complaints(read).into_iter();
+        let complaints: Vec<_> = complaints.map(|it| it.diagnostic()).collect();
+        desired.diagnostics.extend(complaints);
         if let Some(own) = &inventory.own_service
             && options.manage_aliases
         {

@@ -12,6 +12,7 @@ mod place;
 mod policy;
 mod route;
 mod service;
+mod tcp;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -181,6 +182,14 @@ impl Outcome {
             status: Some(status),
             reason: Some(reason.to_owned()),
             says,
+        }
+    }
+
+    /// What a connection that is not passed on gets: no answer, but an end.
+    fn closed(reason: &str, says: String) -> Self {
+        Self {
+            status: None,
+            ..Self::answer(0, reason, says)
         }
     }
 

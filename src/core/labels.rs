@@ -38,7 +38,9 @@
 //! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308) |
 //! | `grpc` | as without a scheme, but by HTTP/2, to the task as well: with prior knowledge, and without TLS |
 //!
-//! WebSockets work on every route, whatever its scheme. `tcp` is known but not served.
+//! | `tcp` | a connection by TLS that asks for the host (SNI) is passed on to the task undecrypted |
+//!
+//! WebSockets work on every route of HTTP, whatever its scheme. TCP routes have rules of their own, [below](#tcp-routes).
 //!
 //! | host | what it matches |
 //! |---|---|
@@ -53,6 +55,28 @@
 //! An exact host wins over a wildcard and a longer wildcard over a shorter; then the longest path wins. Services that
 //! claim the same host and path share it by weight. Where one service claims it for several ports, the lowest serves it.
 //! On one port, `http://` and `https://` for the same host and path together mean both.
+//!
+//! # TCP routes
+//!
+//! `hiveway.routing.port_5432: "tcp://db.example.com"` passes connections on to port 5432 of the service's tasks that come to
+//! `--listen-public-tls` and ask for `db.example.com` in the first message of TLS. The task has the certificate and sees the
+//! client's own TLS; Hiveway reads the name and nothing else, and so needs no certificate for it. Clients have to speak TLS
+//! from the first byte and to send a name: PostgreSQL's do with `sslmode=require sslnegotiation=direct`, as do those of Redis,
+//! MQTT, AMQP, LDAPS and HTTPS. Those that begin in clear and change to TLS later cannot be told apart, nor can SSH.
+//!
+//! * Such an item has no path and no port, and no host under `.local`, since the internal listener speaks no TLS.
+//! * It goes before what Hiveway would serve by TLS for the same host itself: without a scheme, a host that has a TCP route as
+//!   well is served plain only. `https://` and `tcp://` for one host contradict each other: the `tcp://` item then has no
+//!   effect, and an error says so, whichever service it belongs to. As everywhere, an exact host wins over a wildcard, whether
+//!   it is a TCP route or not.
+//! * Services that claim the same host share it by `routing.weight`. `routing.balance` chooses the endpoint; where it needs a
+//!   header or a cookie, each gets its turn. A connection counts as one request from its beginning to its end:
+//!   for `least_request` and `max_in_flight`, and for `hold_seconds`.
+//! * `routing.retries` further endpoints are tried while none takes the connection within `connect_timeout_seconds`; none after that.
+//! * A connection ends when both sides have ended it, or after `idle_timeout_seconds` without a byte in either direction. When
+//!   its endpoint leaves rotation it goes on; a gateway that stops gives it `--grace`.
+//! * `routing.allow_cidrs` and `routing.rate_limit` hold for connections: those too many are closed without a word. What
+//!   else is done to requests and answers cannot be done here, `basic_auth` included.
 //!
 //! # Steering: `routing.*`
 //!
@@ -218,6 +242,7 @@ mod routes;
 mod seconds;
 mod secret;
 mod setting;
+mod tcp_item;
 #[cfg(test)]
 mod tests;
 mod users;

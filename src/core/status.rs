@@ -148,6 +148,12 @@ pub fn services(
             routes.entry(service).or_default().push(route);
         }
     }
+    for (host, claims) in &snapshot.tcp_routes {
+        for claim in claims.iter() {
+            let route = format!("tcp://{host}");
+            routes.entry(&claim.service).or_default().push(route);
+        }
+    }
     for (id, cluster) in &snapshot.clusters {
         let status = services
             .entry(&cluster.service)

@@ -81,6 +81,17 @@ impl Chain {
         Ok(user)
     }
 
+    /// Lets a connection in that is passed on, or says why not.
+    pub(super) fn admit_connection(&self, client: IpAddr) -> Result<(), Answer> {
+        if !self.wanted.allows(client) {
+            return Err(Answer::not_allowed(client));
+        }
+        match &self.limiter {
+            Some(limiter) if !limiter.admit(client) => Err(Answer::rate_limited(client)),
+            _ => Ok(()),
+        }
+    }
+
     /// Where all requests are sent instead.
     pub(super) fn redirect(&self, pool: &Pool, request: &RequestHeader) -> Option<Answer> {
         let redirect = self.wanted.redirect.as_ref()?;

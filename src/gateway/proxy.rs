@@ -56,7 +56,7 @@ pub(super) struct Proxy {
     table: Arc<ArcSwap<RouteTable>>,
     trusted: Vec<IpNet>,
     metrics: Metrics,
-    holding: Holding,
+    holding: Arc<Holding>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
     /// None where requests are given no ids.
@@ -68,7 +68,7 @@ impl Proxy {
         table: Arc<ArcSwap<RouteTable>>,
         trusted: Vec<IpNet>,
         metrics: Metrics,
-        holding: Holding,
+        holding: Arc<Holding>,
         access_log: Option<AccessLog>,
         trace_headers: bool,
     ) -> Self {

@@ -84,7 +84,7 @@ fn describe(snapshot: &Snapshot, since: Since) -> SnapshotStatus {
     SnapshotStatus {
         generation,
         since: same.map(|(_, since)| since),
-        routes: snapshot.routes.len(),
+        routes: snapshot.routes.len() + snapshot.tcp_routes.len(),
     }
 }
 

@@ -107,7 +107,7 @@ impl Proxy {
             return Ok(Err(lack.answer()));
         };
         let decide =
-            |request: &RequestHeader, lack: &Lack| self.decide(request, client, Some(lack));
+            |session: &Session, lack: &Lack| self.decide(session.req_header(), client, Some(lack));
         self.holding
             .wait(session, context.started, lack, decide)
             .await

@@ -235,7 +235,7 @@ async fn an_explanation_tells_what_is_known_here() {
 
     for (query, told) in [
         ("", "missing field `url`"),
-        ("?url=ftp://a", "http, https, ws and wss"),
+        ("?url=ftp://a", "http, https, ws, wss and tcp"),
         ("?url=a&method=no%20way", "GET or POST"),
         ("?url=a&client=me", "10.0.0.7"),
         ("?url=a&urk=b", "unknown field"),

@@ -98,7 +98,7 @@ async fn a_controller_and_a_gateway_tell_what_each_knows() {
 
     let refused = ask(&edge, &["explain", "ftp://first.local"]).await;
     let line = refused.assert_one_line(1);
-    assert!(line.contains("http, https, ws and wss"), "{line}");
+    assert!(line.contains("http, https, ws, wss and tcp"), "{line}");
     edge.end().await;
     controller.end().await;
 }
