@@ -43,6 +43,7 @@ deploy: ## deploy deploy/stack.yml into the engine's swarm (HIVEWAY_IMAGE=… fo
 bench: deps ## measure Hiveway beside other proxies, into tests/bench/RESULTS.md
 	tests/bench/peers.sh $(TARGET)/bench-peers
 	cargo bench --locked --bench proxies
+	cargo bench --locked --bench proxies -- --traffic --rounds 3 --seconds 2
 
 bench-scale: deps ## measure the control plane of a swarm of 10 000 tasks, into tests/bench/RESULTS.md (as root)
 	cargo bench --locked --bench proxies -- --scale

@@ -73,7 +73,7 @@ pub struct AdminState {
 
 /// Answers on a bound listener until `stop`, then ends the streams and returns within a second.
 pub async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
-    let (noted, since) = watch::channel(None);
+    let (noted, since) = watch::channel(v1::Since::default());
     let noting = v1::note(state.clone(), noted);
     tokio::select! {
         () = connections::serve(listener, router(state, since, stop.clone()), stop) => {}

@@ -6,4 +6,5 @@ pub mod inventory_file;
 pub mod probe;
 pub mod publish;
 pub mod reconciler;
+mod secrets;
 pub mod swarm;

@@ -32,4 +32,5 @@ pub mod scale;
 pub mod signals;
 pub mod snapshot;
 pub mod status;
+pub mod tcp_route;
 pub mod wishes;

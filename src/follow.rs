@@ -33,11 +33,12 @@ pub use self::search::Place;
 pub use self::store::{Store, StoreError};
 use crate::certificates::Given;
 use crate::channel::{self, Identity};
-use crate::core::control::{CommandTargets, Note, Standing, ToController};
+use crate::core::control::{CommandTargets, Note, Standing};
 use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
+use crate::order_book::OrderBook;
 use crate::readiness::Readiness;
 
 /// What links tell and was not looked at yet. When it is full, links wait, and nothing is lost.
@@ -78,6 +79,8 @@ pub struct Outputs {
     pub commands: watch::Sender<Arc<CommandTargets>>,
     /// The certificates that the followed controller gives; the last stand.
     pub certificates: watch::Sender<Given>,
+    /// What operators drained by hand: told to every controller, and taken in from each.
+    pub order_book: OrderBook,
     /// What agents see, to be told to every controller.
     pub notes: broadcast::Sender<Arc<Note>>,
     /// The controller that is followed: its address, or `this node`; none while there is none.
@@ -101,10 +104,8 @@ pub async fn run(config: Config, own: Option<Own>, outputs: Outputs, stop: Cance
     }
     let linking = Linking {
         identity: config.identity,
-        hello: ToController::Hello {
-            node: config.node,
-            version: env!("CARGO_PKG_VERSION").into(),
-        },
+        node: config.node,
+        order_book: outputs.order_book.clone(),
         own_listener: config.own_listener,
         serves_tls: config.serves_tls,
         notes: outputs.notes.clone(),

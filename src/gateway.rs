@@ -29,6 +29,7 @@ mod http2;
 mod key;
 mod listener;
 mod middleware;
+mod passage;
 mod peer;
 mod pool;
 mod proxy;
@@ -72,6 +73,7 @@ use self::connection::Acceptor;
 use self::hold::Holding;
 use self::listener::Listener;
 pub use self::listener::ListenerName;
+use self::passage::Passages;
 use self::proxy::Proxy;
 use self::steering::Steering;
 use self::table::RouteTable;
@@ -205,11 +207,26 @@ impl Gateway {
             .into_iter()
             .filter_map(|(side, address)| Some(Listener::bind(side, address?, None)))
             .collect::<Result<Vec<_>, _>>()?;
+        let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
+        let release = CancellationToken::new();
+        let holding = Arc::new(Holding {
+            most: config.limits.held,
+            stop: release.clone(),
+        });
         let mut tls = None;
-        if let Some(config) = &config.tls {
-            let serving = Serving::new(Terminator::new(config, metrics.clone())?);
+        if let Some(tls_config) = &config.tls {
+            let passages = Passages {
+                table: table.clone(),
+                holding: holding.clone(),
+                access_log: config.access_log.clone(),
+            };
+            let serving = Serving::new(Terminator::new(tls_config, metrics.clone(), passages)?);
             let terminator = Some(serving.terminator.clone());
-            listeners.push(Listener::bind(Side::Public, config.address, terminator)?);
+            listeners.push(Listener::bind(
+                Side::Public,
+                tls_config.address,
+                terminator,
+            )?);
             tls = Some(serving);
         }
         for listener in &mut listeners {
@@ -217,12 +234,6 @@ impl Gateway {
                 listener.proxies = config.trusted_proxies.as_slice().into();
             }
         }
-        let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
-        let release = CancellationToken::new();
-        let holding = Holding {
-            most: config.limits.held,
-            stop: release.clone(),
-        };
         let proxy = Proxy::new(
             table.clone(),
             config.trusted_proxies.clone(),

@@ -53,7 +53,8 @@
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm. [`operator`] is the other
-//! end of the admin listener: the commands that ask a running instance.
+//! end of the admin listener: the commands that ask a running instance. What is drained by hand stands in the [`order_book`] of
+//! every process.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
 //! What users read is in `deploy/reference`. Labels and flags are told there by the code itself, through
@@ -119,6 +120,7 @@ pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod operator;
+pub mod order_book;
 pub mod plan;
 pub mod readiness;
 mod roster;

@@ -16,6 +16,7 @@ mod counted;
 mod diagnostics;
 mod family;
 mod snapshot;
+mod tcp;
 mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ use diagnostics::DiagnosticMetrics;
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
+pub use tcp::{OpenConnection, TcpFigures};
 pub use tls::{CertificateFigure, TlsMetrics};
 
 /// The media type of [`Metrics::render`].
@@ -286,6 +288,7 @@ impl Metrics {
         let mut families = self.0.registry.gather();
         let clusters = self.clusters().clone();
         families.extend(cluster::families(&clusters));
+        families.extend(tcp::families(&clusters));
         families.extend(self.0.tls.families());
         families.extend(snapshot.into_iter().flat_map(snapshot::families));
         families.retain(|family| !family.get_metric().is_empty());

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::core::desired::{Desired, DesiredService, Fate, Options};
 use crate::core::model::{Inventory, Mode, Service, ServiceId};
-use crate::core::route::{HostPattern, RouteSpec};
+use crate::core::route::{HostPattern, RouteSpec, Scheme};
 
 /// The label by which Docker knows the services of a stack.
 const NAMESPACE: &str = "com.docker.stack.namespace";
@@ -239,7 +239,10 @@ impl Sides<'_> {
             .filter(|(id, _)| Some(*id) != own);
         let others = others.filter(|(_, other)| {
             let mut routes = other.spec.routes.iter();
-            routes.any(|it| (&it.host, &it.path) == (&route.host, &route.path))
+            let is_tcp = |it: &RouteSpec| it.scheme == Scheme::Tcp;
+            routes.any(|it| {
+                (&it.host, &it.path, is_tcp(it)) == (&route.host, &route.path, is_tcp(route))
+            })
         });
         let names: Vec<&str> = others.map(|(_, other)| &*other.name).collect();
         match &*names {

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 
 use self::certificates::Certificates;
+use self::controller::Sources;
 use self::role::Role;
 use crate::access_log;
 use crate::admin::{self, AdminState};
@@ -25,6 +26,7 @@ use crate::agent;
 use crate::certificates::Given;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
+use crate::controller::probe::{Ask, Network};
 use crate::controller::publish::Publisher;
 use crate::core::control::{CommandTargets, Note};
 use crate::core::event::Event;
@@ -35,6 +37,7 @@ use crate::gateway::dns::NameServer;
 use crate::journal::{self, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::order_book::OrderBook;
 use crate::readiness::Readiness;
 use crate::supervisor::Supervisor;
 
@@ -48,6 +51,15 @@ const NOTES: usize = 1024;
 ///
 /// A socket cannot be bound, the engine or the secret cannot be used, or a component ended.
 pub async fn run(config: RunConfig) -> anyhow::Result<()> {
+    run_asking(config, Network).await
+}
+
+/// The same with another way to ask tasks whether they serve.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> {
     let RunConfig {
         source,
         desired,
@@ -102,7 +114,22 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         publisher = publisher.map(|it| it.with_certificates(to_give));
     }
     let token = admin_token_file.as_deref();
-    let (mut instance, desk) = overview::open(&role, &settings, &gateway, publisher, token).await?;
+    let mut store = control.state_dir.as_deref().map(Store::new);
+    let kept = match &mut store {
+        Some(store) => store.restore(&emitter).await,
+        None => None,
+    };
+    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
+    let order_book = OrderBook::new(snapshot.clone());
+    let (mut instance, desk) = overview::open(
+        &role,
+        &settings,
+        &gateway,
+        publisher,
+        order_book.clone(),
+        token,
+    )
+    .await?;
     let mut supervisor = Supervisor::new().context("cannot wait for signals")?;
     announce(
         &gateway,
@@ -116,12 +143,6 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
     readiness.require("stopping", Ok(()));
     let journal = Journal::default();
-    let mut store = control.state_dir.as_deref().map(Store::new);
-    let kept = match &mut store {
-        Some(store) => store.restore(&emitter).await,
-        None => None,
-    };
-    let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
     let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
     let (gives, given) = watch::channel::<Given>(Arc::new([]));
@@ -169,15 +190,12 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     }
     let own_listener = desk.publisher.as_ref().map(Publisher::address);
     let own = controls.then(|| {
-        controller::run(
-            &mut supervisor,
+        let sources = Sources {
             role,
-            desired,
-            desk,
-            notes.subscribe(),
-            &emitter,
-            &metrics,
-        )
+            ask,
+            own_notes: notes.subscribe(),
+        };
+        controller::run(&mut supervisor, sources, desired, desk, &emitter, &metrics)
     });
     supervisor.serve("the follower", {
         let config = follow::Config {
@@ -191,6 +209,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             snapshots,
             commands,
             certificates: gives,
+            order_book,
             notes,
             followed: follow,
             emitter: emitter.clone(),

@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const PAGE: &str = include_str!("dashboard/page.html");
 
 /// What the page loads: path, media type and text.
-const PARTS: [(&str, &str, &str); 8] = [
+const PARTS: [(&str, &str, &str); 9] = [
     (
         "/dashboard/page.css",
         STYLE,
@@ -45,6 +45,11 @@ const PARTS: [(&str, &str, &str); 8] = [
         "/dashboard/marks.js",
         SCRIPT,
         include_str!("dashboard/marks.js"),
+    ),
+    (
+        "/dashboard/standing.js",
+        SCRIPT,
+        include_str!("dashboard/standing.js"),
     ),
     (
         "/dashboard/story.js",

@@ -10,9 +10,10 @@ use super::token::Token;
 use crate::controller::publish::Followers;
 use crate::controller::reconciler::Inquiry;
 use crate::core::explain::Listener;
-use crate::core::model::{NodeId, TaskId};
+use crate::core::model::NodeId;
 use crate::core::route::Diagnostic;
 use crate::gateway::Ejected;
+use crate::order_book::OrderBook;
 
 /// What a process is, and where it keeps what operators ask for.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Instance {
     pub followed: Option<watch::Receiver<Option<Arc<str>>>>,
     /// The controller in this process; none where there is none.
     pub controller: Option<Controller>,
+    /// What operators drained by hand.
+    pub order_book: OrderBook,
     /// What proves that a write is an operator's; none: nobody may write.
     pub token: Option<Token>,
 }
@@ -44,8 +47,6 @@ pub struct Controller {
     pub inquiries: mpsc::Sender<Inquiry>,
     /// Every complaint about labels.
     pub diagnostics: watch::Receiver<Arc<BTreeSet<Diagnostic>>>,
-    /// The tasks that operators drained by hand; read by the reconciler.
-    pub drained: watch::Sender<Arc<BTreeSet<TaskId>>>,
     /// Who follows it; none where nobody can.
     pub followers: Option<Followers>,
 }

@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod explain;
+mod since;
 mod status;
 
 use std::collections::BTreeSet;
@@ -16,16 +17,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::since::{Since, note};
 use super::{AdminState, events};
-use crate::clock;
-use crate::core::model::Timestamp;
 use crate::core::route::Diagnostic;
-use crate::core::snapshot::Generation;
 
 const OPENAPI: &str = include_str!("v1/openapi.json");
-
-/// Since when this process has had the snapshot that it steers by.
-pub(super) type Since = Option<(Generation, Timestamp)>;
 
 /// What the answers are made from.
 #[derive(Clone)]
@@ -105,20 +101,6 @@ pub(super) fn router(
     stop: CancellationToken,
 ) -> Router {
     paths().router.with_state(Sources { admin, since, stop })
-}
-
-/// Notes since when there is which snapshot. Never returns.
-pub(super) async fn note(admin: AdminState, since: watch::Sender<Since>) {
-    let mut snapshots = admin.snapshots;
-    snapshots.mark_changed();
-    while snapshots.changed().await.is_ok() {
-        let generation = snapshots
-            .borrow_and_update()
-            .as_deref()
-            .map(|it| it.generation);
-        since.send_replace(generation.map(|generation| (generation, clock::now())));
-    }
-    std::future::pending::<()>().await;
 }
 
 async fn openapi() -> impl IntoResponse {

@@ -5,18 +5,21 @@ use std::collections::BTreeMap;
 use super::finding::{Finding, Findings};
 use super::source::{Source, Span};
 use super::{MOST_FINDINGS, Read, labels};
-use crate::core::route::{HostPattern, RouteSpec};
+use crate::core::route::{HostPattern, RouteSpec, Scheme};
+use crate::core::tcp_route;
 
 /// Tells of hosts and paths that several services claim, at each but the first.
 pub(super) fn check(services: &[Read<'_>], sources: &[Source], findings: &mut Findings) {
     let mut claims: BTreeMap<_, Vec<(&Read<'_>, &RouteSpec)>> = BTreeMap::new();
     for read in services {
         for route in &read.spec.routes {
-            let claimed = claims.entry((&route.host, &route.path)).or_default();
-            claimed.push((read, route));
+            let is_tcp = route.scheme == Scheme::Tcp;
+            let claimed = claims.entry((&route.host, &route.path, is_tcp));
+            claimed.or_default().push((read, route));
         }
     }
-    for ((host, path), claims) in claims {
+    contradictions(services, sources, findings);
+    for ((host, path, is_tcp), claims) in claims {
         let [(first, first_route), others @ ..] = &*claims else {
             continue;
         };
@@ -25,8 +28,12 @@ pub(super) fn check(services: &[Read<'_>], sources: &[Source], findings: &mut Fi
                 findings.beyond += 1;
                 continue;
             }
+            let (what, shared) = match is_tcp {
+                true => (format!("tcp://{host}"), "connections"),
+                false => (format!("{host}{path}"), "requests"),
+            };
             let message = format!(
-                "claims {host}{path}, as {} does: they share its requests by routing.weight, {} to {}",
+                "claims {what}, as {} does: they share its {shared} by routing.weight, {} to {}",
                 first.name, read.spec.policy.weight, first.spec.policy.weight
             );
             let remedy = "nothing, if that is meant; else give one of them another host or path";
@@ -35,6 +42,27 @@ pub(super) fn check(services: &[Read<'_>], sources: &[Source], findings: &mut Fi
             let finding = finding.beside(place(first, first_route, sources), claim);
             findings.push(finding.of(read.name));
         }
+    }
+}
+
+/// Tells of TCP routes that contradict others.
+fn contradictions(services: &[Read<'_>], sources: &[Source], findings: &mut Findings) {
+    let specs = services.iter().map(|read| (read.name, &read.spec));
+    for complaint in tcp_route::complaints(specs) {
+        let Some(read) = services.iter().find(|it| it.name == complaint.service) else {
+            continue;
+        };
+        if findings.len() >= MOST_FINDINGS {
+            findings.beyond += 1;
+            continue;
+        }
+        let span = place(read, complaint.route, sources);
+        let message = format!("{} {}", complaint.route, complaint.reason);
+        let finding = Finding {
+            level: complaint.level,
+            ..Finding::error(span, message, complaint.remedy)
+        };
+        findings.push(finding.of(read.name));
     }
 }
 

@@ -96,7 +96,10 @@ impl TypedFiles {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         let options = Options {
-            labels: LabelOptions { domain_suffix },
+            labels: LabelOptions {
+                domain_suffix,
+                secrets: None,
+            },
             networks: network,
             stack,
             variables: std::env::vars_os().filter_map(text).collect(),

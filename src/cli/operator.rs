@@ -40,7 +40,7 @@ pub(super) enum TypedOperator {
     /// Explain where a request would go, step by step, and why
     #[command(after_help = format!("{INSIDE}explain http://shop.example.com/api"))]
     Explain {
-        /// The request's URL, such as shop.example.com/api
+        /// The request's URL, such as shop.example.com/api; tcp://HOST for a connection that is passed on undecrypted
         url: String,
         /// Its method
         #[arg(long, value_name = "METHOD", default_value = "GET")]
@@ -77,7 +77,8 @@ pub(super) enum TypedOperator {
     },
     /// Take an endpoint out of rotation by hand: it gets no new requests until undrain, or until its task ends
     ///
-    /// It is this controller's word, for the gateways that follow it, and is forgotten when the process starts again.
+    /// Any instance can be asked: every controller is told, also one that starts later, for as long as one instance that
+    /// knows of it runs.
     Drain(TypedWrite),
     /// End what drain did
     Undrain(TypedWrite),

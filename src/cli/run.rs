@@ -17,7 +17,9 @@ use super::ejection::TypedEjection;
 use super::limits::TypedLimits;
 use super::names::TypedNames;
 use super::tls::TypedTls;
-use super::value::{Listen, address, domain, duration, listener, network, network_name, threads};
+use super::value::{
+    Listen, address, domain, duration, folder, listener, network, network_name, threads,
+};
 use super::{RunConfig, Source};
 use crate::core::desired;
 use crate::core::labels::LabelOptions;
@@ -48,6 +50,16 @@ pub(super) struct TypedRun {
 
     #[command(flatten)]
     control: TypedControl,
+
+    /// Where a controller finds the secrets that labels name, as Docker mounts them; read again when they change
+    #[arg(
+        long,
+        env = "HIVEWAY_SECRETS",
+        value_name = "FOLDER",
+        default_value = "/run/secrets",
+        value_parser = folder
+    )]
+    secrets: PathBuf,
 
     /// Where the containers of the cluster connect, or off
     #[arg(
@@ -156,6 +168,7 @@ impl TypedRun {
             inventory,
             edge,
             control,
+            secrets,
             listen_internal: Listen(internal),
             listen_public: Listen(public),
             tls,
@@ -188,9 +201,13 @@ impl TypedRun {
             source,
             control,
             desired: desired::Options {
-                labels: LabelOptions { domain_suffix },
+                labels: LabelOptions {
+                    domain_suffix,
+                    secrets: None,
+                },
                 networks: network,
                 manage_aliases: names.manage_aliases(),
+                secrets: Some(secrets),
             },
             gateway: gateway::Config {
                 internal,

@@ -2,20 +2,19 @@
 //!
 //! # Design notes
 //!
-//! How many probes run at once is bounded by permits; waiting for one does not count against the probe's time-out. A
-//! probe opens a connection of its own each time, since what is asked is whether the task accepts one.
+//! How many probes run at once is bounded by permits; waiting for one does not count against the probe's time-out.
+//!
+//! Probes that are due within moments of each other are done together ([`pacing::together`]): ten thousand timers would
+//! otherwise wake the process every millisecond, and a probe is cheaper than being woken for it.
+
+mod network;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, HOST, USER_AGENT};
-use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
 use prometheus::IntCounter;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -23,9 +22,10 @@ use crate::core::desired::ProbeTarget;
 use crate::core::model::TaskId;
 use crate::core::observed::{ProbeReport, ProbeResult};
 use crate::core::pacing;
-use crate::core::route::Check;
 use crate::metrics::Metrics;
 use crate::roster;
+
+pub use self::network::Network;
 
 /// What to probe over the network, by task. Written by the reconciler, read here.
 pub type Targets = BTreeMap<TaskId, ProbeTarget>;
@@ -33,8 +33,15 @@ pub type Targets = BTreeMap<TaskId, ProbeTarget>;
 /// Probes at once. Ten thousand endpoints that all hang for the default time-out still get a probe every twenty seconds.
 const AT_ONCE: usize = 1024;
 
+/// How a task is asked whether it serves.
+pub trait Ask: Clone + Send + Sync + 'static {
+    /// Asks once, for as long as it takes: whoever calls has a limit, and counts.
+    fn ask(&self, target: &ProbeTarget) -> impl Future<Output = ProbeResult> + Send;
+}
+
 /// Probes whatever the targets name, until `stop`.
 pub async fn run(
+    ask: impl Ask,
     targets: watch::Receiver<Arc<Targets>>,
     reports: mpsc::Sender<ProbeReport>,
     metrics: Metrics,
@@ -45,8 +52,11 @@ pub async fn run(
         failed: metrics.probes("failed"),
     };
     let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let began = Instant::now();
     let probing = roster::keep(targets, |task, target| {
         let prober = Prober {
+            ask: ask.clone(),
+            began,
             task: task.clone(),
             target: target.clone(),
             permits: permits.clone(),
@@ -66,7 +76,10 @@ struct Counters {
 }
 
 /// One endpoint's probing.
-struct Prober {
+struct Prober<A> {
+    ask: A,
+    /// From when on the moments are counted at which probes are done together.
+    began: Instant,
     task: TaskId,
     target: ProbeTarget,
     permits: Arc<Semaphore>,
@@ -74,10 +87,10 @@ struct Prober {
     counters: Counters,
 }
 
-impl Prober {
+impl<A: Ask> Prober<A> {
     async fn run(self) {
         let spec = &self.target.spec;
-        tokio::time::sleep(pacing::first_delay(
+        sleep(pacing::first_delay(
             spec.initial_delay,
             self.target.since,
             clock::now(),
@@ -88,7 +101,10 @@ impl Prober {
                 let Ok(_permit) = self.permits.acquire().await else {
                     return;
                 };
-                probe(&self.target).await
+                match timeout(spec.timeout, self.ask.ask(&self.target)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(format!("no answer within {:?}", spec.timeout).into()),
+                }
             };
             match &result {
                 Ok(()) => self.counters.passed.inc(),
@@ -101,68 +117,8 @@ impl Prober {
             if self.reports.send(report).await.is_err() {
                 return;
             }
-            tokio::time::sleep(pacing::jittered(spec.interval, &self.task, round)).await;
+            let pause = pacing::jittered(spec.interval, &self.task, round);
+            sleep_until(self.began + pacing::together(self.began.elapsed() + pause)).await;
         }
-    }
-}
-
-async fn probe(target: &ProbeTarget) -> ProbeResult {
-    let timeout = target.spec.timeout;
-    let asked = async {
-        match &target.spec.check {
-            Check::Tcp { port } => connect(target, *port).await.map(drop),
-            // Boxed: the state of a request is large, and there is a task of this size for every endpoint, all the time.
-            Check::Http { port, path } => Box::pin(get(target, *port, path)).await,
-            // These are resolved, left to agents or left out before a target is made.
-            Check::Connect | Check::None | Check::Command(_) => Ok(()),
-        }
-    };
-    match tokio::time::timeout(timeout, asked).await {
-        Ok(result) => result,
-        Err(_) => Err(format!("no answer within {timeout:?}").into()),
-    }
-}
-
-async fn connect(target: &ProbeTarget, port: u16) -> Result<TcpStream, Arc<str>> {
-    let address = SocketAddr::new(target.address, port);
-    TcpStream::connect(address)
-        .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => {
-                format!("connection to {address} refused").into()
-            }
-            _ => format!("connection to {address} failed: {error}").into(),
-        })
-}
-
-async fn get(target: &ProbeTarget, port: u16, path: &str) -> ProbeResult {
-    let stream = connect(target, port).await?;
-    let broken = |error: hyper::Error| -> Arc<str> { format!("GET {path} failed: {error}").into() };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    let request = http::Request::get(path)
-        .header(HOST, SocketAddr::new(target.address, port).to_string())
-        .header(
-            USER_AGENT,
-            concat!("hiveway/", env!("CARGO_PKG_VERSION"), " (probe)"),
-        )
-        .header(CONNECTION, "close")
-        .body(Empty::<bytes::Bytes>::new())
-        .map_err(|error| -> Arc<str> { format!("GET {path} cannot be asked: {error}").into() })?;
-    // The connection has to be driven while the answer is awaited. It may end in the same moment that it brings it, and it
-    // goes on for as long as there is a body, which nobody reads.
-    let mut asked = pin!(sender.send_request(request));
-    let answer = tokio::select! {
-        biased;
-        answer = &mut asked => answer,
-        _ended = connection => asked.await,
-    };
-    let answer = answer.map_err(broken)?;
-    let status = answer.status();
-    if status.is_success() || status.is_redirection() {
-        Ok(())
-    } else {
-        Err(format!("GET {path} was answered {status}").into())
     }
 }

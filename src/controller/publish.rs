@@ -32,6 +32,7 @@ use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
+use crate::order_book::OrderBook;
 
 /// Peers at once. A swarm has hundreds of nodes; whoever opens more connections than this is no swarm.
 const PEERS: usize = 4096;
@@ -80,6 +81,7 @@ pub struct Publisher {
     identity: Identity,
     certificates: Option<watch::Receiver<Given>>,
     followers: Followers,
+    order_book: OrderBook,
 }
 
 impl Publisher {
@@ -96,6 +98,7 @@ impl Publisher {
             identity,
             certificates: None,
             followers: Followers::default(),
+            order_book: OrderBook::default(),
         })
     }
 
@@ -103,6 +106,13 @@ impl Publisher {
     #[must_use]
     pub fn with_certificates(mut self, certificates: watch::Receiver<Given>) -> Self {
         self.certificates = Some(certificates);
+        self
+    }
+
+    /// Passes on what operators drained by hand, and takes it in.
+    #[must_use]
+    pub fn with_orders(mut self, order_book: OrderBook) -> Self {
+        self.order_book = order_book;
         self
     }
 
@@ -137,11 +147,14 @@ impl Publisher {
             commands,
             notes,
         } = inputs;
+        let order_book = self.order_book;
+        let mut orders = order_book.subscribe();
         let (editions, edition) = watch::channel::<Option<Arc<Edition>>>(None);
         let (standings, standing) = watch::channel(Bytes::new());
         let shared = Arc::new(Shared {
             identity: self.identity,
             followers: self.followers,
+            order_book: order_book.clone(),
             edition,
             standing,
             commands,
@@ -162,11 +175,15 @@ impl Publisher {
                         let next = Edition::after(editions.borrow().as_deref(), snapshot);
                         editions.send_replace(Some(Arc::new(next)));
                     }
-                    standings.send_replace(stand(&snapshots, &frozen));
+                    standings.send_replace(stand(&snapshots, &frozen, &order_book));
                 }
                 Ok(()) = frozen.changed() => {
                     frozen.borrow_and_update();
-                    standings.send_replace(stand(&snapshots, &frozen));
+                    standings.send_replace(stand(&snapshots, &frozen, &order_book));
+                }
+                Ok(()) = orders.changed() => {
+                    orders.borrow_and_update();
+                    standings.send_replace(stand(&snapshots, &frozen, &order_book));
                 }
                 (stream, address) = accept(&self.listener), if peers.len() < PEERS => {
                     let peer = address.ip();
@@ -206,8 +223,9 @@ impl Publisher {
 struct Shared {
     identity: Identity,
     followers: Followers,
+    order_book: OrderBook,
     edition: watch::Receiver<Option<Arc<Edition>>>,
-    /// A [`Standing`], encoded.
+    /// A [`ToNode::Standing`], encoded.
     standing: watch::Receiver<Bytes>,
     commands: watch::Receiver<Arc<Commands>>,
     certificates: Option<watch::Receiver<Given>>,
@@ -219,12 +237,14 @@ struct Shared {
 fn stand(
     snapshots: &watch::Receiver<Option<Arc<Snapshot>>>,
     frozen: &watch::Receiver<Option<Arc<str>>>,
+    order_book: &OrderBook,
 ) -> Bytes {
-    let generation = snapshots.borrow().as_deref().map(|it| it.generation);
-    encode(&ToNode::Standing(Standing {
-        generation,
+    let standing = Standing {
+        generation: snapshots.borrow().as_deref().map(|it| it.generation),
         frozen: frozen.borrow().clone(),
-    }))
+    };
+    let by_hand = order_book.latest();
+    encode(&ToNode::Standing { standing, by_hand })
 }
 
 /// The next connection.

@@ -11,6 +11,9 @@
 //! While ten thousand endpoints warm up, each verdict would be a reason to reconcile ten thousand endpoints. `pace.rs` lets
 //! what comes in close succession wait for one reconciliation, and what comes after quiet be reconciled at once.
 //!
+//! At rest thousands of results a second change nothing. They are taken in together, so that this loop is not woken for each;
+//! one that comes after quiet is taken in at once.
+//!
 //! An agent is believed about the commands that it was asked to run, and about nothing else that is probed. Any hint of one is
 //! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::signals)).
 
@@ -22,12 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::core::by_hand::Orders;
 use crate::core::control::{ContainerHint, Note};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
+use crate::core::labels::Secrets;
 use crate::core::model::{Inventory, TaskId};
 use crate::core::observed::{Observed, ProbeReport};
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
@@ -41,10 +46,14 @@ pub use self::inquiry::Inquiry;
 use self::pace::Pace;
 use super::probe::Targets;
 use super::publish::Commands;
+use super::secrets;
 
 /// How long after the first inventory the first snapshot may wait for verdicts. Longer than the default probe needs to
 /// fail twice, short enough for a rolling update of Hiveway itself.
 const WARM_UP: Duration = Duration::from_secs(10);
+
+/// The pause after results were taken in. They wait in their channel meanwhile, and the probes where it is full.
+const TAKING_IN: Duration = Duration::from_millis(10);
 
 /// What the reconciler reads.
 pub struct Inputs {
@@ -58,8 +67,8 @@ pub struct Inputs {
     pub notes: mpsc::Receiver<Note>,
     /// What operators want to know.
     pub inquiries: mpsc::Receiver<Inquiry>,
-    /// The tasks that operators drained by hand.
-    pub drained: watch::Receiver<Arc<BTreeSet<TaskId>>>,
+    /// What operators drained by hand.
+    pub orders: watch::Receiver<Arc<Orders>>,
 }
 
 /// What the reconciler writes.
@@ -96,8 +105,13 @@ pub async fn run(
     let mut pace = Pace::default();
     // A source that never fails may say nothing about it.
     let mut told = true;
-    // Without an admin listener nobody drains.
+    // Whoever gives orders may be gone.
     let mut asked = true;
+    let mut next_results = Instant::now();
+    let mut looks = interval(secrets::LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // There may have been orders before the first one came.
+    inputs.orders.mark_changed();
     loop {
         let wake = pace.wake(state.due());
         tokio::select! {
@@ -108,20 +122,32 @@ pub async fn run(
                 }
                 let inventory = inputs.inventory.borrow_and_update().clone();
                 if let Some(inventory) = inventory {
+                    state.read_secrets(&inventory).await;
                     state.take_inventory(&inventory);
                     metrics.diagnosed(&state.desired.diagnostics);
                 }
                 pace.pending = true;
             }
+            _ = looks.tick(), if state.needs_secrets => {
+                let inventory = inputs.inventory.borrow().clone();
+                if let Some(inventory) = inventory
+                    && state.read_secrets(&inventory).await
+                {
+                    state.take_inventory(&inventory);
+                    metrics.diagnosed(&state.desired.diagnostics);
+                    pace.pending = true;
+                }
+            }
             changed = inputs.frozen.changed(), if told => {
                 told = changed.is_ok();
                 pace.pending = true;
             }
-            Some(report) = inputs.reports.recv() => {
+            Some(report) = receive_from(next_results, &mut inputs.reports) => {
                 pace.pending |= state.take_report(report, false);
                 while let Ok(report) = inputs.reports.try_recv() {
                     pace.pending |= state.take_report(report, false);
                 }
+                next_results = Instant::now() + TAKING_IN;
             }
             Some(note) = inputs.notes.recv() => {
                 pace.pending |= state.take_note(note);
@@ -130,11 +156,10 @@ pub async fn run(
                 }
             }
             Some(inquiry) = inputs.inquiries.recv() => inquiry.answer_from(&state.observed),
-            changed = inputs.drained.changed(), if asked => {
+            changed = inputs.orders.changed(), if asked => {
                 asked = changed.is_ok();
-                let drained = inputs.drained.borrow_and_update().clone();
-                state.observed.by_hand.replace(&drained);
-                pace.pending = true;
+                let drained = inputs.orders.borrow_and_update().drained();
+                pace.pending |= state.observed.by_hand.replace(&drained);
             }
             () = async { sleep_until(wake.unwrap_or_else(Instant::now)).await },
                 if wake.is_some() => pace.pending = true,
@@ -156,6 +181,15 @@ pub async fn run(
     }
 }
 
+/// The next result, not before a time. What is cancelled has taken none.
+async fn receive_from(
+    earliest: Instant,
+    reports: &mut mpsc::Receiver<ProbeReport>,
+) -> Option<ProbeReport> {
+    sleep_until(earliest).await;
+    reports.recv().await
+}
+
 struct State {
     options: Options,
     outputs: Outputs,
@@ -172,6 +206,8 @@ struct State {
     /// inventory.
     deadline: Option<Instant>,
     warm: bool,
+    /// Whether any label names a secret.
+    needs_secrets: bool,
 }
 
 impl State {
@@ -191,7 +227,19 @@ impl State {
             }),
             deadline: None,
             warm: false,
+            needs_secrets: false,
         }
+    }
+
+    /// Reads the secrets that labels name. True when they are not what they were.
+    async fn read_secrets(&mut self, inventory: &Inventory) -> bool {
+        let Some(folder) = &self.options.secrets else {
+            return false;
+        };
+        let names = Secrets::named_in(inventory);
+        self.needs_secrets = !names.is_empty();
+        let read = Some(secrets::read(folder, names).await);
+        replace(&mut self.options.labels.secrets, read)
     }
 
     fn take_inventory(&mut self, inventory: &Inventory) {

@@ -145,7 +145,8 @@ impl Watcher {
         let (mut moving, mut settled) = self.moving();
         // What was hinted at since the look.
         let (mut named, mut asked) = (BTreeSet::new(), None);
-        let (mut next_glance, mut glances, mut hurry) = (look.ended + pace::BURST, true, false);
+        // What a look tells of them is as old as it took.
+        let (mut next_glance, mut glances, mut hurry) = (look.ended, true, false);
         loop {
             let focus: BTreeSet<ServiceId> = moving.union(&named).cloned().collect();
             let quiet = look.ended.saturating_duration_since(*moved);

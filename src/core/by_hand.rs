@@ -2,15 +2,18 @@
 //!
 //! # Design notes
 //!
-//! A set of tasks, not a list of orders: it is replaced as a whole and read anew by every reconciliation, so that nothing
-//! depends on what was asked when. A task that ends takes its entry with it. It is kept in no file: a controller that starts
-//! again knows nothing of it.
+//! A set of tasks, which is replaced as a whole and read anew by every reconciliation, so that nothing depends on what was
+//! asked when. How all controllers come to have the same set is told in `by_hand/orders.rs`.
+
+mod orders;
 
 use std::collections::BTreeSet;
 
 use super::model::TaskId;
 
-/// The tasks that are drained by hand. Owned by the reconciler; written by the admin listener through it.
+pub use orders::Orders;
+
+/// The tasks that are drained by hand. Owned by the reconciler; written through it by whoever is given orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByHand {
     drained: BTreeSet<TaskId>,

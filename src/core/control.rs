@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::by_hand::Orders;
 use super::certificates::GivenCertificate;
 use super::model::{ContainerId, NodeId, TaskId, Timestamp};
 use super::observed::ProbeReport;
@@ -20,7 +21,14 @@ use super::snapshot::{Delta, Generation, Snapshot};
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum ToNode {
     /// How the controller stands. Said at least once every beat, which is how a node knows that it is there.
-    Standing(Standing),
+    Standing {
+        /// How it stands.
+        #[serde(flatten)]
+        standing: Standing,
+        /// What operators drained by hand, as far as it knows.
+        #[serde(default, skip_serializing_if = "no_orders")]
+        by_hand: Arc<Orders>,
+    },
     /// All of it, to a node that has nothing, or something that the controller does not remember.
     Snapshot {
         /// The latest.
@@ -43,6 +51,10 @@ pub enum ToNode {
     },
 }
 
+fn no_orders(orders: &Orders) -> bool {
+    orders.is_empty()
+}
+
 /// How a controller stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -56,12 +68,15 @@ pub struct Standing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum ToController {
-    /// Who is speaking. The first thing that is said.
+    /// Who is speaking. The first thing that is said, and said again when what operators drained by hand changes.
     Hello {
         /// The node; none where it is not known.
         node: Option<NodeId>,
         /// The version of Hiveway, for people.
         version: Arc<str>,
+        /// What operators drained by hand, as far as the node knows.
+        #[serde(default, skip_serializing_if = "no_orders")]
+        by_hand: Arc<Orders>,
     },
     /// Asks for snapshots from now on.
     Follow {

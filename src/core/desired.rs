@@ -7,6 +7,7 @@ mod networks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::agents::Agents;
@@ -21,6 +22,7 @@ use super::model::{
 use super::route::{Check, Diagnostic, ProbeSpec, ServiceSpec};
 use super::scale::ScaleWish;
 use super::snapshot::GatewayTask;
+use super::tcp_route;
 
 /// The routed services with the tasks that can be reached, and what to say about the labels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +87,8 @@ pub struct Options {
     pub networks: Vec<Arc<str>>,
     /// Whether the network aliases of Hiveway's own service are kept as routes need them (`--aliases`).
     pub manage_aliases: bool,
+    /// Where the controller finds the secrets that labels name (`--secrets`); none where nobody looks.
+    pub secrets: Option<PathBuf>,
 }
 
 /// What to probe: one target a task that is meant to serve.
@@ -130,6 +134,10 @@ impl Desired {
             desired.add(service, spec, tasks, &nodes, &networks);
             desired.complain_of_nodes(service, &agents, &nodes);
         }
+        let read = desired.services.values().map(|it| (&it.name, &it.spec));
+        let complaints = tcp_route::complaints(read).into_iter();
+        let complaints: Vec<_> = complaints.map(|it| it.diagnostic()).collect();
+        desired.diagnostics.extend(complaints);
         if let Some(own) = &inventory.own_service
             && options.manage_aliases
         {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::model::NodeId;
-use super::route::{Diagnostic, Level};
+use super::route::{Diagnostic, HostPattern, Level};
 use super::snapshot::{Generation, RouteKey};
 
 pub use certificate_ref::CertificateRef;
@@ -61,6 +61,13 @@ pub enum Event {
         /// What it matches.
         #[serde(flatten)]
         route: RouteKey,
+        /// The services that claim it now.
+        services: Vec<Arc<str>>,
+    },
+    /// A TCP route came, or went where no service is left, or is served by others.
+    TcpRouteChanged {
+        /// The names that it matches.
+        host: HostPattern,
         /// The services that claim it now.
         services: Vec<Arc<str>>,
     },
@@ -283,6 +290,7 @@ impl Event {
             Self::RouteAdded { .. } => "route_added",
             Self::RouteRemoved { .. } => "route_removed",
             Self::RouteChanged { .. } => "route_changed",
+            Self::TcpRouteChanged { .. } => "tcp_route_changed",
             Self::EndpointDiscovered(_) => "endpoint_discovered",
             Self::EndpointAdmitted { .. } => "endpoint_admitted",
             Self::EndpointFailed { .. } => "endpoint_failed",

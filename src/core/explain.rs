@@ -12,6 +12,7 @@ mod place;
 mod policy;
 mod route;
 mod service;
+mod tcp;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,7 +142,7 @@ pub struct Known {
     pub stories: BTreeMap<TaskId, Story>,
     /// All complaints about labels; none where no controller is in this process.
     pub diagnostics: Option<BTreeSet<Diagnostic>>,
-    /// The tasks that were drained by hand here.
+    /// The tasks that are drained by hand.
     pub by_hand: BTreeSet<TaskId>,
     /// The client that was named.
     pub client: Option<IpAddr>,
@@ -181,6 +182,14 @@ impl Outcome {
             status: Some(status),
             reason: Some(reason.to_owned()),
             says,
+        }
+    }
+
+    /// What a connection that is not passed on gets: no answer, but an end.
+    fn closed(reason: &str, says: String) -> Self {
+        Self {
+            status: None,
+            ..Self::answer(0, reason, says)
         }
     }
 

@@ -38,7 +38,9 @@
 //! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308) |
 //! | `grpc` | as without a scheme, but by HTTP/2, to the task as well: with prior knowledge, and without TLS |
 //!
-//! WebSockets work on every route, whatever its scheme. `tcp` is known but not served.
+//! | `tcp` | a connection by TLS that asks for the host (SNI) is passed on to the task undecrypted |
+//!
+//! WebSockets work on every route of HTTP, whatever its scheme. TCP routes have rules of their own, [below](#tcp-routes).
 //!
 //! | host | what it matches |
 //! |---|---|
@@ -53,6 +55,28 @@
 //! An exact host wins over a wildcard and a longer wildcard over a shorter; then the longest path wins. Services that
 //! claim the same host and path share it by weight. Where one service claims it for several ports, the lowest serves it.
 //! On one port, `http://` and `https://` for the same host and path together mean both.
+//!
+//! # TCP routes
+//!
+//! `hiveway.routing.port_5432: "tcp://db.example.com"` passes connections on to port 5432 of the service's tasks that come to
+//! `--listen-public-tls` and ask for `db.example.com` in the first message of TLS. The task has the certificate and sees the
+//! client's own TLS; Hiveway reads the name and nothing else, and so needs no certificate for it. Clients have to speak TLS
+//! from the first byte and to send a name: PostgreSQL's do with `sslmode=require sslnegotiation=direct`, as do those of Redis,
+//! MQTT, AMQP, LDAPS and HTTPS. Those that begin in clear and change to TLS later cannot be told apart, nor can SSH.
+//!
+//! * Such an item has no path and no port, and no host under `.local`, since the internal listener speaks no TLS.
+//! * It goes before what Hiveway would serve by TLS for the same host itself: without a scheme, a host that has a TCP route as
+//!   well is served plain only. `https://` and `tcp://` for one host contradict each other: the `tcp://` item then has no
+//!   effect, and an error says so, whichever service it belongs to. As everywhere, an exact host wins over a wildcard, whether
+//!   it is a TCP route or not.
+//! * Services that claim the same host share it by `routing.weight`. `routing.balance` chooses the endpoint; where it needs a
+//!   header or a cookie, each gets its turn. A connection counts as one request from its beginning to its end:
+//!   for `least_request` and `max_in_flight`, and for `hold_seconds`.
+//! * `routing.retries` further endpoints are tried while none takes the connection within `connect_timeout_seconds`; none after that.
+//! * A connection ends when both sides have ended it, or after `idle_timeout_seconds` without a byte in either direction. When
+//!   its endpoint leaves rotation it goes on; a gateway that stops gives it `--grace`.
+//! * `routing.allow_cidrs` and `routing.rate_limit` hold for connections: those too many are closed without a word. What
+//!   else is done to requests and answers cannot be done here, `basic_auth` included.
 //!
 //! # Steering: `routing.*`
 //!
@@ -106,11 +130,11 @@
 //! | `routing.redirect` | URL, or status and URL | Every request is sent there, path and query kept, whether or not a task runs. The status is 308, or 301, 302 or 307 where it is written before the URL: `302 https://other.example.com`. With `strip_prefix` the route's path is left out. |
 //! | `routing.allow_cidrs` | networks and addresses, by commas or semicolons | Other clients get a 403. |
 //! | `routing.rate_limit` | 1 to 1000000 | So many requests a second of one client, and as many at once; others get a 429. Each gateway counts for itself, and for an IPv6 client by its /64. |
-//! | `routing.basic_auth` | `user:hash` items, by semicolons | Who comes without a known name and password gets a 401. |
+//! | `routing.basic_auth` | `user:hash` and `secret:NAME` items, by semicolons | Who comes without a known name and password gets a 401. |
 //! | `routing.max_body_bytes` | number | A larger request gets a 413, at once where it says its length, or else when it has sent more. |
 //! | `routing.headers.request.NAME` | value | Sets this header of requests to the service; an empty value removes it. |
 //! | `routing.headers.response.NAME` | value | The same for the service's answers, not for those that Hiveway gives itself. |
-//! | `routing.compress` | boolean, or some of `gzip`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, gzip`. |
+//! | `routing.compress` | boolean, or some of `gzip`, `br`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, br, gzip`. |
 //!
 //! The client's address is that of the connection, or, behind `--trusted-proxies`, what those say. A list of networks or
 //! users of which nothing can be read lets **nobody** in, because to leave a guarded service open is the worse mistake.
@@ -122,11 +146,15 @@
 //! a minute as a keyed digest, so that it is not hashed for every request. The service gets the user's name in
 //! `X-Forwarded-User`, and no `Authorization`.
 //!
+//! `secret:NAME` stands for the users in a Docker secret, whose lines are those of `htpasswd -nB`, with every `$` once. The
+//! secret is given to Hiveway's own service, which mounts it as `/run/secrets/NAME` (`--secrets`), where the managers'
+//! instances read it, and again when it changes. While it cannot be read, none of its users is let in.
+//!
 //! A header's name may be written in any case. The headers of which HTTP itself is made, such as `Host` and
 //! `Content-Length`, cannot be set.
 //!
-//! Not compressed: what is encoded already or says `no-transform`, parts (206), streams of events, and gRPC. Compression
-//! collects what it gets: an answer that trickles arrives later, so leave it off for those that are read as they come.
+//! Not compressed: what is encoded already, says `no-transform` or carries a digest of itself, parts (206), streams of
+//! events, and gRPC. An answer that does not say its length is sent on as it comes, compressed piece by piece.
 //!
 //! # Health: `probe.*`
 //!
@@ -183,6 +211,7 @@ use self::pending::Feature;
 pub(crate) use self::report::shown;
 use self::report::{Fault, Report};
 use self::setting::Setting;
+pub use self::users::Secrets;
 use super::model::Service;
 use super::route::{Diagnostic, ServiceSpec};
 
@@ -213,14 +242,18 @@ mod routes;
 mod seconds;
 mod secret;
 mod setting;
+mod tcp_item;
 #[cfg(test)]
 mod tests;
+mod users;
 
 /// What the parser must know besides the labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelOptions {
     /// What completes a host of one label: `--domain-suffix`, in lower case and without a leading dot.
     pub domain_suffix: Option<Arc<str>>,
+    /// What the secrets that labels name hold; none where nobody can look for them.
+    pub secrets: Option<Secrets>,
 }
 
 /// Whether a label of this key is read: what is wrong with another is its key.
@@ -250,7 +283,9 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
             Key::Setting(setting) => {
                 let decisive = label::decide(&labels, &mut report, |label, report| {
                     let policy = &mut spec.policy;
-                    if let Some(any) = middleware::read_list(setting, label, policy, report) {
+                    if let Some(any) =
+                        middleware::read_list(setting, label, policy, options, report)
+                    {
                         return any;
                     }
                     let applied = setting.apply(label.value, service.mode, &mut spec);

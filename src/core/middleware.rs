@@ -108,48 +108,54 @@ impl fmt::Debug for PasswordHash {
 pub enum Encoding {
     /// Zstandard.
     Zstd,
+    /// Brotli.
+    Brotli,
     /// Gzip.
     Gzip,
 }
 
 impl Encoding {
     /// All of them, the preferred first: by what they cost for what they save.
-    pub const ALL: [Self; 2] = [Self::Zstd, Self::Gzip];
+    pub const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
     /// The name in HTTP and in labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
+            Self::Brotli => "br",
             Self::Gzip => "gzip",
         }
     }
 
     /// The one of these that a client likes best, by its `Accept-Encoding`; of those that it likes alike, the first. A
-    /// client that says nothing, or names none of them, gets none.
+    /// client that says nothing, names none of them, or says that it likes an answer better as it is, gets none.
     #[must_use]
     pub fn accepted(offered: &[Self], accept_encoding: &str) -> Option<Self> {
-        let quality = |encoding: &Self| {
-            let mut any = 0;
+        let quality = |coding: &str, otherwise: Option<u16>| {
+            let mut any = otherwise.unwrap_or(0);
             for item in accept_encoding.split(',') {
                 let mut parts = item.split(';').map(str::trim);
                 let name = parts.next().unwrap_or_default();
                 let weight =
                     parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
                 let weight = weight.map_or(1_000, thousandths);
-                if name.eq_ignore_ascii_case(encoding.as_str()) {
+                if name.eq_ignore_ascii_case(coding) {
                     return weight;
                 }
-                if name == "*" {
+                if name == "*" && otherwise.is_none() {
                     any = weight;
                 }
             }
             any
         };
-        let liked = offered.iter().map(|encoding| (quality(encoding), encoding));
+        let liked = offered.iter();
+        let liked = liked.map(|encoding| (quality(encoding.as_str(), None), encoding));
         // The first of the best: `max_by_key` would give the last.
         let best = liked.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
-        (best.0 > 0).then_some(*best.1)
+        // Who does not speak of it takes an answer as it is, and likes it less than all that is named.
+        let as_it_is = quality("identity", Some(0));
+        (best.0 > 0 && best.0 >= as_it_is).then_some(*best.1)
     }
 }
 
@@ -194,16 +200,29 @@ mod tests {
 
     #[test]
     fn the_client_chooses_the_encoding_and_the_order_breaks_ties() {
-        use Encoding::{Gzip, Zstd};
+        use Encoding::{Brotli, Gzip, Zstd};
         let all = &Encoding::ALL[..];
         for (offered, accept, expected) in [
             (all, "gzip, br, zstd", Some(Zstd)),
             (&[Gzip, Zstd][..], "zstd, deflate, gzip", Some(Gzip)),
             (all, "gzip", Some(Gzip)),
-            (all, "GZIP;q=0.5, br;q=0.8, zstd; q=0.1", Some(Gzip)),
+            (all, "GZIP;q=0.5, br;q=0.8, zstd; q=0.1", Some(Brotli)),
+            (
+                &[Zstd, Gzip],
+                "GZIP;q=0.5, br;q=0.8, zstd; q=0.1",
+                Some(Gzip),
+            ),
+            (all, "gzip, br", Some(Brotli)),
+            (all, "gzip;q=1.0, deflate, *;q=0.5", Some(Gzip)),
+            (all, "br;q=0.001", Some(Brotli)),
             (all, "*", Some(Zstd)),
-            (all, "zstd;q=0, *;q=0.1", Some(Gzip)),
-            (all, "br", None),
+            (all, "zstd;q=0, *;q=0.1", Some(Brotli)),
+            (all, "zstd;q=0, br;q=0, *;q=0.1", Some(Gzip)),
+            (all, "br", Some(Brotli)),
+            (&[Zstd, Gzip], "br", None),
+            (all, "identity, br;q=0.5", None),
+            (all, "identity;q=0.5, br;q=0.5", Some(Brotli)),
+            (all, "identity;q=0, gzip", Some(Gzip)),
             (&[Gzip], "gzip;q=0, *", None),
             (all, "gzip;q=x", None),
             (all, "gzip;q=NaN", None),

@@ -23,6 +23,17 @@ pub fn jittered(interval: Duration, task: &TaskId, round: u64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * f64::from((seed >> 32) as u8) / 255.0)
 }
 
+/// Probes are done at whole multiples of this, together.
+const TOGETHER: Duration = Duration::from_millis(10);
+
+/// When what is due is done: at the next of the moments that all share. Both count from the same beginning.
+#[must_use]
+pub fn together(due: Duration) -> Duration {
+    let moments = due.as_nanos().div_ceil(TOGETHER.as_nanos());
+    let millis = moments * TOGETHER.as_millis();
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +71,21 @@ mod tests {
             *most - *least > Duration::from_millis(200),
             "{least:?} {most:?}"
         );
+    }
+
+    #[test]
+    fn what_is_due_within_moments_of_each_other_is_done_together_and_never_early() {
+        for (due, done) in [
+            (0, 0),
+            (1, 10),
+            (9, 10),
+            (10, 10),
+            (11, 20),
+            // Two years.
+            (63_072_000_001, 63_072_000_010),
+        ] {
+            let done = Duration::from_millis(done);
+            assert_eq!(together(Duration::from_millis(due)), done);
+        }
     }
 }

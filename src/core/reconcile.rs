@@ -21,6 +21,7 @@ use super::observed::{Observed, Standing};
 use super::route::Diagnostic;
 use super::signals::Leaving;
 use super::snapshot::{Claim, Cluster, Delta, Endpoint, EndpointState, RouteKey, Snapshot};
+use super::tcp_route;
 
 /// What a reconciliation decided.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +39,7 @@ pub fn reconcile(desired: &Desired, observed: &Observed, current: &Snapshot) -> 
         generation: current.generation.next(),
         clusters: clusters(desired, observed, current),
         routes: routes(desired),
+        tcp_routes: tcp_route::routes(desired),
         gateways: desired.gateways.clone(),
     };
     let delta = Delta::between(current, &next);
@@ -169,7 +171,7 @@ fn state(id: &TaskId, task: &DesiredTask, probed: bool, observed: &Observed) -> 
 fn routes(desired: &Desired) -> BTreeMap<RouteKey, Arc<[Claim]>> {
     let mut routes: BTreeMap<RouteKey, Vec<Claim>> = BTreeMap::new();
     for (id, service) in &desired.services {
-        for route in &service.spec.routes {
+        for route in service.spec.http_routes() {
             let key = RouteKey {
                 host: route.host.clone(),
                 path: route.path.clone(),
@@ -205,6 +207,7 @@ fn tell(
             events.push(event);
         }
     }
+    events.extend(tcp_route::tell(delta, old, new));
     for id in delta.clusters.keys() {
         let (before, after) = (old.clusters.get(id), new.clusters.get(id));
         let service = desired.services.get(id);
@@ -214,7 +217,7 @@ fn tell(
     events.push(Event::SnapshotPublished {
         generation: new.generation,
         clusters: delta.clusters.len(),
-        routes: delta.routes.len(),
+        routes: delta.routes.len() + delta.tcp_routes.len(),
     });
     events
 }

@@ -26,6 +26,20 @@ pub struct ServiceSpec {
     pub scale: Option<u64>,
 }
 
+impl ServiceSpec {
+    /// Its routes of HTTP.
+    pub fn http_routes(&self) -> impl Iterator<Item = &RouteSpec> {
+        let routes = self.routes.iter();
+        routes.filter(|route| route.scheme != Scheme::Tcp)
+    }
+
+    /// Its TCP routes.
+    pub fn tcp_routes(&self) -> impl Iterator<Item = &RouteSpec> {
+        let routes = self.routes.iter();
+        routes.filter(|route| route.scheme == Scheme::Tcp)
+    }
+}
+
 /// One item of a `routing.port_N` label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RouteSpec {
@@ -53,6 +67,7 @@ impl fmt::Display for RouteSpec {
             Scheme::Http => write!(f, "http://{host}{path}"),
             Scheme::Https => write!(f, "https://{host}{path}"),
             Scheme::Grpc => write!(f, "grpc://{host}{path}"),
+            Scheme::Tcp => write!(f, "tcp://{host}"),
         }
     }
 }
@@ -72,6 +87,9 @@ pub enum Scheme {
     Https,
     /// `grpc://`: HTTP/2 from the client, and with prior knowledge to the task.
     Grpc,
+    /// `tcp://`: connections by TLS are passed on undecrypted, by the name that they ask for. See
+    /// [`tcp_route`](super::tcp_route).
+    Tcp,
 }
 
 /// A host name, or all names under one. Lower case, without a trailing dot.

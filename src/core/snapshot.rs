@@ -20,14 +20,25 @@ pub struct Snapshot {
     /// The routed services, by id.
     pub clusters: BTreeMap<ServiceId, Arc<Cluster>>,
     /// The routes, by what they match.
-    #[serde(with = "routes_as_list")]
+    #[serde(with = "as_list")]
     pub routes: BTreeMap<RouteKey, Arc<[Claim]>>,
+    /// The TCP routes, by the names that clients ask for by TLS. A field of its own, which gateways of a version that knows
+    /// none pass over.
+    #[serde(default, with = "as_list", skip_serializing_if = "BTreeMap::is_empty")]
+    pub tcp_routes: BTreeMap<HostPattern, Arc<[Claim]>>,
     /// Hiveway's own running tasks, sorted; empty where it does not run as a service.
     #[serde(default)]
     pub gateways: Arc<[GatewayTask]>,
 }
 
 impl Snapshot {
+    /// Whether the task is an endpoint of any service.
+    #[must_use]
+    pub fn knows(&self, task: &TaskId) -> bool {
+        let mut clusters = self.clusters.values();
+        clusters.any(|cluster| cluster.endpoints.contains_key(task))
+    }
+
     /// The same without the hashes of passwords, fit to be shown.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
@@ -212,8 +223,11 @@ pub struct Delta {
     /// Clusters that came, changed or went.
     pub clusters: BTreeMap<ServiceId, Option<Arc<Cluster>>>,
     /// Routes that came, changed or went.
-    #[serde(with = "routes_as_list")]
+    #[serde(with = "as_list")]
     pub routes: BTreeMap<RouteKey, Option<Arc<[Claim]>>>,
+    /// TCP routes that came, changed or went.
+    #[serde(default, with = "as_list", skip_serializing_if = "BTreeMap::is_empty")]
+    pub tcp_routes: BTreeMap<HostPattern, Option<Arc<[Claim]>>>,
     /// Hiveway's own tasks, where any of them changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateways: Option<Arc<[GatewayTask]>>,
@@ -228,6 +242,7 @@ impl Delta {
             to: new.generation,
             clusters: changes(&old.clusters, &new.clusters),
             routes: changes(&old.routes, &new.routes),
+            tcp_routes: changes(&old.tcp_routes, &new.tcp_routes),
             gateways: (old.gateways != new.gateways).then(|| new.gateways.clone()),
         }
     }
@@ -235,7 +250,10 @@ impl Delta {
     /// Whether the two snapshots say the same.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clusters.is_empty() && self.routes.is_empty() && self.gateways.is_none()
+        self.clusters.is_empty()
+            && self.routes.is_empty()
+            && self.tcp_routes.is_empty()
+            && self.gateways.is_none()
     }
 
     /// The snapshot that this leads to; none when it does not start from `old`.
@@ -245,6 +263,7 @@ impl Delta {
             generation: self.to,
             clusters: replay(&old.clusters, &self.clusters),
             routes: replay(&old.routes, &self.routes),
+            tcp_routes: replay(&old.tcp_routes, &self.tcp_routes),
             gateways: self.gateways.as_ref().unwrap_or(&old.gateways).clone(),
         })
     }
@@ -280,24 +299,25 @@ fn replay<K: Ord + Clone, V: Clone>(
 }
 
 /// JSON has no maps with structured keys, so routes travel as a list of pairs.
-mod routes_as_list {
+mod as_list {
     use std::collections::BTreeMap;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::RouteKey;
-
-    pub(super) fn serialize<S: Serializer, V: Serialize>(
-        routes: &BTreeMap<RouteKey, V>,
+    pub(super) fn serialize<S: Serializer, K: Serialize, V: Serialize>(
+        routes: &BTreeMap<K, V>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(routes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<RouteKey, V>, D::Error> {
-        Ok(Vec::<(RouteKey, V)>::deserialize(deserializer)?
+    pub(super) fn deserialize<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        D: Deserializer<'de>,
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?
             .into_iter()
             .collect())
     }

@@ -31,7 +31,7 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// The instances that the snapshot knows, by node.
     pub nodes: Vec<NodeStatus>,
-    /// The tasks that were drained by hand at this controller.
+    /// The tasks that are drained by hand.
     pub drained_by_hand: BTreeSet<TaskId>,
     /// What this process does not know, and who does.
     pub unknown: Vec<String>,
@@ -62,6 +62,19 @@ pub struct Condition {
     pub message: String,
     /// Since when; none where that is not known.
     pub since: Option<Timestamp>,
+}
+
+impl Condition {
+    /// The same with the time since when it holds or does not, where that was noted of what it says.
+    #[must_use]
+    pub fn since(self, noted: Option<(bool, Timestamp)>) -> Self {
+        let holds = self.status == Truth::True;
+        let noted = noted.filter(|(noted, _)| *noted == holds);
+        Self {
+            since: noted.map(|(_, at)| at),
+            ..self
+        }
+    }
 }
 
 /// Whether a condition holds.
@@ -135,6 +148,12 @@ pub fn services(
             routes.entry(service).or_default().push(route);
         }
     }
+    for (host, claims) in &snapshot.tcp_routes {
+        for claim in claims.iter() {
+            let route = format!("tcp://{host}");
+            routes.entry(&claim.service).or_default().push(route);
+        }
+    }
     for (id, cluster) in &snapshot.clusters {
         let status = services
             .entry(&cluster.service)
@@ -202,6 +221,16 @@ pub fn nodes(
         }
     }
     nodes.into_values().collect()
+}
+
+/// Whether every service, by name, has an endpoint in rotation.
+#[must_use]
+pub fn serves_all(snapshot: &Snapshot) -> bool {
+    let serves = |cluster: &&Arc<Cluster>| cluster.in_rotation().next().is_some();
+    let clusters = || snapshot.clusters.values();
+    let serving = clusters().filter(serves).map(|it| &*it.service);
+    let serving: BTreeSet<&str> = serving.collect();
+    clusters().all(|it| serving.contains(&*it.service))
 }
 
 /// Whether every service has an endpoint to send requests to.

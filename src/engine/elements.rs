@@ -5,6 +5,17 @@
 //! Only strings and brackets are looked at, which is enough to find where an element ends; whether it is JSON is for whoever
 //! reads it. An element that arrived in one piece is handed over where it lies, without a copy.
 
+/// The bytes that mean something outside of strings.
+const DECIDES: [bool; 256] = {
+    let mut decides = [false; 256];
+    let mut marks: &[u8] = b"\"{}[],";
+    while let [mark, rest @ ..] = marks {
+        decides[*mark as usize] = true;
+        marks = rest;
+    }
+    decides
+};
+
 /// A list that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Elements {
@@ -84,22 +95,30 @@ impl Elements {
 
     /// Looks for the comma or the bracket behind the element.
     fn end_of_element(&mut self, text: &[u8]) -> Option<usize> {
-        let Self { place, depth, .. } = self;
-        for (index, byte) in text.iter().enumerate() {
-            match (*place, byte) {
-                (Place::Text, b'"') => *place = Place::Element,
-                (Place::Text, b'\\') => *place = Place::Escape,
-                (Place::Text, _) => {}
-                (Place::Escape, _) => *place = Place::Text,
-                (_, b'"') => *place = Place::Text,
-                (_, b'{' | b'[') => *depth += 1,
-                (_, b',' | b']') if *depth == 0 => return Some(index),
+        let mut index = 0;
+        loop {
+            let rest = text.get(index..)?;
+            // Each kind of place has a loop of its own, with as little to ask of a byte as there is.
+            let found = match self.place {
+                Place::Text => rest.iter().position(|it| matches!(it, b'"' | b'\\')),
+                Place::Escape => (!rest.is_empty()).then_some(0),
+                _ => rest.iter().position(|&it| DECIDES[usize::from(it)]),
+            };
+            index += found?;
+            let byte = text[index];
+            match (self.place, byte) {
+                (Place::Text, b'"') => self.place = Place::Element,
+                (Place::Text, _) => self.place = Place::Escape,
+                (Place::Escape, _) => self.place = Place::Text,
+                (_, b'"') => self.place = Place::Text,
+                (_, b'{' | b'[') => self.depth += 1,
+                (_, b',' | b']') if self.depth == 0 => return Some(index),
                 // One too many is for the reader of the element to refuse.
-                (_, b'}' | b']') => *depth = depth.saturating_sub(1),
+                (_, b'}' | b']') => self.depth = self.depth.saturating_sub(1),
                 _ => {}
             }
+            index += 1;
         }
-        None
     }
 
     fn hand_over(

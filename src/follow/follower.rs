@@ -65,7 +65,10 @@ impl Follower {
             return;
         };
         match heard {
-            Heard::Said(ToNode::Standing(standing)) => link.hear(standing),
+            Heard::Said(ToNode::Standing { standing, by_hand }) => {
+                link.hear(standing);
+                self.outputs.order_book.take_in(&by_hand);
+            }
             Heard::Said(ToNode::Commands { commands }) => link.commands = commands,
             Heard::Said(ToNode::Certificates { certificates }) if followed => {
                 self.outputs.certificates.send_replace(certificates);

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::channel::{self, Identity, Receiver, SILENCE, Sender, WireError};
+use crate::core::by_hand::Orders;
 use crate::core::control::{Note, ToController, ToNode};
+use crate::core::model::NodeId;
 use crate::core::snapshot::Generation;
+use crate::order_book::OrderBook;
 
 /// Whether snapshots are asked for on a link. Written by the follower; a change is said to the controller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +52,9 @@ pub(super) enum Ended {
 #[derive(Clone)]
 pub(super) struct Linking {
     pub(super) identity: Identity,
-    pub(super) hello: ToController,
+    /// This node; none where it is not known.
+    pub(super) node: Option<NodeId>,
+    pub(super) order_book: OrderBook,
     /// Where this process's own controller listens.
     pub(super) own_listener: Option<SocketAddr>,
     /// Whether certificates are asked for as well.
@@ -77,10 +82,19 @@ impl Linking {
         if own.ip() == address.ip() && own_port == Some(address.port()) {
             return Err(Ended::Itself);
         }
-        sender.send(&self.hello).await?;
+        let orders = self.order_book.subscribe();
+        sender.send(&self.hello()).await?;
         tokio::select! {
-            ended = self.speak(&mut sender, &mut wishes, notes) => ended,
+            ended = self.speak(&mut sender, &mut wishes, orders, notes) => ended,
             ended = self.hear(address, receiver) => ended,
+        }
+    }
+
+    fn hello(&self) -> ToController {
+        ToController::Hello {
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            by_hand: self.order_book.latest(),
         }
     }
 
@@ -101,6 +115,7 @@ impl Linking {
         &self,
         sender: &mut Sender,
         wishes: &mut watch::Receiver<Wish>,
+        mut orders: watch::Receiver<Arc<Orders>>,
         mut notes: broadcast::Receiver<Arc<Note>>,
     ) -> Result<std::convert::Infallible, Ended> {
         wishes.mark_changed();
@@ -121,6 +136,10 @@ impl Linking {
                         Wish::Nothing => {}
                     }
                     follows = wish != Wish::Nothing;
+                }
+                Ok(()) = orders.changed() => {
+                    orders.borrow_and_update();
+                    sender.send(&self.hello()).await?;
                 }
                 note = notes.recv() => match note {
                     Ok(note) => sender.send(&ToController::Note(Note::clone(&note))).await?,

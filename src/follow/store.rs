@@ -146,7 +146,10 @@ impl Store {
             if let Some(folder) = self.file.parent() {
                 tokio::fs::create_dir_all(folder).await?;
             }
-            let mut draft = tokio::fs::File::create(&self.draft).await?;
+            // It holds the hashes of passwords.
+            let mut options = tokio::fs::OpenOptions::new();
+            let options = options.write(true).create(true).truncate(true).mode(0o600);
+            let mut draft = options.open(&self.draft).await?;
             draft.write_all(line.as_bytes()).await?;
             draft.write_all(&body).await?;
             draft.sync_all().await?;

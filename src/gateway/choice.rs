@@ -8,6 +8,7 @@
 //! beside idle endpoints would harm all for the few whose sessions live in one container; and these lose them with
 //! every update anyway. A new cookie would move the client for good, and all clients to and fro under load.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::core::route::Balance;
 use super::answer::Answer;
 use super::client::Client;
 use super::fault::Fault;
+use super::middleware::Chain;
 use super::pool::{Pool, Target, Wish};
 use super::runtime::ClusterRuntime;
 use super::table::Route;
@@ -74,6 +76,8 @@ pub(super) struct Lack {
     /// How long that is worth it.
     pub(super) hold: Duration,
     pub(super) runtime: Arc<ClusterRuntime>,
+    /// Who may come in to it; none: everybody.
+    pub(super) chain: Option<Arc<Chain>>,
     /// It has endpoints, but all are full.
     full: bool,
     tried: Vec<u64>,
@@ -89,12 +93,35 @@ impl Choice {
         waited: Option<&Lack>,
     ) -> Result<Self, Lack> {
         let shares = route.shares(asker.secure);
-        let tried = waited.map_or(&[][..], |lack| &lack.tried);
         let key = shares
             .keyed_by()
             .and_then(|method| key::of(method, asker.request, asker.client, asker.trusted));
-        let wish = Wish { key, tried };
         let bound = shares.stuck(cookie::containers(asker.request));
+        Self::give(route, asker.secure, key, bound, waited)
+    }
+
+    /// The endpoint for a connection that is passed on, of a client at this address.
+    pub(super) fn of_connection(
+        route: &Arc<Route>,
+        client: IpAddr,
+        waited: Option<&Lack>,
+    ) -> Result<Self, Lack> {
+        let keyed_by = route.shares(true).keyed_by();
+        let key = keyed_by.and_then(|method| key::of_connection(method, client));
+        Self::give(route, true, key, None, waited)
+    }
+
+    /// The endpoint that the client is `bound` to, as its pool and place, or else the one that the policy chooses.
+    fn give(
+        route: &Arc<Route>,
+        secure: bool,
+        key: Option<u64>,
+        bound: Option<(usize, usize)>,
+        waited: Option<&Lack>,
+    ) -> Result<Self, Lack> {
+        let shares = route.shares(secure);
+        let tried = waited.map_or(&[][..], |lack| &lack.tried);
+        let wish = Wish { key, tried };
         let before = || shares.named(&waited?.service);
         let chosen = match bound {
             Some((pool, _)) => Some(pool),
@@ -104,6 +131,7 @@ impl Choice {
             service: pool.service.clone(),
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
+            chain: pool.chain.clone(),
             full: full && pool.policy.max_in_flight.is_some(),
             // One that has left rotation meanwhile may be another when it comes back.
             tried: tried.iter().copied().filter(|it| pool.has(*it)).collect(),
@@ -127,7 +155,7 @@ impl Choice {
         };
         Ok(Self {
             route: route.clone(),
-            secure: asker.secure,
+            secure,
             pool: chosen,
             target,
             bound: own.map(|own| pool.target(own).group_key),
@@ -206,6 +234,7 @@ impl Choice {
             service: pool.service.clone(),
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
+            chain: pool.chain.clone(),
             full: false,
             tried: self.tried.clone(),
             attempts: self.attempts,

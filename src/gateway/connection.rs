@@ -34,8 +34,9 @@ use crate::metrics::{Counted, Metrics};
 use super::admission::Admission;
 use super::client::{Client, Side};
 use super::head::{Opening, Unread, read_head, refuse};
+use super::passage::Passage;
 use super::proxy::Proxy;
-use super::tls::Terminator;
+use super::tls::{self, Terminator};
 use super::{Limits, http2, proxy_protocol};
 
 /// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
@@ -86,8 +87,12 @@ impl ServerApp for Acceptor {
                 let stop = acceptor.stop.clone();
                 // Boxed, because it is large and over soon.
                 let opening = Box::pin(acceptor.open(stream));
-                if let Some(Some((stream, told))) = stop.run_until_cancelled(opening).await {
-                    serve(stream, told, acceptor.clone(), shutdown).await;
+                match stop.run_until_cancelled(opening).await.flatten() {
+                    Some(Opened::Requests(stream, told)) => {
+                        serve(stream, told, acceptor.clone(), shutdown).await;
+                    }
+                    Some(Opened::Passage(passage, told)) => Box::pin(passage.run(told)).await,
+                    None => {}
                 }
             });
         }
@@ -107,7 +112,7 @@ impl Acceptor {
 
     /// What comes in front of the first request: whose the connection is, where a proxy has told that, and TLS. None: it came to
     /// nothing.
-    async fn open(&self, mut stream: Stream) -> Option<(Stream, Option<IpAddr>)> {
+    async fn open(&self, mut stream: Stream) -> Option<Opened> {
         let mut told = None;
         if self.is_introduced(&stream) {
             let header = timeout(self.limits.head, proxy_protocol::client(&mut stream)).await;
@@ -122,12 +127,20 @@ impl Acceptor {
                 }
             }
         }
-        let stream = match &self.terminator {
-            Some(terminator) => terminator.accept(stream).await?,
-            None => stream,
+        let Some(terminator) = &self.terminator else {
+            return Some(Opened::Requests(stream, told));
         };
-        Some((stream, told))
+        Some(match terminator.accept(stream).await? {
+            tls::Opened::Requests(stream) => Opened::Requests(stream, told),
+            tls::Opened::Passage(passage) => Opened::Passage(passage, told),
+        })
     }
+}
+
+/// What a connection has become, and whose it is where a proxy has told that.
+enum Opened {
+    Requests(Stream, Option<IpAddr>),
+    Passage(Box<Passage>, Option<IpAddr>),
 }
 
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next

@@ -10,7 +10,7 @@ use super::access::Noted;
 use super::answer::Answer;
 use super::choice::Choice;
 use super::client::Client;
-use super::middleware::User;
+use super::middleware::{Chain, User};
 use super::peer::Way;
 use super::trace::Ids;
 
@@ -26,9 +26,11 @@ pub(super) struct Context {
     /// With which status, which a call of gRPC is not told as such.
     pub(super) status: Option<u16>,
     /// What it is answered after it has waited for another endpoint in vain.
-    pub(super) refusal: Option<Answer>,
+    pub(super) refusal: Option<Box<Answer>>,
     /// Who came with a password.
     pub(super) user: User,
+    /// By which service's word it was let in before it waited; none where it did not have to wait.
+    pub(super) admitted: Option<Arc<Chain>>,
     /// By which ids the request is known to others; none where there are none.
     pub(super) ids: Option<Box<Ids>>,
     /// What is noted for the access log; none where there is none.
@@ -47,6 +49,7 @@ impl Context {
             status: None,
             refusal: None,
             user: None,
+            admitted: None,
             ids: None,
             noted: logged.then(Box::default),
         }

@@ -9,7 +9,8 @@ pub(super) const NAME: &str = "CONTAINERID";
 
 /// The containers that a request's cookies name, in the order of the header: the most specific path comes first.
 pub(super) fn containers(request: &RequestHeader) -> impl Iterator<Item = &str> {
-    let headers = request.headers.get_all(COOKIE).iter();
+    let headers = any(request).then(|| request.headers.get_all(COOKIE));
+    let headers = headers.into_iter().flatten();
     let values = headers.flat_map(|header| pairs(header).filter_map(value));
     values.filter_map(|value| std::str::from_utf8(value).ok())
 }
@@ -25,7 +26,7 @@ pub(super) fn named<'a>(request: &'a RequestHeader, name: &[u8]) -> Option<&'a [
 /// Takes the sticky cookie out of a request and leaves the others as they are.
 pub(super) fn strip(request: &mut RequestHeader) {
     let sticky = |header: &HeaderValue| pairs(header).any(|pair| value(pair).is_some());
-    if !request.headers.get_all(COOKIE).iter().any(sticky) {
+    if !any(request) || !request.headers.get_all(COOKIE).iter().any(sticky) {
         return;
     }
     let kept: Vec<Vec<u8>> = request
@@ -62,6 +63,11 @@ pub(super) fn join(request: &mut RequestHeader) {
     request
         .insert_header("Cookie", cookies)
         .expect("a request that held this header has room for it");
+}
+
+/// Whether a request has cookies. A look at its few headers costs less than a look-up.
+fn any(request: &RequestHeader) -> bool {
+    request.headers.keys().any(|name| *name == COOKIE)
 }
 
 fn pairs(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {

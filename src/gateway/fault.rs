@@ -47,15 +47,15 @@ pub(super) fn proxying(error: &Error, reused: bool, begun: Option<StatusCode>) -
 /// Whether the system gave the connection up, because nothing at the other end acknowledged any more. Our own time-outs are
 /// no errors of the system.
 pub(super) fn vanished(error: &Error) -> bool {
-    use io::ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
     let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| {
-        cause.raw_os_error().is_some()
-            && matches!(
-                cause.kind(),
-                TimedOut | HostUnreachable | NetworkUnreachable
-            )
-    })
+    cause.is_some_and(given_up)
+}
+
+/// Whether it is the system's word that nothing at the other end acknowledged any more.
+pub(super) fn given_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+    let kinds = [TimedOut, HostUnreachable, NetworkUnreachable];
+    error.raw_os_error().is_some() && kinds.contains(&error.kind())
 }
 
 #[cfg(test)]

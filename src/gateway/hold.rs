@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use pingora::http::RequestHeader;
+use pingora::protocols::SocketDigest;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -33,6 +33,12 @@ pub(super) struct Holding {
     pub(super) stop: CancellationToken,
 }
 
+/// Who waits.
+pub(super) trait Waiting {
+    /// Waits until the client has left.
+    fn left(&mut self) -> impl Future<Output = ()> + Send;
+}
+
 /// Why a request is not given an endpoint.
 pub(super) enum Refusal {
     /// Waiting would not help.
@@ -50,12 +56,12 @@ impl From<Answer> for Refusal {
 impl Holding {
     /// Waits for an endpoint on behalf of a request that began at `started`, for which `decide` finds one again and again.
     /// The error is that the client has left.
-    pub(super) async fn wait(
+    pub(super) async fn wait<W: Waiting>(
         &self,
-        session: &mut Session,
+        waiting: &mut W,
         started: Instant,
         lack: Lack,
-        decide: impl Fn(&RequestHeader, &Lack) -> Result<Choice, Refusal>,
+        decide: impl Fn(&W, &Lack) -> Result<Choice, Refusal>,
     ) -> Result<Result<Choice, Answer>> {
         let until = started + lack.hold;
         if lack.hold.is_zero() || self.stop.is_cancelled() {
@@ -71,13 +77,13 @@ impl Holding {
                 () = place.woken() => {}
                 () = sleep_until(until) => return Ok(Err(lack.answer())),
                 () = self.stop.cancelled() => return Ok(Err(lack.answer())),
-                () = left(session) => {
+                () = waiting.left() => {
                     let mut error = Error::explain(ErrorType::ConnectionClosed, "while it waited");
                     error.as_down();
                     return Err(error);
                 }
             }
-            match decide(session.req_header(), &lack) {
+            match decide(waiting, &lack) {
                 Ok(choice) => return Ok(Ok(choice)),
                 Err(Refusal::Answer(answer)) => return Ok(Err(answer)),
                 Err(Refusal::Lack(now)) => lack = now,
@@ -89,17 +95,23 @@ impl Holding {
     }
 }
 
-/// Waits until the client has left.
-async fn left(session: &mut Session) {
-    if let Some(closed) = session.watch_h2_stream_close() {
-        // However it was closed.
-        let _ = closed.await;
-        return;
+impl Waiting for Session {
+    async fn left(&mut self) {
+        if let Some(closed) = self.watch_h2_stream_close() {
+            // However it was closed.
+            let _ = closed.await;
+            return;
+        }
+        let digest = self.digest().and_then(|it| it.socket_digest.as_deref());
+        closed(digest).await;
     }
+}
+
+/// Waits until the other end of a connection has closed it.
+pub(super) async fn closed(socket: Option<&SocketDigest>) {
     loop {
         sleep(LOOK).await;
-        let digest = session.digest().and_then(|it| it.socket_digest.as_ref());
-        let kernel = digest.and_then(|socket| socket.tcp_info());
+        let kernel = socket.and_then(SocketDigest::tcp_info);
         if kernel.is_some_and(|it| it.tcpi_state != ESTABLISHED) {
             return;
         }

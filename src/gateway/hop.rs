@@ -15,6 +15,10 @@ pub(super) fn strip(response: &mut ResponseHeader) {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
+    // Most answers have none of them: one pass over their few headers costs less than four look-ups.
+    if !response.headers.keys().any(is_of_one_hop) {
+        return;
+    }
     let nominated: Vec<HeaderName> = response
         .headers
         .get_all(CONNECTION)
@@ -38,6 +42,14 @@ pub(super) fn strip(response: &mut ResponseHeader) {
     if response.status != StatusCode::UPGRADE_REQUIRED {
         response.remove_header(&UPGRADE);
     }
+}
+
+/// Whether a header says something of one hop, or of which others do.
+fn is_of_one_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "keep-alive" | "proxy-connection" | "upgrade"
+    )
 }
 
 #[cfg(test)]

@@ -28,6 +28,11 @@ pub(super) fn of(
     value.filter(|value| !value.is_empty()).map(stable_hash)
 }
 
+/// The key of a connection that is passed on: only its client's address is known.
+pub(super) fn of_connection(method: &Balance, client: IpAddr) -> Option<u64> {
+    (*method == Balance::HashSource).then(|| of_address(client))
+}
+
 fn of_address(address: IpAddr) -> u64 {
     match address {
         IpAddr::V4(address) => stable_hash(&address.octets()),

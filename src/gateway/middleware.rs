@@ -7,6 +7,7 @@
 //! only who came in is given a body's worth of attention.
 
 mod compress;
+mod encoder;
 mod headers;
 mod limiter;
 mod password;
@@ -32,6 +33,7 @@ use self::headers::Headers;
 use self::limiter::Limiter;
 use self::password::{Verdict, Verifier};
 
+pub(super) use self::compress::compression;
 pub(super) use self::prefix::Prefix;
 
 /// One service's. It lives for as long as the labels say the same, whatever else changes.
@@ -48,16 +50,13 @@ pub(super) struct Chain {
 pub(super) type User = Option<Arc<str>>;
 
 impl Chain {
-    /// Lets a request in, or says what it is answered.
+    /// Lets a request in, or says what it is answered. Whether it is sent elsewhere is asked before.
     pub(super) async fn admit(
         &self,
-        pool: &Pool,
+        service: &str,
         request: &RequestHeader,
         client: IpAddr,
     ) -> Result<User, Answer> {
-        if let Some(answer) = self.redirect(pool, request) {
-            return Err(answer);
-        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }
@@ -77,13 +76,24 @@ impl Chain {
         if let Some(most) = self.wanted.max_body_bytes
             && length(request).is_some_and(|length| length > most)
         {
-            return Err(Answer::body_too_large(&pool.service));
+            return Err(Answer::body_too_large(service));
         }
         Ok(user)
     }
 
+    /// Lets a connection in that is passed on, or says why not.
+    pub(super) fn admit_connection(&self, client: IpAddr) -> Result<(), Answer> {
+        if !self.wanted.allows(client) {
+            return Err(Answer::not_allowed(client));
+        }
+        match &self.limiter {
+            Some(limiter) if !limiter.admit(client) => Err(Answer::rate_limited(client)),
+            _ => Ok(()),
+        }
+    }
+
     /// Where all requests are sent instead.
-    fn redirect(&self, pool: &Pool, request: &RequestHeader) -> Option<Answer> {
+    pub(super) fn redirect(&self, pool: &Pool, request: &RequestHeader) -> Option<Answer> {
         let redirect = self.wanted.redirect.as_ref()?;
         let path = request.uri.path_and_query().map_or("/", |it| it.as_str());
         let path = match &pool.prefix {

@@ -111,6 +111,11 @@ impl Pool {
         }
     }
 
+    /// Connections are passed on to it.
+    pub(super) fn counts_connections(&self) {
+        self.runtime.metrics.tcp.begin();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }

@@ -25,6 +25,7 @@ use http::header::{STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -42,7 +43,7 @@ use super::hold::{Holding, Refusal};
 use super::peer::Way;
 use super::table::RouteTable;
 use super::trace::Mint;
-use super::{cookie, forwarded, framing, hop, upgrade};
+use super::{cookie, forwarded, framing, hop, middleware, upgrade};
 
 /// How long a client may take to accept more of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -55,7 +56,7 @@ pub(super) struct Proxy {
     table: Arc<ArcSwap<RouteTable>>,
     trusted: Vec<IpNet>,
     metrics: Metrics,
-    holding: Holding,
+    holding: Arc<Holding>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
     /// None where requests are given no ids.
@@ -67,7 +68,7 @@ impl Proxy {
         table: Arc<ArcSwap<RouteTable>>,
         trusted: Vec<IpNet>,
         metrics: Metrics,
-        holding: Holding,
+        holding: Arc<Holding>,
         access_log: Option<AccessLog>,
         trace_headers: bool,
     ) -> Self {
@@ -88,6 +89,10 @@ impl ProxyHttp for Proxy {
 
     fn new_ctx(&self) -> Context {
         Context::new(self.access_log.is_some())
+    }
+
+    fn init_downstream_modules(&self, modules: &mut HttpModules) {
+        modules.add_module(middleware::compression());
     }
 
     // Called for every request of HTTP/1, the first as well: this is how the connection says whose it is. HTTP/2 has no such
@@ -122,7 +127,7 @@ impl ProxyHttp for Proxy {
                 Ok(()) => match self.decide(session.req_header(), client, None) {
                     Ok(choice) => Ok(choice),
                     Err(Refusal::Answer(answer)) => Err(answer),
-                    Err(Refusal::Lack(lack)) => Box::pin(self.hold(session, context, lack)).await?,
+                    Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
                 },
                 Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
             },
@@ -135,12 +140,13 @@ impl ProxyHttp for Proxy {
             }
             decision => decision,
         };
-        match decision {
+        let decision = match decision {
             Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
-                let answer = Answer::use_http2(&choice.pool().service);
-                context.answer(session, answer).await?;
-                Ok(true)
+                Err(Answer::use_http2(&choice.pool().service))
             }
+            decision => decision,
+        };
+        match decision {
             Ok(choice) => {
                 if upgrade::asked(session.req_header()) {
                     session.set_read_timeout(Some(choice.pool().policy.idle_timeout));
@@ -149,7 +155,7 @@ impl ProxyHttp for Proxy {
                 Ok(false)
             }
             Err(answer) => {
-                context.answer(session, answer).await?;
+                Box::pin(context.answer(session, answer)).await?;
                 Ok(true)
             }
         }
@@ -164,7 +170,7 @@ impl ProxyHttp for Proxy {
             match Box::pin(self.hold(session, context, lack)).await? {
                 Ok(choice) => context.choice = Some(choice),
                 Err(answer) => {
-                    context.refusal = Some(answer);
+                    context.refusal = Some(Box::new(answer));
                     return Error::e_explain(ErrorType::InternalError, "no other endpoint");
                 }
             }
@@ -346,7 +352,7 @@ impl ProxyHttp for Proxy {
             .choice
             .as_ref()
             .map_or("", |choice| &choice.pool().service);
-        let refusal = context.refusal.take();
+        let refusal = context.refusal.take().map(|it| *it);
         let answer = refusal.or_else(|| Answer::to_failure(error, service));
         let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
             return FailToProxy {

@@ -11,8 +11,9 @@ use http::HeaderValue;
 use crate::core::balance;
 use crate::core::lookup::RouteIndex;
 use crate::core::model::{NodeId, TaskId};
-use crate::core::route::{Balance, Scheme};
+use crate::core::route::{Balance, PathPrefix, Scheme};
 use crate::core::snapshot::{Claim, Cluster, RouteKey, Snapshot};
+use crate::core::tcp_route::TcpIndex;
 
 use super::cookie;
 use super::middleware::{Chains, Prefix};
@@ -25,6 +26,8 @@ pub(super) struct RouteTable {
     /// Whether a snapshot was ever seen. Until then nothing is known to be missing.
     pub(super) warm: bool,
     index: RouteIndex<Arc<Route>>,
+    /// What connections by TLS are passed on to; none where nothing is.
+    pub(super) tcp: Option<TcpIndex<Arc<Route>>>,
 }
 
 /// A route with the services that share it.
@@ -146,8 +149,19 @@ impl TableBuilder {
             .iter()
             .map(|(key, claims)| (key.clone(), self.route(key, claims, snapshot, ejected)));
         let index = routes.collect::<Vec<_>>().into_iter().collect();
+        let tcp = TcpIndex::of(snapshot, |host, claims| {
+            let path = PathPrefix::root();
+            let host = host.clone();
+            let route = self.route(&RouteKey { host, path }, claims, snapshot, ejected);
+            route.secure.pools.iter().for_each(Pool::counts_connections);
+            route
+        });
         self.runtimes.settle();
-        RouteTable { warm: true, index }
+        RouteTable {
+            warm: true,
+            index,
+            tcp,
+        }
     }
 
     fn route(
@@ -182,7 +196,7 @@ impl TableBuilder {
                 keyed_by,
             }
         };
-        let plain = shares(|scheme| scheme != Scheme::Https);
+        let plain = shares(|scheme| !matches!(scheme, Scheme::Https | Scheme::Tcp));
         let secure = shares(|scheme| scheme != Scheme::Http);
         Arc::new(Route { plain, secure })
     }

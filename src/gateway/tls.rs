@@ -44,6 +44,7 @@ use crate::core::lookup::normal_host;
 use crate::metrics::Metrics;
 
 use self::stream::TlsStream;
+use super::passage::{Asked, Passage, Passages};
 
 /// What a listener for TLS needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +97,14 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// The alert that there is no certificate for the name that a client asked for (RFC 6066, section 3), as a record.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
+/// What a connection by TLS has become.
+pub(super) enum Opened {
+    /// Requests come by it.
+    Requests(Stream),
+    /// It is passed on as it is.
+    Passage(Box<Passage>),
+}
+
 /// Makes TLS of connections. Shared by the connections of a listener.
 pub(super) struct Terminator {
     /// Of every connection, but for the certificate.
@@ -104,6 +113,7 @@ pub(super) struct Terminator {
     limits: TlsLimits,
     room: Semaphore,
     metrics: Metrics,
+    passages: Arc<Passages>,
 }
 
 /// What is shown for the names of one certificate.
@@ -145,7 +155,11 @@ impl fmt::Debug for Secured {
 
 impl Terminator {
     /// One that has no certificate yet.
-    pub(super) fn new(config: &TlsConfig, metrics: Metrics) -> Result<Self, TlsError> {
+    pub(super) fn new(
+        config: &TlsConfig,
+        metrics: Metrics,
+        passages: Passages,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -170,6 +184,7 @@ impl Terminator {
             limits: config.limits,
             room: Semaphore::new(config.limits.at_once),
             metrics,
+            passages: Arc::new(passages),
         })
     }
 
@@ -188,10 +203,10 @@ impl Terminator {
     }
 
     /// TLS on a connection that was accepted; none where there is none, which was counted.
-    pub(super) async fn accept(&self, stream: Stream) -> Option<Stream> {
+    pub(super) async fn accept(&self, stream: Stream) -> Option<Opened> {
         let refused = match self.room.try_acquire() {
             Ok(_room) => match timeout(self.limits.handshake, self.shake_hands(stream)).await {
-                Ok(Ok(stream)) => return Some(Box::new(stream)),
+                Ok(Ok(opened)) => return Some(opened),
                 Ok(Err(refused)) => refused,
                 Err(_) => "timeout",
             },
@@ -202,11 +217,17 @@ impl Terminator {
     }
 
     /// Fails with a reason for the metric.
-    async fn shake_hands(&self, stream: Stream) -> Result<TlsStream, &'static str> {
+    async fn shake_hands(&self, stream: Stream) -> Result<Opened, &'static str> {
         let stream = stream.into_any().downcast::<Plain>();
         let stream = stream.map_err(|_| "internal")?;
-        let start = LazyConfigAcceptor::new(Acceptor::default(), *stream);
-        let mut start = start.await.map_err(|error| reason(&error))?;
+        let begun = match self.passages.ask(*stream).await? {
+            Asked::Passage(passage) => return Ok(Opened::Passage(Box::new(passage))),
+            Asked::Ours(stream) => {
+                let start = LazyConfigAcceptor::new(Acceptor::default(), stream);
+                start.await
+            }
+        };
+        let mut start = begun.map_err(|error| reason(&error))?;
         let hello = start.client_hello();
         let asked: Option<Arc<str>> = hello.server_name().map(|name| normal_host(name).into());
         let identity = self.index.load().find(asked.as_deref()).cloned();
@@ -221,7 +242,8 @@ impl Terminator {
         };
         let accepted = start.into_stream(identity.config.clone()).await;
         let stream = accepted.map_err(|error| reason(&error))?;
-        Ok(TlsStream::new(stream, Secured { identity, asked }))
+        let stream = TlsStream::new(stream, Secured { identity, asked });
+        Ok(Opened::Requests(Box::new(stream)))
     }
 }
 

@@ -18,6 +18,7 @@
 //! the order is the right one. It costs one turn of the scheduler per change of direction, and nothing to other requests.
 
 use std::io;
+use std::net;
 use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -57,18 +58,25 @@ impl L4Connect for Connector {
         let Some(address) = address.as_inet() else {
             return Error::e_explain(ErrorType::InternalError, "a task without an address");
         };
+        let socket = self.reach(*address).await?;
+        Ok(VirtualSocketStream::new(Box::new(socket)).into())
+    }
+}
+
+impl Connector {
+    /// Makes one that Pingora knows nothing of.
+    pub(super) async fn reach(&self, address: net::SocketAddr) -> Result<Socket> {
         let connected = tokio::time::timeout(self.timeout, TcpStream::connect(address));
         let stream = connected
             .await
             .or_err(ErrorType::ConnectTimedout, "connecting")?
             .map_err(|error| Error::because(kind(&error), "connecting", error))?;
-        let socket = Socket {
+        Ok(Socket {
             stream,
             upgrade: self.upgrade,
             written: false,
             alarm: None,
-        };
-        Ok(VirtualSocketStream::new(Box::new(socket)).into())
+        })
     }
 }
 
@@ -86,8 +94,9 @@ fn kind(error: &io::Error) -> ErrorType {
     }
 }
 
+/// A connection to a task.
 #[derive(Debug)]
-struct Socket {
+pub(super) struct Socket {
     stream: TcpStream,
     upgrade: bool,
     /// It was written to and not looked at since.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use prometheus::proto::{MetricFamily, MetricType};
 
+use super::TcpFigures;
 use super::family::{counter, family, gauge, histogram};
 use crate::core::rates::{Bucket, RequestCounts};
 
@@ -38,6 +39,8 @@ pub struct ClusterMetrics {
     holds: AtomicU64,
     ejected: AtomicU64,
     ejections: AtomicU64,
+    /// Its connections that are passed on as they are.
+    pub tcp: TcpFigures,
 }
 
 impl ClusterMetrics {

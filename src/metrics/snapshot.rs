@@ -38,7 +38,7 @@ pub(super) fn families(snapshot: &Snapshot) -> [MetricFamily; 4] {
             "hiveway_routes",
             "Routes in the snapshot.",
             MetricType::GAUGE,
-            alone(snapshot.routes.len() as f64),
+            alone((snapshot.routes.len() + snapshot.tcp_routes.len()) as f64),
         ),
         family(
             "hiveway_snapshot_generation",

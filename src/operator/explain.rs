@@ -36,15 +36,20 @@ fn show(explanation: &Explanation, paint: Paint) -> String {
         diagnostics,
         unknown,
     } = explanation;
-    let scheme = if request.secure { "https" } else { "http" };
     let by = match generation {
         Some(generation) => format!("by snapshot {}", generation.sequence),
         None => "without a snapshot".to_owned(),
     };
-    let title = format!(
-        "{} {scheme}://{}{}",
-        request.method, request.host, request.path_and_query
-    );
+    let title = match (request.tcp, request.secure) {
+        (true, _) => format!("tcp://{}", request.host),
+        (false, secure) => format!(
+            "{} {}://{}{}",
+            request.method,
+            if secure { "https" } else { "http" },
+            request.host,
+            request.path_and_query
+        ),
+    };
     let mut text = format!(
         "{} {by}\n\n",
         paint.colour(Colour::Strong, &printable(&title))

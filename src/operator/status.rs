@@ -178,8 +178,16 @@ fn service_row(service: &ServiceStatus, rates: Option<&Rates>) -> [Cell; 9] {
         Cell::new(p99.map_or("-".to_owned(), |it| format!("{:.1} ms", it * 1e3))),
         Cell::new(service.requests.total.to_string()),
         Cell::new(service.requests.failed.to_string()),
-        Cell::new(service.routes.join(" ")),
+        Cell::new(routes(&service.routes)),
     ]
+}
+
+/// So many as a terminal's line has room for; the others are counted, and told as JSON.
+fn routes(all: &[String]) -> String {
+    match all {
+        [first, second, _, ..] => format!("{first} {second} +{}", all.len() - 2),
+        few => few.join(" "),
+    }
 }
 
 fn node_row(node: &NodeStatus, status: &Status) -> [Cell; 5] {

@@ -69,6 +69,7 @@ pub async fn run(config: &Config) -> Result<Outcome, Error> {
         labels: config.options.labels.clone(),
         networks: config.options.networks.clone(),
         manage_aliases: false,
+        secrets: None,
     };
     let plan = plan(
         &now,

@@ -9,7 +9,7 @@ use super::NOTES;
 use super::overview::Desk;
 use super::role::Role;
 use crate::agent;
-use crate::controller::probe::Targets;
+use crate::controller::probe::{Ask, Targets};
 use crate::controller::publish;
 use crate::controller::reconciler::{self, Inputs, Outputs};
 use crate::controller::swarm::{self, OwnContainer};
@@ -27,16 +27,30 @@ use crate::supervisor::Supervisor;
 /// Results that may wait for the reconciler. When it is full, probes wait, and nothing is lost.
 const REPORTS: usize = 1024;
 
+/// Where the controller knows the swarm from.
+pub(super) struct Sources<A> {
+    /// What serves and what is asked for.
+    pub(super) role: Role,
+    /// How tasks are asked whether they serve.
+    pub(super) ask: A,
+    /// What the agent of this process tells.
+    pub(super) own_notes: broadcast::Receiver<Arc<Note>>,
+}
+
 /// Runs the controller, and gives what the follower in this process needs of it.
 pub(super) fn run(
     supervisor: &mut Supervisor,
-    role: Role,
+    sources: Sources<impl Ask>,
     desired: desired::Options,
     desk: Desk,
-    own_notes: broadcast::Receiver<Arc<Note>>,
     emitter: &Emitter,
     metrics: &Metrics,
 ) -> follow::Own {
+    let Sources {
+        role,
+        ask,
+        own_notes,
+    } = sources;
     let (inventories, inventory) = watch::channel::<Option<Arc<Inventory>>>(None);
     let (targets, probed) = watch::channel(Arc::new(Targets::new()));
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
@@ -102,7 +116,7 @@ pub(super) fn run(
     supervisor.serve("the prober", {
         let (metrics, stop) = (metrics.clone(), stop.clone());
         async move {
-            probe::run(probed, report, metrics, stop).await;
+            probe::run(ask, probed, report, metrics, stop).await;
             Ok(())
         }
     });
@@ -113,7 +127,7 @@ pub(super) fn run(
             reports,
             notes: noted,
             inquiries: desk.inquiries,
-            drained: desk.drained,
+            orders: desk.orders,
         };
         let outputs = Outputs {
             targets,

@@ -10,10 +10,11 @@ use super::role::Role;
 use crate::admin::{Controller, Instance, Token};
 use crate::controller::publish::Publisher;
 use crate::controller::reconciler::Inquiry;
+use crate::core::by_hand::Orders;
 use crate::core::explain::Listener;
-use crate::core::model::TaskId;
 use crate::core::route::Diagnostic;
 use crate::gateway::{self, Gateway};
+use crate::order_book::OrderBook;
 
 /// Questions that may wait for the reconciler. When there are more, who asks waits.
 const INQUIRIES: usize = 16;
@@ -22,7 +23,7 @@ const INQUIRIES: usize = 16;
 pub(super) struct Desk {
     pub(super) publisher: Option<Publisher>,
     pub(super) inquiries: mpsc::Receiver<Inquiry>,
-    pub(super) drained: watch::Receiver<Arc<BTreeSet<TaskId>>>,
+    pub(super) orders: watch::Receiver<Arc<Orders>>,
     pub(super) diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
 }
 
@@ -36,14 +37,15 @@ pub(super) async fn open(
     config: &gateway::Config,
     gateway: &Gateway,
     publisher: Option<Publisher>,
+    order_book: OrderBook,
     token_file: Option<&Path>,
 ) -> anyhow::Result<(Instance, Desk)> {
     let token = match token_file {
         Some(path) => Some(Token::read(path).await?),
         None => None,
     };
+    let publisher = publisher.map(|it| it.with_orders(order_book.clone()));
     let (inquire, inquiries) = mpsc::channel(INQUIRIES);
-    let (drain, drained) = watch::channel(Arc::default());
     let (diagnostics, diagnosed) = watch::channel(Arc::default());
     let listeners = [
         (false, false, gateway.internal()),
@@ -68,15 +70,15 @@ pub(super) async fn open(
         controller: role.controls().then(|| Controller {
             inquiries: inquire,
             diagnostics: diagnosed,
-            drained: drain,
             followers: publisher.as_ref().map(Publisher::followers),
         }),
+        order_book,
         token,
     };
     let desk = Desk {
         publisher,
         inquiries,
-        drained,
+        orders: instance.order_book.subscribe(),
         diagnostics,
     };
     Ok((instance, desk))

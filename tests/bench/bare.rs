@@ -5,13 +5,17 @@
 //! that waits for a client's next request is Pingora's.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
+use clap::Args;
+use pingora::apps::HttpServerOptions;
 use pingora::http::RequestHeader;
+use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::proxy::{ProxyHttp, ProxyServiceBuilder, Session};
 use pingora::server::configuration::ServerConf;
@@ -93,8 +97,43 @@ impl ProxyHttp for Bare {
     }
 }
 
+/// Where it listens, and what it sends requests to.
+#[derive(Args)]
+pub(crate) struct BareArguments {
+    #[arg(long)]
+    listen: SocketAddr,
+    #[arg(long, value_delimiter = ',')]
+    endpoints: Vec<SocketAddr>,
+    /// Where it listens for TLS; it then speaks HTTP/2 as well
+    #[arg(long, requires_all = ["certificate", "key"])]
+    listen_tls: Option<SocketAddr>,
+    #[arg(long)]
+    certificate: Option<PathBuf>,
+    #[arg(long)]
+    key: Option<PathBuf>,
+}
+
+impl BareArguments {
+    /// How it makes TLS, where it is told to.
+    fn tls(&self) -> anyhow::Result<Option<(SocketAddr, TlsSettings)>> {
+        let (Some(listen), Some(certificate), Some(key)) =
+            (self.listen_tls, &self.certificate, &self.key)
+        else {
+            return Ok(None);
+        };
+        let (certificate, key) = (certificate.to_string_lossy(), key.to_string_lossy());
+        let mut settings = TlsSettings::intermediate(&certificate, &key)?;
+        settings.enable_h2();
+        Ok(Some((listen, settings)))
+    }
+}
+
 /// Serves until the process is killed.
-pub(crate) async fn serve(listen: SocketAddr, endpoints: Vec<SocketAddr>) -> anyhow::Result<()> {
+pub(crate) async fn serve(arguments: BareArguments) -> anyhow::Result<()> {
+    let tls = arguments.tls()?;
+    let BareArguments {
+        listen, endpoints, ..
+    } = arguments;
     let conf = ServerConf {
         threads: 1,
         max_retries: 8,
@@ -104,13 +143,20 @@ pub(crate) async fn serve(listen: SocketAddr, endpoints: Vec<SocketAddr>) -> any
         endpoints,
         next: AtomicUsize::new(0),
     };
+    let mut options = HttpServerOptions::default();
+    options.h2c = tls.is_some();
     let mut service = ProxyServiceBuilder::new(&Arc::new(conf), proxy)
         .name("bare")
+        .server_options(options)
         .build();
-    service.add_listener(
-        ListenerConfig::tcp(listen.to_string())
-            .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER)),
-    );
+    let listener = |address: SocketAddr| {
+        ListenerConfig::tcp(address.to_string())
+            .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER))
+    };
+    service.add_listener(listener(listen));
+    if let Some((address, settings)) = tls {
+        service.add_listener(listener(address).tls(settings));
+    }
     let (_stop, shutdown) = watch::channel(false);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move { Service::start_service(&mut service, None, shutdown, 1).await });

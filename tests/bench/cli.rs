@@ -1,13 +1,17 @@
 //! The command line of the benchmark, and of the roles that it starts itself in.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bare::BareArguments;
+use crate::measure::{Plan, STRANGERS};
 use crate::meter::Meter;
 use crate::scale::Size;
+use crate::traffic::Traffic;
 
 /// Measures Hiveway beside other proxies and writes tests/bench/RESULTS.md.
 #[derive(Parser)]
@@ -26,12 +30,18 @@ pub(crate) struct Cli {
     /// Idle connections for the memory
     #[arg(long, default_value_t = 10_000)]
     pub(crate) idle: usize,
+    /// Cores that processes may use in a window that have no part in it; more than by default for a trial without report
+    #[arg(long, default_value_t = STRANGERS)]
+    pub(crate) strangers: f64,
     /// Measure only rows whose names contain this, and write no report
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Vec<String>,
     /// A further row, to compare two builds, and no report; {listen}, {admin}, {endpoints} and {directory} are replaced
     #[arg(long, value_name = "NAME=PROGRAM ARGUMENT…")]
     pub(crate) also: Vec<String>,
+    /// Measure TLS, HTTP/2, large bodies and WebSockets instead; only those that are named, and then no report
+    #[arg(long, value_name = "KIND", num_args = 0..)]
+    pub(crate) traffic: Option<Vec<Traffic>>,
     /// Count instructions a request under callgrind instead
     #[arg(long)]
     pub(crate) instructions: bool,
@@ -55,6 +65,22 @@ impl Cli {
     /// The swarm whose figures are written down.
     pub(crate) fn default_size() -> Size {
         Self::parse_from(["proxies"]).size
+    }
+
+    /// What is measured, and for how long.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan {
+            rounds: self.rounds,
+            seconds: self.seconds,
+            rate: self.rate,
+            idle: self.idle,
+            strangers: self.strangers,
+        }
+    }
+
+    /// Whether windows count that others disturb.
+    pub(crate) fn is_trial(&self) -> bool {
+        self.strangers > STRANGERS
     }
 
     /// Whether a row is asked for.
@@ -91,18 +117,19 @@ pub(crate) enum Role {
     Backend { addresses: Vec<SocketAddr> },
     /// Be the bare proxy
     #[command(hide = true)]
-    Bare {
-        #[arg(long)]
-        listen: SocketAddr,
-        #[arg(long, value_delimiter = ',')]
-        endpoints: Vec<SocketAddr>,
-    },
+    Bare(BareArguments),
     /// Be the engine of a large swarm
     #[command(hide = true)]
     SwarmOnPaper {
         socket: PathBuf,
         #[command(flatten)]
         size: Size,
+    },
+    /// Be the controller of one, with probes that are answered in-process
+    #[command(hide = true)]
+    Control {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Be the load
     #[command(hide = true)]
@@ -129,6 +156,15 @@ pub(crate) enum Load {
         common: Common,
         #[arg(long)]
         rate: u64,
+    },
+    /// What is asked for beside plain HTTP/1.1, as fast as it goes
+    Traffic {
+        traffic: Traffic,
+        /// A file with the authority that the clients trust
+        #[arg(long)]
+        authority: PathBuf,
+        #[command(flatten)]
+        common: Common,
     },
     /// One request on each connection, then nothing
     Idle {

@@ -24,6 +24,16 @@ pub(crate) struct Answer {
 
 /// The answer, once the bytes are all of it. An error where they can no longer become a right one.
 pub(crate) fn answer(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
+    let Some((end, answer)) = announced(bytes)? else {
+        return Ok(None);
+    };
+    let (received, body) = (bytes.len() - end, answer.body);
+    ensure!(received <= body, "{received} bytes of a body of {body}");
+    Ok((received == body).then_some(answer))
+}
+
+/// What a head announces, and where it ends, once it is in.
+pub(crate) fn announced(bytes: &[u8]) -> anyhow::Result<Option<(usize, Answer)>> {
     let Some(end) = head_end(bytes) else {
         return Ok(None);
     };
@@ -51,9 +61,7 @@ pub(crate) fn answer(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
         }
     }
     let body: usize = length.context("an answer without a content-length")?;
-    let received = bytes.len() - end;
-    ensure!(received <= body, "{received} bytes of a body of {body}");
-    Ok((received == body).then_some(Answer { body, served_by }))
+    Ok(Some((end, Answer { body, served_by })))
 }
 
 /// Whether an answer is that of the backends.

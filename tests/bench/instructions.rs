@@ -25,9 +25,7 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<()> {
         .context("starting valgrind; apt-get install valgrind brings it")?;
     let plan = Plan {
         rounds: 1,
-        seconds: cli.seconds,
-        rate: cli.rate,
-        idle: cli.idle,
+        ..cli.plan()
     };
     let machine = machine::description();
     let mut bench = Bench::start(&directory(), plan).await?;
@@ -68,10 +66,12 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<()> {
 }
 
 async fn per_request(bench: &mut Bench, peer: Peer) -> anyhow::Result<f64> {
+    // One file a proxy, so that `callgrind_annotate` can compare them afterwards.
+    let name = peer.name.replace(|c: char| !c.is_alphanumeric(), "-");
     let out = bench
         .layout()
         .directory
-        .join("callgrind.out")
+        .join(format!("callgrind.{name}.out"))
         .display()
         .to_string();
     let arguments = vec![

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -40,6 +40,17 @@ pub(crate) struct Window {
     pub(crate) others: f64,
     /// Latencies in milliseconds, counted from the time at which the request was due. Only the open loop has them.
     pub(crate) latency: Option<Latency>,
+    /// Megabytes of the proxy's processes, which the one who started them adds.
+    pub(crate) resident: Option<Resident>,
+}
+
+/// Resident memory in megabytes (10^6 bytes).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Resident {
+    /// After the first request.
+    pub(crate) ready: f64,
+    /// The most since the start, read after the window.
+    pub(crate) peak: f64,
 }
 
 impl Window {
@@ -53,6 +64,7 @@ impl Window {
             others: others.as_secs_f64() / time.as_secs_f64(),
             unsent: 0,
             latency: None,
+            resident: None,
         }
     }
 
@@ -83,11 +95,28 @@ pub(crate) struct Latency {
     pub p999: f64,
 }
 
-/// Sends on every connection as soon as the answer is in. `requests` ends the run by number instead of by time, which
-/// is what an instruction count needs; it then has no warm-up.
-pub(crate) async fn closed(
+/// What is done over and over.
+pub(crate) trait Exchange: Send + 'static {
+    /// Does it once, to its end; the error says what was not right.
+    fn exchange(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// Requests of HTTP/1.1 over so many connections.
+pub(crate) async fn plain(
     target: SocketAddr,
     connections: usize,
+) -> anyhow::Result<Vec<Connection>> {
+    let mut open = Vec::with_capacity(connections);
+    for number in 0..connections {
+        open.push(Connection::new(connect(target, number).await?, HOST));
+    }
+    Ok(open)
+}
+
+/// Does everything again as soon as it is done. `requests` ends the run by number instead of by time, which is what an
+/// instruction count needs; it then has no warm-up.
+pub(crate) async fn closed<E: Exchange>(
+    exchanges: Vec<E>,
     (warm_up, measured): (Duration, Duration),
     requests: Option<u64>,
     meter: &Meter,
@@ -95,13 +124,11 @@ pub(crate) async fn closed(
     let done = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
-    for number in 0..connections {
-        let stream = connect(target, number).await?;
+    for mut it in exchanges {
         let (done, stop) = (Arc::clone(&done), Arc::clone(&stop));
         tasks.spawn(async move {
-            let mut connection = Connection::new(stream, HOST);
             while !stop.load(Ordering::Relaxed) {
-                connection.exchange().await?;
+                it.exchange().await?;
                 if done.fetch_add(1, Ordering::Relaxed) + 1 >= requests.unwrap_or(u64::MAX) {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -178,25 +205,27 @@ fn still_open(mut stream: &std::net::TcpStream) -> bool {
 }
 
 /// A keep-alive connection to the proxy.
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     request: Vec<u8>,
     buffer: Vec<u8>,
 }
 
-impl Connection {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Exchange for Connection<S> {
+    /// One request and its answer, which is that of the backends.
+    async fn exchange(&mut self) -> anyhow::Result<()> {
+        check(&self.ask().await?)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes over an open connection.
-    pub(crate) fn new(stream: TcpStream, host: &str) -> Self {
+    pub(crate) fn new(stream: S, host: &str) -> Self {
         Self {
             stream,
             request: request(host),
             buffer: vec![0; READ],
         }
-    }
-
-    /// One request and its answer, which is that of the backends, or why it is not.
-    pub(crate) async fn exchange(&mut self) -> anyhow::Result<()> {
-        check(&self.ask().await?)
     }
 
     /// One request and its answer, whoever gave it.
@@ -205,6 +234,7 @@ impl Connection {
             .write_all(&self.request)
             .await
             .context("sending")?;
+        self.stream.flush().await.context("sending")?;
         let mut filled = 0;
         loop {
             let read = self
@@ -242,16 +272,28 @@ pub(crate) async fn first_answer(
     host: &str,
     within: Duration,
 ) -> anyhow::Result<Instant> {
+    let attempt = || async {
+        let mut connection = Connection::new(connect(target, 0).await?, host);
+        connection.ask().await.map(drop)
+    };
+    let answered = first_success(within, attempt).await;
+    answered.with_context(|| format!("no right answer from {target} in {within:?}"))
+}
+
+/// Tries until it succeeds, and says when it did; the error is that of the last attempt.
+pub(crate) async fn first_success<F: Future<Output = anyhow::Result<()>>>(
+    within: Duration,
+    attempt: impl Fn() -> F,
+) -> anyhow::Result<Instant> {
     let deadline = Instant::now() + within;
     loop {
-        let attempt = async { Connection::new(connect(target, 0).await?, host).ask().await };
-        let error = match timeout(ANSWER_LIMIT, attempt).await {
-            Ok(Ok(_)) => return Ok(Instant::now()),
+        let error = match timeout(ANSWER_LIMIT, attempt()).await {
+            Ok(Ok(())) => return Ok(Instant::now()),
             Ok(Err(error)) => error,
             Err(_) => anyhow!("no answer in {ANSWER_LIMIT:?}"),
         };
         if Instant::now() >= deadline {
-            return Err(error.context(format!("no right answer from {target} in {within:?}")));
+            return Err(error);
         }
         sleep(Duration::from_millis(1)).await;
     }

@@ -21,13 +21,14 @@ mod process;
 mod report;
 mod scale;
 mod swarm;
+mod traffic;
 
 use std::path::PathBuf;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Load, Role};
-use crate::measure::{Bench, Plan};
+use crate::measure::Bench;
 use crate::peer::Peer;
 use crate::report::{Comparison, Row};
 
@@ -42,26 +43,32 @@ fn main() -> anyhow::Result<()> {
         println!("proxies: nothing is measured outside `cargo bench --bench proxies`");
         return Ok(());
     }
-    // The bare proxy gets the runtime that Hiveway has with one thread; everything else needs none.
+    // These get the runtime that Hiveway has with one thread; everything else needs none.
     let runtime = match role {
-        Some(Role::Bare { .. }) => tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?,
+        Some(Role::Bare(_) | Role::Control { .. }) => {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()?
+        }
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,
     };
     runtime.block_on(async {
         match role {
-            Some(Role::Bare { listen, endpoints }) => bare::serve(listen, endpoints).await,
+            Some(Role::Bare(bare)) => bare::serve(bare).await,
             Some(Role::Backend { addresses }) => backend::serve(&addresses).await,
             Some(Role::Load { kind }) => run_load(kind).await,
             Some(Role::SwarmOnPaper { socket, size }) => scale::serve(&socket, size).await,
+            Some(Role::Control { arguments }) => scale::control(arguments).await,
             None if cli.instructions => instructions::run(&cli).await,
             None if cli.scale => scale::run(&cli).await,
             None if cli.swarm => swarm::run(&cli).await,
-            None => compare(&cli).await,
+            None => match &cli.traffic {
+                Some(kinds) => traffic::run(&cli, kinds).await,
+                None => compare(&cli).await,
+            },
         }
     })
 }
@@ -69,15 +76,14 @@ fn main() -> anyhow::Result<()> {
 async fn run_load(kind: Load) -> anyhow::Result<()> {
     let window = match kind {
         Load::Closed { common, requests } => {
-            load::closed(
-                common.target,
-                common.connections,
-                common.times(),
-                requests,
-                &common.meter(),
-            )
-            .await?
+            let open = load::plain(common.target, common.connections).await?;
+            load::closed(open, common.times(), requests, &common.meter()).await?
         }
+        Load::Traffic {
+            traffic,
+            authority,
+            common,
+        } => traffic::load(traffic, &authority, &common).await?,
         Load::Open { common, rate } => open_loop::run(
             common.target,
             common.connections,
@@ -94,7 +100,7 @@ async fn run_load(kind: Load) -> anyhow::Result<()> {
 /// All rows, round after round; then the memory, the changes, and the report.
 async fn compare(cli: &Cli) -> anyhow::Result<()> {
     process::raise_open_files();
-    let whole = cli.only.is_empty() && cli.also.is_empty();
+    let whole = cli.only.is_empty() && cli.also.is_empty() && !cli.is_trial();
     let (others, mut absent) = peer::others(&cli.peers());
     let mut peers = vec![peer::hiveway(), peer::hiveway_sticky(), peer::bare()?];
     peers.extend(others);
@@ -106,12 +112,7 @@ async fn compare(cli: &Cli) -> anyhow::Result<()> {
     for text in &absent {
         println!("absent: {text}");
     }
-    let plan = Plan {
-        rounds: cli.rounds,
-        seconds: cli.seconds,
-        rate: cli.rate,
-        idle: cli.idle,
-    };
+    let plan = cli.plan();
     let machine = machine::description();
     let mut bench = Bench::start(&directory(), plan.clone()).await?;
     let mut rows: Vec<Row> = peers.into_iter().map(Row::new).collect();

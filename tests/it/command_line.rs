@@ -3,6 +3,7 @@
 mod access_log;
 mod check;
 mod dashboard;
+mod drain;
 mod following;
 mod mistakes;
 mod observability;
@@ -10,6 +11,7 @@ mod operator;
 mod plan;
 mod process;
 mod scene;
+mod secrets;
 mod stop;
 
 use self::process::{Process, hiveway};
@@ -93,6 +95,7 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ),
         ("--control-secret-file", "HIVEWAY_CONTROL_SECRET_FILE", ""),
         ("--listen-control", "HIVEWAY_LISTEN_CONTROL", "0.0.0.0:9901"),
+        ("--secrets", "HIVEWAY_SECRETS", "[default: /run/secrets]"),
         ("--state-dir", "HIVEWAY_STATE_DIR", ""),
         ("--node", "HIVEWAY_NODE", "{{.Node.ID}}"),
         ("--aliases", "HIVEWAY_ALIASES", "[default: managed]"),

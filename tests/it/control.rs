@@ -6,6 +6,7 @@ mod following;
 mod hostile;
 mod kept;
 mod node;
+mod orders;
 mod relay;
 
 use std::sync::Arc;

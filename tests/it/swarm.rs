@@ -12,6 +12,7 @@ mod example;
 mod health;
 mod labels;
 mod load;
+mod plan;
 mod restart;
 mod scale;
 mod service;

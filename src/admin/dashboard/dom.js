@@ -36,7 +36,7 @@ export function sparkline(values, sentence) {
     }
     drawn = value !== null;
   });
-  return svg("svg", { class: "spark", viewBox: "0 0 84 20", role: "img", "aria-label": sentence }, svg("path", { d: path }));
+  return svg("svg", { class: "spark", viewBox: "0 0 84 20", preserveAspectRatio: "none", role: "img", "aria-label": sentence }, svg("path", { d: path }));
 }
 
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

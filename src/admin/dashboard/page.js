@@ -3,6 +3,7 @@
 import { byId, element, plural, rate, say, seconds, sparkline } from "./dom.js";
 import { Figures } from "./figures.js";
 import { mark } from "./marks.js";
+import { drawLabels, drawStatus } from "./standing.js";
 import { Story } from "./story.js";
 import { read, Topology } from "./topology.js";
 
@@ -78,9 +79,12 @@ function follow() {
 async function poll() {
   const began = performance.now();
   try {
-    const [metrics, ready] = await Promise.all(["metrics", "ready"].map((it) => fetch(it, { cache: "no-store" })));
+    const asked = ["metrics", "ready", "v1/status", "v1/diagnostics"].map((it) => fetch(it, { cache: "no-store" }));
+    const [metrics, ready, status, diagnostics] = await Promise.all(asked);
     figures.take(await metrics.text(), performance.now());
     drawReadiness(await ready.json());
+    drawStatus(await status.json());
+    drawLabels(await diagnostics.json());
     const sequence = figures.sum("hiveway_snapshot_generation");
     const epoch = figures.sum("hiveway_snapshot_epoch_timestamp_seconds");
     if (sequence !== null) want({ epoch: Math.round(epoch * 1000), sequence });
@@ -88,7 +92,6 @@ async function poll() {
     drawInstance();
     topology.drawFigures();
     if (story.anyEjected()) drawSoon();
-    story.drawLabels(byId("labels"), byId("labels-note"), figures.sum("hiveway_label_diagnostics"));
   } catch {
     badge("readiness", "error", "does not answer");
   }
@@ -109,9 +112,7 @@ function drawSoon() {
     const began = performance.now();
     if (snapshot) topology.show(read(snapshot, story));
     story.drawEvents(byId("events"), byId("more-events"));
-    story.drawLabels(byId("labels"), byId("labels-note"), figures.sum("hiveway_label_diagnostics"));
     drawFlow();
-    drawNodes();
     const more = news.length > SPOKEN ? [`and ${news.length - SPOKEN} more`] : [];
     if (news.length) say(byId("announcement"), [...news.slice(0, SPOKEN), ...more].join("; "));
     news = [];
@@ -124,11 +125,8 @@ function badge(id, kind, text) {
   if (place.textContent !== text) place.replaceChildren(mark(kind), text);
 }
 
-function drawReadiness({ ready, conditions }) {
+function drawReadiness({ ready }) {
   badge("readiness", ready ? "ready" : "error", ready ? "ready" : "not ready");
-  byId("conditions").replaceChildren(...conditions.map(({ name, required, holds, reason }) =>
-    element("li", {}, mark(holds ? "ready" : required ? "error" : "warning"),
-      element("span", {}, `${name}: ${holds ? "holds" : reason ?? "does not hold"}`))));
 }
 
 function drawFlow() {
@@ -164,19 +162,6 @@ function drawInstance() {
     Dropped: `${figures.sum("hiveway_events_dropped_total") ?? 0} events, ${figures.sum("hiveway_notes_dropped_total") ?? 0} notes of agents`,
   };
   byId("instance").replaceChildren(...Object.entries(facts).flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
-}
-
-function drawNodes() {
-  if (!snapshot) return;
-  const { gateways = [], generation } = snapshot;
-  say(byId("nodes-note"), gateways.length
-    ? `Generation ${generation.sequence} is what this instance steers by; each of these tells its own on its own page.`
-    : "This instance is no task of a service, so that it knows of no others.");
-  const rows = gateways.map(({ node, address, controller }) => element("tr", {},
-    element("td", { class: "mono" }, node), element("td", { class: "mono" }, address), element("td", {}, controller ? "controller, gateway" : "gateway")));
-  const head = ["Node", "Address", "Roles"].map((it) => element("th", { scope: "col" }, it));
-  byId("nodes").replaceChildren(...(rows.length ? [element("table", { "aria-labelledby": "nodes-title" },
-    element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))] : []));
 }
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));

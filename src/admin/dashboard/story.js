@@ -1,6 +1,6 @@
-// What the events tell: the timeline, the labels that are complained about, and what has become of endpoints.
+// What the events tell: the timeline, and what has become of endpoints.
 
-import { element, plural, say } from "./dom.js";
+import { element } from "./dom.js";
 import { mark } from "./marks.js";
 
 const KEPT = 1000;
@@ -9,7 +9,6 @@ const SEVERITIES = ["debug", "info", "warning", "error"];
 
 export class Story {
   #events = [];
-  #labels = new Map();
   #ejected = new Map();
   #latest = new Map();
   #shown = PAGE;
@@ -18,7 +17,7 @@ export class Story {
 
   // The journal of the instance has begun anew: what it told before holds no more.
   forget() {
-    for (const known of [this.#labels, this.#ejected, this.#latest]) known.clear();
+    for (const known of [this.#ejected, this.#latest]) known.clear();
     this.#events = [];
   }
 
@@ -27,12 +26,6 @@ export class Story {
     if (this.#events.length > KEPT) this.#events.shift();
     const { kind, task, node, at } = event;
     if (task) this.#latest.set(task, event.message);
-    if (kind === "labels_rejected") this.#labels.set(JSON.stringify([event.service, event.key, event.value, event.reason]), event);
-    if (kind === "labels_mended") {
-      for (const [key, it] of this.#labels) {
-        if (it.service === event.service && it.key === event.key && it.value === event.value) this.#labels.delete(key);
-      }
-    }
     if (kind === "endpoint_ejected") this.#ejected.set(task, at + event.seconds * 1000);
     if (kind === "node_ejected") this.#ejected.set(node, at + event.seconds * 1000);
     if (kind === "node_reinstated") this.#ejected.delete(node);
@@ -74,20 +67,5 @@ export class Story {
     }));
     if (!found.length) list.append(element("li", { class: "quiet" }, "nothing"));
     more.hidden = found.length <= this.#shown;
-  }
-
-  // The count is the instance's own: it knows also of complaints that are older than the events it keeps.
-  drawLabels(list, note, count) {
-    const labels = [...this.#labels.values()];
-    list.replaceChildren(...labels.map((it) => element("li", { "data-level": it.level }, mark(it.level),
-      element("div", {},
-        element("strong", {}, it.service), ` ${it.level}: `, element("code", {}, `${it.key}: ${JSON.stringify(it.value)}`), ` ${it.reason}`,
-        element("div", { class: "quiet" }, it.suggestion ? `${it.remedy} (did you mean “${it.suggestion}”?)` : it.remedy)))));
-    const older = (count ?? 0) - labels.length;
-    let told = "No label is complained about.";
-    if (labels.length) told = `${plural(labels.length, "complaint")}; everything else stands.`;
-    else if (count === null) told = "Labels are read by instances on managers; this one takes what they made of them.";
-    if (older > 0) told = `${plural(count, "complaint")}, ${older} of them older than the events kept here: the log has them.`;
-    say(note, told);
   }
 }

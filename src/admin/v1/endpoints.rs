@@ -3,10 +3,9 @@
 //! # Design notes
 //!
 //! A write needs a token, which no browser sends by itself; one that a browser says comes from another site is refused all
-//! the same, before the token is looked at. What is written is the set of tasks that the reconciler reads: nothing here
-//! changes a snapshot.
+//! the same, before the token is looked at. What is written is an order ([`Orders`](crate::core::by_hand::Orders)), which
+//! every process of the swarm can be given and which reconcilers read: nothing here changes a snapshot.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -16,7 +15,7 @@ use serde::Serialize;
 
 use super::Problem;
 use crate::admin::AdminState;
-use crate::admin::instance::Controller;
+use crate::admin::Instance;
 use crate::core::model::{ContainerId, TaskId};
 use crate::core::snapshot::{Cluster, Endpoint, Snapshot};
 
@@ -76,38 +75,39 @@ fn write(
 ) -> Result<Written, Problem> {
     authorise(admin, headers)?;
     let snapshot = admin.snapshots.borrow().clone();
-    let Some(controller) = &admin.instance.controller else {
-        return Err(Problem(
-            StatusCode::MISDIRECTED_REQUEST,
-            elsewhere(snapshot.as_deref()),
-        ));
-    };
     let Some(snapshot) = snapshot else {
         let why = "no snapshot yet, so no endpoint is known; ask again when /ready says 200";
         return Err(Problem(StatusCode::SERVICE_UNAVAILABLE, why.to_owned()));
     };
     let (cluster, task, found) = find(&snapshot, endpoint)?;
-    let changed = set(controller, &snapshot, task, drain);
-    let says = match (drain, changed) {
-        (true, true) => "this controller takes it out of rotation for the gateways that follow it, until it is undrained, \
-                         its task ends or this process starts again; where nothing else of the service can serve, it goes on"
-            .to_owned(),
-        (true, false) => "it is drained by hand already".to_owned(),
-        (false, true) => "it comes back if it passes its probes".to_owned(),
-        (false, false) => "it was not drained by hand at this controller".to_owned(),
-    };
-    let others = others(&snapshot, admin);
+    let changed = admin.instance.order_book.order(task, drain);
     Ok(Written {
         task: task.clone(),
         container: found.container.clone(),
         service: cluster.service.clone(),
         drained: drain,
         changed,
-        says: match others.is_empty() {
-            true => says,
-            false => format!("{says}; other controllers have to be told, too: {others}"),
-        },
+        says: says(drain, changed, &admin.instance),
     })
+}
+
+fn says(drain: bool, changed: bool, instance: &Instance) -> String {
+    let says = match (drain, changed) {
+        (true, true) => {
+            "every controller takes it out of rotation, until it is undrained or its task ends; where nothing else of the \
+             service can serve, it goes on"
+        }
+        (true, false) => "it is drained by hand already",
+        (false, true) => "it comes back if it passes its probes",
+        (false, false) => "it was not drained by hand",
+    };
+    let followed = instance.followed.as_ref();
+    match followed.is_some_and(|it| it.borrow().is_none()) {
+        false => says.to_owned(),
+        true => {
+            format!("{says}; no controller is heard at the moment, and each is told when it is")
+        }
+    }
 }
 
 fn authorise(admin: &AdminState, headers: &HeaderMap) -> Result<(), Problem> {
@@ -142,27 +142,6 @@ fn authorise(admin: &AdminState, headers: &HeaderMap) -> Result<(), Problem> {
             "the admin token is missing: send Authorization: Bearer TOKEN, the content of --admin-token-file",
         ),
     }
-}
-
-/// Writes the set anew, without tasks that are gone. True when the task is new in it, or was taken out.
-fn set(controller: &Controller, snapshot: &Snapshot, task: &TaskId, drain: bool) -> bool {
-    let known = |task: &TaskId| {
-        let mut clusters = snapshot.clusters.values();
-        clusters.any(|cluster| cluster.endpoints.contains_key(task))
-    };
-    let mut changed = false;
-    controller.drained.send_if_modified(|drained| {
-        let mut next: BTreeSet<TaskId> = (**drained).clone();
-        next.retain(known);
-        changed = match drain {
-            true => next.insert(task.clone()),
-            false => next.remove(task),
-        };
-        let differs = **drained != next;
-        *drained = Arc::new(next);
-        differs
-    });
-    changed
 }
 
 /// The endpoint whose task or container has this id, or the only one whose id begins so.
@@ -204,29 +183,4 @@ fn find<'a>(
             ),
         )),
     }
-}
-
-fn elsewhere(snapshot: Option<&Snapshot>) -> String {
-    let gateways = snapshot.iter().flat_map(|it| it.gateways.iter());
-    let controllers = gateways.filter(|it| it.controller);
-    let controllers: Vec<String> = controllers
-        .map(|it| format!("{} on node {}", it.address, it.node.short()))
-        .collect();
-    let whom = match controllers.is_empty() {
-        true => "on a manager".to_owned(),
-        false => format!("that is one: {}", controllers.join(", ")),
-    };
-    format!("this instance is no controller and decides about no endpoint; ask an instance {whom}")
-}
-
-/// The other controllers of the swarm, each of which decides for the gateways that follow it.
-fn others(snapshot: &Snapshot, admin: &AdminState) -> String {
-    let others = snapshot
-        .gateways
-        .iter()
-        .filter(|it| it.controller && Some(&it.node) != admin.instance.node.as_ref());
-    let others: Vec<String> = others
-        .map(|it| format!("{} on node {}", it.address, it.node.short()))
-        .collect();
-    others.join(", ")
 }

@@ -97,9 +97,7 @@ fn known(admin: &AdminState, client: Option<IpAddr>) -> Known {
         health: None,
         stories: stories(admin),
         diagnostics: controller.map(|it| (**it.diagnostics.borrow()).clone()),
-        by_hand: controller
-            .map(|it| (**it.drained.borrow()).clone())
-            .unwrap_or_default(),
+        by_hand: instance.order_book.latest().drained(),
         client,
         trusts_client: client.map(trusts),
     }

@@ -45,9 +45,11 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         .map(|(it, since)| condition(&it, since))
         .collect();
     if snapshot.is_some() {
-        conditions.push(status::availability(&services));
+        let condition = status::availability(&services);
+        conditions.push(condition.since(since.available));
     }
-    conditions.extend(controller.map(|it| labels(&it.diagnostics.borrow())));
+    conditions
+        .extend(controller.map(|it| labels(&it.diagnostics.borrow()).since(since.understood)));
     let mut unknown = Vec::new();
     if controller.is_none() {
         unknown.push(
@@ -55,7 +57,8 @@ fn gather(admin: &AdminState, since: Since) -> Status {
                 .to_owned(),
         );
     }
-    let drained = controller.map(|it| it.drained.borrow().clone());
+    let mut drained = instance.order_book.latest().drained();
+    drained.retain(|task| snapshot.is_some_and(|it| it.knows(task)));
     let followed = instance
         .followed
         .as_ref()
@@ -70,18 +73,18 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         conditions,
         services,
         nodes: nodes.unwrap_or_default(),
-        drained_by_hand: drained.map(|it| (*it).clone()).unwrap_or_default(),
+        drained_by_hand: drained,
         unknown,
     }
 }
 
 fn describe(snapshot: &Snapshot, since: Since) -> SnapshotStatus {
     let generation = snapshot.generation;
-    let same = since.filter(|(known, _)| *known == generation);
+    let same = since.snapshot.filter(|(known, _)| *known == generation);
     SnapshotStatus {
         generation,
         since: same.map(|(_, since)| since),
-        routes: snapshot.routes.len(),
+        routes: snapshot.routes.len() + snapshot.tcp_routes.len(),
     }
 }
 
@@ -114,7 +117,9 @@ fn labels(diagnostics: &BTreeSet<Diagnostic>) -> Condition {
         _ => (
             Truth::False,
             "Complaints",
-            format!("{errors} wrong labels, {warnings} without full effect: see /v1/diagnostics"),
+            format!(
+                "labels that are wrong: {errors}, without full effect: {warnings}; see /v1/diagnostics"
+            ),
         ),
     };
     Condition {

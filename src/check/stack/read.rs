@@ -76,6 +76,7 @@ pub(in crate::check) fn read(root: &Node, reader: &mut Reader<'_>) -> Stack {
                     stack.networks.insert(Arc::clone(&network.key), read);
                 }
             }
+            "include" => reader.elsewhere(entry),
             _ => {}
         }
     }
@@ -101,6 +102,7 @@ fn read_service(entry: &Entry, reader: &mut Reader<'_>) -> StackService {
             "networks" => service.networks = network::read_names(entry, reader),
             "stop_grace_period" => service.stop_grace_period = reader.duration(entry),
             "healthcheck" => service.has_healthcheck = has_healthcheck(&entry.node),
+            "extends" => reader.elsewhere(entry),
             _ => {}
         }
     }
@@ -139,6 +141,17 @@ impl Reader<'_> {
             service: self.service.clone(),
             ..finding
         });
+    }
+
+    /// Complains of what would be read from somewhere else, which only Compose does.
+    fn elsewhere(&mut self, entry: &Entry) {
+        let message = format!(
+            "Docker refuses `{}` in a stack file, and what it would bring is not read here",
+            entry.key
+        );
+        let remedy = "give the files behind each other, which merges them, or deploy what `docker compose config` \
+                      makes of this one";
+        self.error(entry.key_span, message, remedy);
     }
 
     /// The entries of what has to be a map; what is left empty is one.

@@ -51,6 +51,16 @@ fn what_docker_refuses_is_an_error_where_it_stands() {
             "error 0.yml:7:13 [gobal] service web: \"gobal\" is no mode",
         ),
         (
+            "    image: nginx\n",
+            "    extends: { service: base }\n",
+            "error 0.yml:3:5 [extends] service web: Docker refuses `extends` in a stack file, and what it would bring is not read here",
+        ),
+        (
+            "services:\n",
+            "include: [other.yml]\nservices:\n",
+            "error 0.yml:1:1 [include] Docker refuses `include` in a stack file, and what it would bring is not read here",
+        ),
+        (
             "services:\n",
             "servces:\n",
             "error 0.yml:1:1 [servces] Docker knows no `servces` here => services",

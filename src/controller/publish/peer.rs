@@ -49,7 +49,10 @@ impl Peer {
             }
         };
         let node = match receiver.next_within(SILENCE).await {
-            Ok(ToController::Hello { node, .. }) => node,
+            Ok(ToController::Hello { node, by_hand, .. }) => {
+                self.shared.order_book.take_in(&by_hand);
+                node
+            }
             Ok(_) | Err(_) => return,
         };
         let conversation = Conversation {
@@ -139,7 +142,9 @@ impl Conversation {
     fn hear(&mut self, said: ToController) {
         let metrics = self.shared.metrics.control();
         match said {
-            ToController::Hello { .. } => {}
+            ToController::Hello { by_hand, .. } => {
+                self.shared.order_book.take_in(&by_hand);
+            }
             ToController::Follow { have, certificates } => {
                 let _counted = Counted::new(metrics.followers.clone());
                 let listed = self.shared.followers.list(self.node.clone(), have);

@@ -50,6 +50,14 @@ impl fmt::Display for Event {
                     services.join(", ")
                 )
             }
+            Self::TcpRouteChanged { host, services } => match &**services {
+                [] => write!(f, "route tcp://{host} removed"),
+                services => write!(
+                    f,
+                    "route tcp://{host} is now served by {}",
+                    services.join(", ")
+                ),
+            },
             Self::EndpointDiscovered(endpoint) => write!(
                 f,
                 "{endpoint} runs, out of rotation until it passes its probe"

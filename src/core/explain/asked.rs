@@ -11,6 +11,9 @@ pub struct Asked {
     pub method: String,
     /// Whether the client speaks TLS, to this gateway or to a proxy in front.
     pub secure: bool,
+    /// Whether it is no request but a connection by TLS, which is to be passed on undecrypted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tcp: bool,
     /// The host, in lower case, without port and trailing dot.
     pub host: String,
     /// The path without its query.
@@ -20,7 +23,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads `[http[s]://|ws[s]://]HOST[:PORT][/PATH][?QUERY]`. The port is of no account: every listener has every route.
+    /// Reads `[http[s]://|ws[s]://|tcp://]HOST[:PORT][/PATH][?QUERY]`. The port is of no account: every listener has every route.
     ///
     /// # Errors
     ///
@@ -32,10 +35,11 @@ impl Asked {
             ))
         };
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-        let secure = match scheme.to_ascii_lowercase().as_str() {
-            "http" | "ws" => false,
-            "https" | "wss" => true,
-            _ => return refuse("its scheme is none of http, https, ws and wss"),
+        let (secure, tcp) = match scheme.to_ascii_lowercase().as_str() {
+            "http" | "ws" => (false, false),
+            "https" | "wss" => (true, false),
+            "tcp" => (true, true),
+            _ => return refuse("its scheme is none of http, https, ws, wss and tcp"),
         };
         let rest = rest.split('#').next().unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -67,6 +71,7 @@ impl Asked {
         Ok(Self {
             method,
             secure,
+            tcp,
             host: host.into_owned(),
             path,
             path_and_query,
@@ -113,6 +118,7 @@ mod tests {
                 Asked {
                     method: "GET".into(),
                     secure,
+                    tcp: false,
                     host: host.into(),
                     path: path.into(),
                     path_and_query: path_and_query.into()
@@ -123,7 +129,7 @@ mod tests {
         for (url, method, why) in [
             ("", "GET", "names no host"),
             ("http:///path", "GET", "names no host"),
-            ("ftp://a/", "GET", "http, https, ws and wss"),
+            ("ftp://a/", "GET", "http, https, ws, wss and tcp"),
             ("http://me@a/", "GET", "user name"),
             ("http://a/b c", "GET", "blanks"),
             ("http://a/", "GET IT", "GET or POST"),

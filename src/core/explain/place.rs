@@ -125,7 +125,7 @@ fn why_out(task: &TaskId, endpoint: &Endpoint, known: &Known) -> String {
         EndpointState::Failing => "it fails its probes",
         EndpointState::Draining if by_hand => return "it was drained by hand".to_owned(),
         EndpointState::Draining => {
-            "Swarm is stopping its task, its container was sent a signal to end, or it was drained by hand"
+            "Swarm is stopping its task, or its container was sent a signal to end"
         }
         EndpointState::Ended => "its container has ended",
         EndpointState::Lost => "its node is down",

@@ -1,3 +1,4 @@
+mod passages;
 mod places;
 mod policies;
 

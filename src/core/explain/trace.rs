@@ -44,6 +44,15 @@ impl Trace {
     fn listener(&mut self, asked: &Asked, listener: Listener) {
         let Listener { address, tls, .. } = listener;
         let public = if tls { "public by TLS" } else { "public" };
+        if asked.tcp && !tls {
+            let which = if listener.public {
+                "public"
+            } else {
+                "internal"
+            };
+            let says = format!("{which}, {address}: no TLS is spoken there");
+            return self.say("listener", Verdict::Stops, says);
+        }
         match (listener.public, is_local(&asked.host)) {
             (true, true) => self.say(
                 "listener",
@@ -80,6 +89,9 @@ impl Trace {
             self.say("snapshot", Verdict::Stops, says);
             return Outcome::answer(503, "warming-up", says.to_owned());
         };
+        if let Some(outcome) = self.passage(asked, snapshot, known) {
+            return outcome;
+        }
         let Some((key, claims)) = self.find(asked, snapshot) else {
             return Outcome::no_route(asked);
         };
@@ -173,7 +185,8 @@ impl Trace {
         Some(outcome)
     }
 
-    fn choose(&mut self, asked: &Asked) -> Outcome {
+    /// Which services take part in it, and where it may be sent first, or that there is nowhere.
+    pub(super) fn spread(&mut self) -> Result<Vec<SocketAddr>, Outcome> {
         let claiming: Vec<ServiceView> = self
             .services
             .iter()
@@ -212,13 +225,21 @@ impl Trace {
             let name = claiming.first().map_or("", |service| &service.service);
             let says = format!("service {name} has no endpoint in rotation");
             self.say("endpoint", Verdict::Stops, says.clone());
-            return Outcome::answer(503, "no-endpoint", says);
+            return Err(Outcome::answer(503, "no-endpoint", says));
         }
-        if serving().any(|it| it.sticky) {
+        Ok(targets)
+    }
+
+    fn choose(&mut self, asked: &Asked) -> Outcome {
+        let targets = match self.spread() {
+            Ok(targets) => targets,
+            Err(outcome) => return outcome,
+        };
+        let (sticky, retries) = self.habits();
+        if sticky {
             let says = "a client whose cookie CONTAINERID names an endpoint that may be given requests is sent there";
             self.say("endpoint", Verdict::Note, says);
         }
-        let retries = serving().map(|it| it.retries).max().unwrap_or_default();
         self.say("endpoint", Verdict::Note, retry(asked, retries));
         let all: Vec<String> = targets.iter().map(ToString::to_string).collect();
         let one_of = if all.len() == 1 { "" } else { "one of " };
@@ -237,6 +258,20 @@ impl Trace {
             reason: None,
             says,
         }
+    }
+
+    /// Whether any service that serves keeps its clients by cookie, and how many further endpoints are tried at most.
+    pub(super) fn habits(&self) -> (bool, u8) {
+        let serving = || {
+            let services = self.services.iter();
+            services.filter(|it| it.claims && it.share_percent > 0)
+        };
+        let retries = serving().map(|it| it.retries).max();
+        (serving().any(|it| it.sticky), retries.unwrap_or_default())
+    }
+
+    pub(super) fn services(&mut self, route: RouteKey, services: Vec<ServiceView>) {
+        (self.route, self.services) = (Some(route), services);
     }
 
     pub(super) fn finish(self, asked: &Asked, known: &Known) -> Explanation {

@@ -31,7 +31,7 @@ pub(super) fn parse(value: &str) -> Result<Vec<Encoding>, Fault> {
 }
 
 fn unknown(name: &str) -> Fault {
-    let remedy = "write true, or a list of gzip and zstd, the preferred first";
+    let remedy = "write true, or a list of gzip, br and zstd, the preferred first";
     if name.is_empty() {
         return Fault::error("names no way to compress", remedy);
     }
@@ -40,7 +40,8 @@ fn unknown(name: &str) -> Fault {
         remedy,
     );
     match name.to_ascii_lowercase().as_str() {
-        "gz" | "deflate" | "br" | "brotli" => fault.suggesting("gzip"),
+        "gz" | "deflate" => fault.suggesting("gzip"),
+        "brotli" => fault.suggesting("br"),
         "zst" | "zstandard" => fault.suggesting("zstd"),
         _ => fault,
     }
@@ -52,12 +53,12 @@ mod tests {
 
     #[test]
     fn a_boolean_or_a_list_is_read() {
-        use Encoding::{Gzip, Zstd};
+        use Encoding::{Brotli, Gzip, Zstd};
         for (value, expected) in [
-            ("true", vec![Zstd, Gzip]),
+            ("true", vec![Zstd, Brotli, Gzip]),
             ("FALSE", vec![]),
             ("gzip", vec![Gzip]),
-            (" Gzip ,zstd; gzip,", vec![Gzip, Zstd]),
+            (" Gzip ,zstd; gzip,BR", vec![Gzip, Zstd, Brotli]),
         ] {
             assert_eq!(parse(value), Ok(expected), "{value}");
         }
@@ -68,7 +69,7 @@ mod tests {
             (
                 "gzip, brotli",
                 "\"brotli\" is no way to compress that is known",
-                Some("gzip"),
+                Some("br"),
             ),
             ("lz4", "\"lz4\" is no way to compress that is known", None),
         ] {

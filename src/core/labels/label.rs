@@ -182,16 +182,16 @@ mod tests {
         let aliyun = ("aliyun.routing.port_80", "b.example");
         let (spec, _) = parsed(REPLICATED, &[hiveway, aliyun], &[]);
         assert_eq!(spec.routes, [route("a.example", 80)]);
-        let unreadable = ("hiveway.routing.port_80", " ; tcp://a.example");
+        let unreadable = ("hiveway.routing.port_80", " ; ftp://a.example");
         let (spec, diagnostics) = parsed(REPLICATED, &[unreadable, aliyun], &[]);
         assert_eq!(spec.routes, [route("b.example", 80)]);
         assert_eq!(
             said(&diagnostics),
             [(
-                Level::Notice,
+                Level::Error,
                 "hiveway.routing.port_80",
-                "tcp://a.example",
-                "is a TCP route, which is not served yet"
+                "ftp://a.example",
+                "has the unknown scheme \"ftp\""
             )]
         );
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::LabelOptions;
 use super::header::{self, Header, Side};
 use super::label::Label;
 use super::report::{Fault, Report};
 use super::setting::Setting;
-use super::{credential, list, network};
-use crate::core::middleware::Middleware;
+use super::{credential, list, network, users};
+use crate::core::middleware::{Credential, Middleware};
 use crate::core::route::RoutingPolicy;
 
 /// The middleware of a policy, made where there was none.
@@ -20,6 +21,7 @@ pub(super) fn read_list(
     setting: Setting,
     label: Label<'_>,
     policy: &mut RoutingPolicy,
+    options: &LabelOptions,
     report: &mut Report,
 ) -> Option<bool> {
     match setting {
@@ -39,17 +41,44 @@ pub(super) fn read_list(
         Setting::BasicAuth => {
             let empty = Fault::error(
                 "names no user, so that nobody is let in",
-                "write user:hash, several separated by semicolons, or remove the label",
+                "write user:hash or secret:NAME, several separated by semicolons, or remove the label",
             );
-            let users = list::read(label, &[';'], empty, report, credential::parse);
-            let accepted = !users.is_empty();
+            let items = list::read(label, &[';'], empty, report, who);
+            let accepted = !items.is_empty();
             if accepted {
-                of(policy).basic_auth = Some(users);
+                let mut known = Vec::new();
+                for item in items {
+                    match item {
+                        Who::User(user) => known.push(user),
+                        Who::Secret(secret) => {
+                            let secrets = options.secrets.as_ref();
+                            users::add(&secret, secrets, label, &mut known, report);
+                        }
+                    }
+                }
+                of(policy).basic_auth = Some(known);
             }
             Some(accepted)
         }
         _ => None,
     }
+}
+
+/// Who is let in by an item of `routing.basic_auth`.
+enum Who {
+    User(Credential),
+    Secret(Arc<str>),
+}
+
+fn who(text: &str, before: &[Who]) -> Result<Who, Fault> {
+    if let Some(secret) = users::name(text) {
+        return Ok(Who::Secret(secret.into()));
+    }
+    let users = before.iter().filter_map(|who| match who {
+        Who::User(user) => Some(user.clone()),
+        Who::Secret(_) => None,
+    });
+    credential::parse(text, &users.collect::<Vec<_>>()).map(Who::User)
 }
 
 /// Shuts what a label was meant to guard, where nothing of it could be read: to leave it open would be the worse mistake.

@@ -51,7 +51,9 @@ fn item() -> impl Strategy<Value = String> {
         "[a-z]{1,9}"
     ];
     let path = "(/[a-zA-Z0-9_~:@]{0,6}[a-z0-9])?(/[a-z]{1,4}){0,2}/{0,2}";
-    (scheme, host, path).prop_map(|(scheme, host, path)| format!("{scheme}{host}{path}"))
+    let http =
+        (scheme, host, path).prop_map(|(scheme, host, path)| format!("{scheme}{host}{path}"));
+    prop_oneof![5 => http, 1 => "tcp://(\\*\\.)?[a-z]{1,5}\\.[A-Z]{2}\\.?/?"]
 }
 
 /// A good label: a known key, and a value that is accepted for it.
@@ -129,6 +131,7 @@ fn bad_label() -> impl Strategy<Value = (String, String)> {
 fn options() -> LabelOptions {
     LabelOptions {
         domain_suffix: Some("mesh.example".into()),
+        secrets: None,
     }
 }
 
@@ -212,7 +215,7 @@ proptest! {
     #[test]
     fn a_bad_item_never_affects_another(
         items in vec(item(), 0..5),
-        bad in select(vec!["", "10.0.0.1", "[::1]", "a.b:80", "a.b?c", "http://", "tcp://a.b", "_.b", "a b", "ä.b", "\n"]),
+        bad in select(vec!["", "10.0.0.1", "[::1]", "a.b:80", "a.b?c", "http://", "tcp://a.b:1", "tcp://a.local", "_.b", "a b", "ä.b", "\n"]),
         at in any::<Index>(),
     ) {
         let spec_of = |items: &[String]| {

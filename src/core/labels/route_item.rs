@@ -1,7 +1,7 @@
 //! One item of a `routing.port_N` label: `[scheme://]host[/path]`.
 
 use super::report::{Fault, shown};
-use super::{host, path, quotes};
+use super::{host, path, quotes, tcp_item};
 use crate::core::route::{RouteSpec, Scheme};
 
 /// Reads an item that has no blanks around it. A suggestion in the fault is a whole item that would be accepted.
@@ -19,11 +19,15 @@ fn read(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, Fault>
     let border = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(border);
     let scheme_written = &item[..item.len() - rest.len()];
+    let scheme = scheme.map_or(Ok(Scheme::Any), |scheme| {
+        parse_scheme(scheme).map_err(|fault| fault.embedding(|scheme| format!("{scheme}://{rest}")))
+    })?;
+    if scheme == Scheme::Tcp {
+        return tcp_item::read(host, path, port, suffix)
+            .map_err(|fault| fault.embedding(|host| format!("{scheme_written}{host}")));
+    }
     Ok(RouteSpec {
-        scheme: scheme.map_or(Ok(Scheme::Any), |scheme| {
-            parse_scheme(scheme)
-                .map_err(|fault| fault.embedding(|scheme| format!("{scheme}://{rest}")))
-        })?,
+        scheme,
         host: host::parse(host, suffix)
             .map_err(|fault| fault.embedding(|host| format!("{scheme_written}{host}{path}")))?,
         path: path::parse(path)
@@ -45,17 +49,15 @@ fn check_colon(item: &str) -> Result<&str, Fault> {
 }
 
 fn parse_scheme(written: &str) -> Result<Scheme, Fault> {
-    const REMEDY: &str = "write http, https, ws, wss or grpc before the ://, or no scheme at all";
+    const REMEDY: &str =
+        "write http, https, ws, wss, grpc or tcp before the ://, or no scheme at all";
     host::check_separators(written)?;
     let scheme = written.to_ascii_lowercase();
     match scheme.as_str() {
         "http" | "ws" => Ok(Scheme::Http),
         "https" | "wss" => Ok(Scheme::Https),
         "grpc" => Ok(Scheme::Grpc),
-        "tcp" => Err(Fault::notice(
-            "is a TCP route, which is not served yet",
-            "publish the port by `ports:` meanwhile; the item has no effect",
-        )),
+        "tcp" => Ok(Scheme::Tcp),
         "" => Err(Fault::error("has nothing before its ://", REMEDY)),
         _ => {
             let fault = Fault::error(
@@ -63,7 +65,7 @@ fn parse_scheme(written: &str) -> Result<Scheme, Fault> {
                 REMEDY,
             );
             // Two slips of the pen at most, in words this short.
-            let near = ["http", "https", "grpc", "wss"]
+            let near = ["http", "https", "grpc", "wss", "tcp"]
                 .into_iter()
                 .find(|known| scheme.len() <= 8 && strsim::osa_distance(&scheme, known) == 1);
             Err(match near {
@@ -101,6 +103,8 @@ mod tests {
                 "grpc://a.b/pkg.Service",
                 route(Scheme::Grpc, "a.b", "/pkg.Service"),
             ),
+            ("TCP://A.b", route(Scheme::Tcp, "a.b", "/")),
+            ("tcp://db/", route(Scheme::Tcp, "db.mesh", "/")),
             ("a.b/x:y", route(Scheme::Any, "a.b", "/x:y")),
         ] {
             assert_eq!(parse(item, 80, Some("mesh")), Ok(expected), "{item:?}");
@@ -130,7 +134,12 @@ mod tests {
                 "has the unknown scheme \"htps\"",
                 Some("https://a.b"),
             ),
-            ("ftp://a.b", "has the unknown scheme \"ftp\"", None),
+            (
+                "tpc://a.b",
+                "has the unknown scheme \"tpc\"",
+                Some("tcp://a.b"),
+            ),
+            ("udp://a.b", "has the unknown scheme \"udp\"", None),
             // The scheme could be mended, but the item would still be refused.
             ("htps://10.0.0.1", "has the unknown scheme \"htps\"", None),
             ("://a.b", "has nothing before its ://", None),
@@ -160,16 +169,5 @@ mod tests {
                 "{item:?}"
             );
         }
-    }
-
-    #[test]
-    fn tcp_is_known_and_refused_with_a_notice() {
-        assert_eq!(
-            parse("TCP://a.b", 80, None),
-            Err(Fault::notice(
-                "is a TCP route, which is not served yet",
-                "publish the port by `ports:` meanwhile; the item has no effect",
-            ))
-        );
     }
 }

@@ -57,11 +57,12 @@ pub(super) fn read<'a>(
 }
 
 /// Settles which items stand where several claim one host and path: the lowest port does, and on it all schemes that
-/// go together.
+/// go together. TCP routes are a kind of their own.
 pub(super) fn settle(items: Vec<Item<'_>>, report: &mut Report) -> Vec<RouteSpec> {
     let mut claims: BTreeMap<_, Vec<Item<'_>>> = BTreeMap::new();
     for item in items {
-        let matched = (item.route.host.clone(), item.route.path.clone());
+        let is_tcp = item.route.scheme == Scheme::Tcp;
+        let matched = (item.route.host.clone(), item.route.path.clone(), is_tcp);
         claims.entry(matched).or_default().push(item);
     }
     claims
@@ -135,7 +136,7 @@ mod tests {
         const LOWER: &str = "claims a host and path that 80 claims, the lower port";
         const GRPC: &str = "claims by grpc:// a host and path that is also claimed without";
         type Said<'a> = &'a [(&'a str, &'a str)];
-        let cases: [(&[&str], &[&str], Said<'_>); 8] = [
+        let cases: [(&[&str], &[&str], Said<'_>); 10] = [
             (
                 &["80 b.c/", "80 a.b/x", "81 a.b/"],
                 &["81 a.b/", "80 a.b/x", "80 b.c/"],
@@ -151,6 +152,19 @@ mod tests {
             (&["80 http://a.b", "80 https://a.b"], &["80 a.b/"], &[]),
             (&["80 https://a.b"], &["80 https://a.b/"], &[]),
             (&["80 grpc://a.b"], &["80 grpc://a.b/"], &[]),
+            (
+                &["5432 tcp://a.b", "80 a.b"],
+                &["80 a.b/", "5432 tcp://a.b"],
+                &[],
+            ),
+            (
+                &["5433 tcp://a.b", "5432 tcp://a.b"],
+                &["5432 tcp://a.b"],
+                &[(
+                    "5433 tcp://a.b",
+                    "claims a host and path that 5432 claims, the lower port",
+                )],
+            ),
             (
                 &["80 grpc://a.b", "80 http://a.b"],
                 &["80 http://a.b/"],

@@ -1,5 +1,6 @@
 //! What of a label's value must not be shown: diagnostics go to logs, events and whoever can read them.
 
+use super::users;
 use crate::core::middleware::HIDDEN;
 
 /// The value of a label, with what may be a password or its hash hidden. The key need not be a known one: a misspelt label
@@ -13,6 +14,8 @@ pub(super) fn masked(key: &str, value: &str) -> String {
         return value.to_owned();
     }
     let items = value.split(';').map(|item| match item.split_once(':') {
+        // The name of a secret is none.
+        Some(_) if users::name(item).is_some() => item.to_owned(),
         Some((user, _)) => format!("{user}:{HIDDEN}"),
         None if item.trim().is_empty() => item.to_owned(),
         None => HIDDEN.to_owned(),
@@ -33,6 +36,11 @@ mod tests {
                 "hiveway.routing.basic_auth",
                 "alice:pass; bob:word;",
                 "alice:…; bob:…;",
+            ),
+            (
+                "hiveway.routing.basic_auth",
+                "secret:shop;alice:word",
+                "secret:shop;alice:…",
             ),
             ("hiveway.routing.basic_auth", "password", "…"),
             ("hiveway.routing.basic-Auth", "alice:password", "alice:…"),

@@ -35,10 +35,16 @@ pub(super) fn parsed(
     labels: Written<'_>,
     container_labels: Written<'_>,
 ) -> (ServiceSpec, Vec<Diagnostic>) {
-    parse(
-        &service(mode, labels, container_labels),
-        &LabelOptions::default(),
-    )
+    parsed_with(&LabelOptions::default(), mode, labels, container_labels)
+}
+
+pub(super) fn parsed_with(
+    options: &LabelOptions,
+    mode: Mode,
+    labels: Written<'_>,
+    container_labels: Written<'_>,
+) -> (ServiceSpec, Vec<Diagnostic>) {
+    parse(&service(mode, labels, container_labels), options)
 }
 
 pub(super) fn route(host: &str, port: u16) -> RouteSpec {

@@ -2,29 +2,43 @@
 //!
 //! # Design notes
 //!
-//! Every session of Pingora's carries a compressor that is off. It is switched on for one answer by its level, and told
-//! what to do by a request that accepts one encoding only: Pingora reads no quality values, and would compress streams of
-//! events, small answers, and what must not be transformed.
+//! Pingora has a compressor of its own, which is not used: it never closes a stream of Brotli, keeps what it has until a
+//! buffer is full, however slowly an answer comes, and leaves an answer with trailers without its end. The module here stands
+//! in its place, off until the service's labels ask for it.
 //!
-//! Brotli is not offered: Pingora's flushes a stream at its end and never closes it, which decoders take for one cut short.
+//! An answer of known length comes at once, and is compressed as a whole. One of unknown length may be made while it is read:
+//! what came is sent on with every piece. Streams of events are left alone all the same. They are open for hours by the
+//! thousand, and each would keep its window for all that time to save a few bytes an event.
 
-use std::sync::LazyLock;
+use std::any::Any;
+use std::io;
+use std::sync::Mutex;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    VARY,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, TRANSFER_ENCODING, VARY,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
-use pingora::Result;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::modules::http::compression::ResponseCompression;
-use pingora::protocols::http::compression::Algorithm;
+use pingora::modules::http::{HttpModule, HttpModuleBuilder, Module, ModuleBuilder};
 use pingora::proxy::Session;
+use pingora::{ErrorType, OrErr as _, Result};
 
+use super::encoder::Encoder;
 use crate::core::middleware::Encoding;
 
 /// Below this, an answer fits into the packet that its header goes in.
 const SMALLEST: u64 = 1_024;
+
+/// What would be wrong of a body that was changed.
+static DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
 
 /// Has the rest of an answer compressed, where that should be. What is compressed for some says so to all, by `Vary`.
 pub(super) fn begin(
@@ -45,28 +59,138 @@ pub(super) fn begin(
         return Ok(());
     };
     let modules = &mut session.downstream_modules_ctx;
-    if let Some(compressor) = modules.get_mut::<ResponseCompression>()
-        && compressor.is_header_phase()
-    {
-        let (algorithm, level, only) = match encoding {
-            Encoding::Gzip => (Algorithm::Gzip, 5, &ONLY_GZIP),
-            Encoding::Zstd => (Algorithm::Zstd, 3, &ONLY_ZSTD),
-        };
-        compressor.adjust_algorithm_level(algorithm, level);
-        compressor.request_filter(only);
+    if let Some(Compression(state @ State::Off)) = modules.get_mut::<Compression>() {
+        *state = State::Wanted(encoding);
     }
     Ok(())
 }
 
-static ONLY_GZIP: LazyLock<RequestHeader> = LazyLock::new(|| only("gzip"));
-static ONLY_ZSTD: LazyLock<RequestHeader> = LazyLock::new(|| only("zstd"));
+/// What the answer to one request is compressed by.
+struct Compression(State);
 
-fn only(encoding: &'static str) -> RequestHeader {
-    let mut request = RequestHeader::build("GET", b"/", Some(1)).expect("the simplest request");
-    request
-        .insert_header(ACCEPT_ENCODING, encoding)
-        .expect("there is room for one header");
-    request
+enum State {
+    /// Nothing.
+    Off,
+    /// This, if the answer has a body.
+    Wanted(Encoding),
+    /// This; with whether each piece is sent on at once. The lock is never taken: it makes what may change thread fit to be
+    /// looked at by several.
+    On(Box<Mutex<Encoder>>, bool),
+}
+
+impl Compression {
+    /// What is to be sent on of a body's next piece.
+    fn add(&mut self, piece: &[u8], end: bool) -> Result<Option<Bytes>> {
+        let encoded = match std::mem::replace(&mut self.0, State::Off) {
+            State::On(mut encoder, eager) if !end => {
+                let running = encoder.get_mut().expect("the lock is never taken");
+                let encoded = running.add(piece, eager);
+                self.0 = State::On(encoder, eager);
+                encoded
+            }
+            State::On(encoder, _) => {
+                let encoder = encoder.into_inner().expect("the lock is never taken");
+                finish(encoder, piece)
+            }
+            State::Off | State::Wanted(_) => return Ok(None),
+        };
+        let encoded = encoded.or_err(ErrorType::InternalError, "while an answer was compressed")?;
+        Ok((!encoded.is_empty()).then_some(encoded))
+    }
+
+    fn is_on(&self) -> bool {
+        matches!(self.0, State::On(..))
+    }
+}
+
+fn finish(mut encoder: Encoder, piece: &[u8]) -> io::Result<Bytes> {
+    let before = encoder.add(piece, false)?;
+    let last = encoder.finish()?;
+    Ok(match before.is_empty() {
+        true => last,
+        false => [before, last].concat().into(),
+    })
+}
+
+#[async_trait]
+impl HttpModule for Compression {
+    async fn response_header_filter(
+        &mut self,
+        response: &mut ResponseHeader,
+        end: bool,
+    ) -> Result<()> {
+        let State::Wanted(encoding) = self.0 else {
+            return Ok(());
+        };
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        self.0 = State::Off;
+        let length = length(response);
+        // Where memory is short, the answer goes as it is.
+        if !end && let Ok(encoder) = Encoder::new(encoding, length) {
+            tell(encoding, response)?;
+            self.0 = State::On(Box::new(Mutex::new(encoder)), length.is_none());
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(&mut self, body: &mut Option<Bytes>, end: bool) -> Result<()> {
+        if self.is_on() {
+            let piece = body.take().unwrap_or_default();
+            *body = self.add(&piece, end)?;
+        }
+        Ok(())
+    }
+
+    // The body's end has to be sent, and nothing can follow it here: what an answer says behind its body is lost.
+    fn response_trailer_filter(
+        &mut self,
+        _trailers: &mut Option<Box<HeaderMap>>,
+    ) -> Result<Option<Bytes>> {
+        self.add(&[], true)
+    }
+
+    fn response_done_filter(&mut self) -> Result<Option<Bytes>> {
+        self.add(&[], true)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// Gives every request what its answer may be compressed by.
+pub(in crate::gateway) fn compression() -> ModuleBuilder {
+    struct Builder;
+    impl HttpModuleBuilder for Builder {
+        fn init(&self) -> Module {
+            Box::new(Compression(State::Off))
+        }
+    }
+    Box::new(Builder)
+}
+
+/// Says of an answer what becomes of its body. Its tag stays true only in the weak sense.
+fn tell(encoding: Encoding, response: &mut ResponseHeader) -> Result<()> {
+    response.insert_header(CONTENT_ENCODING, encoding.as_str())?;
+    response.insert_header(TRANSFER_ENCODING, "chunked")?;
+    response.remove_header(&CONTENT_LENGTH);
+    response.remove_header(&ACCEPT_RANGES);
+    let Some(tag) = response.headers.get(ETAG).map(HeaderValue::as_bytes) else {
+        return Ok(());
+    };
+    if tag.starts_with(b"\"") {
+        let weak = [&b"W/"[..], tag].concat();
+        response.insert_header(ETAG, weak)?;
+    } else if !tag.starts_with(b"W/") {
+        response.remove_header(&ETAG);
+    }
+    Ok(())
 }
 
 fn accepted(request: &RequestHeader) -> String {
@@ -85,14 +209,18 @@ fn gains(response: &ResponseHeader) -> bool {
         );
     let as_is = headers.contains_key(CONTENT_ENCODING)
         || headers.contains_key(CONTENT_RANGE)
+        || DIGESTS.iter().any(|digest| headers.contains_key(digest))
         || says(response, &CACHE_CONTROL, "no-transform");
-    let length = headers.get(CONTENT_LENGTH);
-    let length = length.and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
     let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     !bodiless
         && !as_is
-        && length.is_none_or(|length| length >= SMALLEST)
+        && length(response).is_none_or(|length| length >= SMALLEST)
         && kind.is_some_and(shrinks)
+}
+
+fn length(response: &ResponseHeader) -> Option<u64> {
+    let length = response.headers.get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 /// Whether one of a header's words is this one.
@@ -108,7 +236,8 @@ fn says(response: &ResponseHeader, name: &HeaderName, word: &str) -> bool {
 fn shrinks(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default();
     let kind = kind.trim().to_ascii_lowercase();
-    if kind.contains("stream") || kind.contains("ndjson") || kind.contains("json-seq") {
+    let left_alone = ["stream", "ndjson", "json-seq", "grpc"];
+    if left_alone.iter().any(|part| kind.contains(part)) {
         return false;
     }
     kind.starts_with("text/")
@@ -167,6 +296,9 @@ mod tests {
             (200, vec![json, large, ("Cache-Control", "public")], true),
             (200, vec![("Content-Type", "text/event-stream")], false),
             (200, vec![("Content-Type", "application/grpc")], false),
+            (200, vec![("Content-Type", "application/grpc+json")], false),
+            (200, vec![json, ("Repr-Digest", "sha-256=:eA==:")], false),
+            (204, vec![json], false),
             (200, vec![("Content-Type", "application/x-ndjson")], false),
             (200, vec![("Content-Type", "image/png"), large], false),
             (200, vec![("Content-Type", "image/svg+xml"), large], true),

@@ -2,9 +2,11 @@
 //!
 //! # Design notes
 //!
-//! A request that has to wait for an endpoint waits before it is asked whether it may come in at all: who may is decided
-//! for the service that it is given. Lines are bounded, so that those who may not can cost others no more than a place in
-//! one while a service is away.
+//! Who may come in at all is asked before anybody waits, of the service that is waited for: places in a line are few, and who
+//! may not come in gets none, nor learns how the service is. Who has waited is asked again only where another service is
+//! given, or the labels say something else by then, so that nobody is counted twice.
+
+use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::HOST;
@@ -20,6 +22,7 @@ use super::super::choice::{Asker, Choice, Lack};
 use super::super::client::{Client, Side};
 use super::super::context::Context;
 use super::super::hold::Refusal;
+use super::super::middleware::Chain;
 use super::super::{forwarded, middleware};
 use super::Proxy;
 
@@ -52,7 +55,8 @@ impl Proxy {
         let Some(route) = table.find(&host, path) else {
             return Err(Answer::no_route(&host, path).into());
         };
-        let said = forwarded::says_tls(request).filter(|_| self.trusts(client));
+        let said = self.trusts(client).then(|| forwarded::says_tls(request));
+        let said = said.flatten();
         let secure = said.unwrap_or(client.tls.is_some());
         let shares = route.shares(secure);
         if shares.is_empty() {
@@ -75,6 +79,23 @@ impl Proxy {
         })
     }
 
+    /// Lets a request in that has no endpoint yet, and waits for one; the error is that the client has left.
+    pub(super) async fn wait(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        lack: Lack,
+    ) -> Result<Result<Choice, Answer>> {
+        if let Some(chain) = &lack.chain {
+            let guarded = self.guard(session.req_header(), context, chain, &lack.service);
+            if let Err(answer) = guarded.await {
+                return Ok(Err(answer));
+            }
+            context.admitted = Some(chain.clone());
+        }
+        self.hold(session, context, lack).await
+    }
+
     /// Waits for an endpoint; the error is that the client has left. Boxed where it is called: nearly no request waits.
     pub(super) async fn hold(
         &self,
@@ -86,7 +107,7 @@ impl Proxy {
             return Ok(Err(lack.answer()));
         };
         let decide =
-            |request: &RequestHeader, lack: &Lack| self.decide(request, client, Some(lack));
+            |session: &Session, lack: &Lack| self.decide(session.req_header(), client, Some(lack));
         self.holding
             .wait(session, context.started, lack, decide)
             .await
@@ -103,17 +124,41 @@ impl Proxy {
         let Some(chain) = &pool.chain else {
             return Ok(choice);
         };
+        let before = context.admitted.as_ref();
+        if before.is_some_and(|before| Arc::ptr_eq(before, chain)) {
+            return Ok(choice);
+        }
+        match chain.redirect(pool, request) {
+            Some(answer) => {
+                refused(context, &pool.service);
+                Err(answer)
+            }
+            None => {
+                self.guard(request, context, chain, &pool.service).await?;
+                Ok(choice)
+            }
+        }
+    }
+
+    /// Lets a request in to a service, or says what it is answered.
+    async fn guard(
+        &self,
+        request: &RequestHeader,
+        context: &mut Context,
+        chain: &Chain,
+        service: &Arc<str>,
+    ) -> Result<(), Answer> {
         // Nobody whose address is not known is let in where it may matter.
         let Some(client) = &context.client else {
             return Err(Answer::no_listener());
         };
         let origin = forwarded::origin(request, client, &self.trusted);
-        let admitted = chain.admit(pool, request, origin).await;
-        if let (Err(_), Some(noted)) = (&admitted, &mut context.noted) {
-            noted.refused_for(&pool.service);
+        let admitted = chain.admit(service, request, origin).await;
+        if admitted.is_err() {
+            refused(context, service);
         }
         context.user = admitted?;
-        Ok(choice)
+        Ok(())
     }
 
     /// Whether what the peer says of its own clients is believed.
@@ -121,5 +166,12 @@ impl Proxy {
         self.trusted
             .iter()
             .any(|network| network.contains(&client.peer))
+    }
+}
+
+/// Notes which service has refused a request, where that is written down.
+fn refused(context: &mut Context, service: &Arc<str>) {
+    if let Some(noted) = &mut context.noted {
+        noted.refused_for(service);
     }
 }

@@ -12,7 +12,7 @@ fn status(total: u64) -> Status {
             {"type": "RoutesFollowSwarm", "status": "False", "reason": "Frozen", "message": "no quorum", "since": null},
         ],
         "services": [{
-            "service": "web", "routes": ["web.test/", "a.test/"], "ready": 1, "total": 2,
+            "service": "web", "routes": ["web.test/", "a.test/", "b.test/", "c.test/"], "ready": 1, "total": 2,
             "states": {"ready": 1, "failing": 1}, "ejected": 0, "probes_disbelieved": false,
             "requests": {"total": total, "failed": 0, "retries": 0,
                 "within": [{"seconds": 0.01, "count": total}, {"seconds": null, "count": total}]},
@@ -43,7 +43,7 @@ Running            True    Running  1m 30s
 RoutesFollowSwarm  False   Frozen   -       no quorum
 
 SERVICE  READY  EJECTED  REQ/S  5XX/S  P99     REQUESTS  5XX  ROUTES
-web      1/2    0        100.0  0.0    9.9 ms  300       0    web.test/ a.test/
+web      1/2    0        100.0  0.0    9.9 ms  300       0    web.test/ a.test/ +2
 
 NODE       ADDRESS   ROLE        FOLLOWS           GENERATION
 n1 (this)  10.0.0.1  controller  this node         12

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Swarm;
+use super::probing::Probe;
 use crate::measure::free_port;
 use crate::meter::{Meter, Reading};
 use crate::process::{PROXY_CORE, Process, memory};
@@ -62,28 +64,31 @@ pub(super) struct Usage {
 }
 
 impl Controller {
-    /// Starts it as a manager's instance, alone on its core. `ours` are processes that take part in the measurement.
-    pub(super) fn start(
-        directory: &Path,
-        socket: &Path,
-        secret: &Path,
-        ours: Vec<u32>,
-    ) -> anyhow::Result<Self> {
+    /// Starts it as a manager's instance, alone on its core. Where probes are answered in-process, it is
+    /// this program in that role; otherwise the program that is shipped.
+    pub(super) fn start(directory: &Path, swarm: &Swarm, secret: &Path) -> anyhow::Result<Self> {
         let address = || anyhow::Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)));
         let (admin, control, internal) = (address()?, address()?, address()?);
-        let arguments = [
+        let mut arguments = vec![
             "run".to_owned(),
-            format!("--docker-host=unix://{}", socket.display()),
+            format!("--docker-host=unix://{}", swarm.socket.display()),
             format!("--listen-internal={internal}"),
             format!("--admin={admin}"),
             format!("--listen-control={control}"),
             format!("--controllers={control}"),
             format!("--control-secret-file={}", secret.display()),
         ];
+        let program = match swarm.size.probe {
+            Probe::InProcess => {
+                arguments.insert(0, "control".to_owned());
+                std::env::current_exe()?
+            }
+            _ => env!("CARGO_BIN_EXE_hiveway").into(),
+        };
         let process = Process::start(
             "hiveway",
             PROXY_CORE,
-            env!("CARGO_BIN_EXE_hiveway"),
+            program,
             arguments,
             &[],
             &directory.join("hiveway.log"),
@@ -91,7 +96,7 @@ impl Controller {
         Ok(Self {
             meter: Meter {
                 proxy: process.pids(),
-                ours,
+                ours: swarm.process.pids(),
             },
             process,
             admin,

@@ -17,6 +17,7 @@ use hiveway::core::snapshot::{Delta, EndpointState, Snapshot};
 use hiveway::follow::{self, Config, Outputs};
 use hiveway::journal::{self, Journal};
 use hiveway::metrics::Metrics;
+use hiveway::order_book::OrderBook;
 use hiveway::readiness::Readiness;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
@@ -61,6 +62,7 @@ impl Followers {
                 snapshots: sender,
                 commands: watch::channel(Arc::default()).0,
                 certificates: watch::channel(Arc::default()).0,
+                order_book: OrderBook::default(),
                 notes: broadcast::channel(16).0,
                 followed: watch::channel(None).0,
                 emitter,

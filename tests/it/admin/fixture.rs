@@ -291,5 +291,6 @@ pub(super) fn snapshot(service: &str) -> Arc<Snapshot> {
         },
         clusters: BTreeMap::from([(id, cluster.into())]),
         routes: BTreeMap::from([(route, [claim].into())]),
+        tcp_routes: BTreeMap::new(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hiveway::admin::{Controller, Instance, v1_paths};
 use hiveway::core::event::{EndpointRef, Event};
@@ -9,12 +10,14 @@ use hiveway::core::explain::Listener;
 use hiveway::core::model::TaskId;
 use hiveway::core::route::{Diagnostic, Level};
 use hiveway::core::snapshot::{GatewayTask, Snapshot};
+use hiveway::order_book::OrderBook;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::fixture::{Admin, Answer, snapshot};
 use super::schema::mismatch;
+use crate::eventually::eventually;
 
 const CONTAINER: &str = "0123456789abcdef";
 
@@ -48,7 +51,7 @@ async fn description(admin: &Admin) -> Value {
 }
 
 /// A controller that nobody listens to, with one complaint.
-fn controller() -> (Controller, watch::Receiver<Arc<BTreeSet<TaskId>>>) {
+fn controller() -> Controller {
     let complaint = Diagnostic {
         level: Level::Warning,
         service: "restserver".into(),
@@ -58,14 +61,11 @@ fn controller() -> (Controller, watch::Receiver<Arc<BTreeSet<TaskId>>>) {
         remedy: "write another".into(),
         suggestion: None,
     };
-    let (drain, drained) = watch::channel(Arc::default());
-    let controller = Controller {
+    Controller {
         inquiries: mpsc::channel(1).0,
         diagnostics: watch::channel(Arc::new(BTreeSet::from([complaint]))).1,
-        drained: drain,
         followers: None,
-    };
-    (controller, drained)
+    }
 }
 
 fn instance() -> Instance {
@@ -83,7 +83,8 @@ fn instance() -> Instance {
         trusted: vec!["10.0.0.0/8".parse().expect("a network")],
         ejected: Some(watch::channel(Arc::new(ejected)).1),
         followed: Some(watch::channel(Some("this node".into())).1),
-        controller: Some(controller().0),
+        controller: Some(controller()),
+        order_book: OrderBook::default(),
         token: None,
     }
 }
@@ -182,6 +183,16 @@ async fn the_status_tells_conditions_services_and_nodes() {
             ("SnapshotKnown", ("True", "Known")),
         ])
     );
+    let look = async || {
+        let status = admin.get("/v1/status").await.json();
+        let conditions = status["conditions"].as_array().expect("a list");
+        match conditions.iter().all(|it| it["since"].is_u64()) {
+            true => Ok(()),
+            false => Err(status["conditions"].to_string()),
+        }
+    };
+    let since = eventually("each says since when", Duration::from_secs(10), look).await;
+    since.expect("they are noted");
     let service = &status["services"][0];
     assert_eq!(
         (&service["service"], &service["ready"], &service["total"]),
@@ -224,7 +235,7 @@ async fn an_explanation_tells_what_is_known_here() {
 
     for (query, told) in [
         ("", "missing field `url`"),
-        ("?url=ftp://a", "http, https, ws and wss"),
+        ("?url=ftp://a", "http, https, ws, wss and tcp"),
         ("?url=a&method=no%20way", "GET or POST"),
         ("?url=a&client=me", "10.0.0.7"),
         ("?url=a&urk=b", "unknown field"),

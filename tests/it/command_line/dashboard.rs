@@ -195,7 +195,7 @@ async fn the_page_can_be_read_by_light_by_dark_and_by_ear() {
         page.becomes(PATIENCE, drawn, &json!(3)).await;
         page.becomes(
             PATIENCE,
-            "document.querySelectorAll('#conditions li').length > 0",
+            "document.querySelectorAll('#conditions li time').length > 0",
             &json!(true),
         )
         .await;

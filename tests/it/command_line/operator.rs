@@ -3,6 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use hiveway::demo::request::{self, Target};
+use http::Method;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -96,7 +98,7 @@ async fn a_controller_and_a_gateway_tell_what_each_knows() {
 
     let refused = ask(&edge, &["explain", "ftp://first.local"]).await;
     let line = refused.assert_one_line(1);
-    assert!(line.contains("http, https, ws and wss"), "{line}");
+    assert!(line.contains("http, https, ws, wss and tcp"), "{line}");
     edge.end().await;
     controller.end().await;
 }
@@ -255,6 +257,35 @@ async fn an_instance_that_cannot_be_reached_is_one_line_with_the_remedy() {
         let line = ended.assert_one_line(64);
         assert!(line.contains(told), "{told}: {line}");
     }
+}
+
+#[tokio::test]
+async fn nothing_of_admin_is_reached_through_the_gateway() {
+    let service = Service::start().await;
+    let inventory = service.folder.file("inventory.json");
+    let words = "--controllers 127.0.0.1:1 --listen-public 127.0.0.1:0 --inventory";
+    let arguments: Vec<_> = words.split(' ').chain([&*inventory]).collect();
+    let controller = Running::start(&service, &arguments).await;
+    controller.answers("first.local", 200).await;
+    let admin = controller.address("admin").to_string();
+    for listener in ["internal", "public"] {
+        for host in ["localhost", "hiveway", "127.0.0.1", &admin] {
+            for path in [
+                "/metrics",
+                "/dashboard",
+                "/v1/status",
+                "/v1/endpoints/x/drain",
+            ] {
+                let target: Target = format!("http://{host}{path}").parse().expect("a URL");
+                let target = target.through(controller.address(listener));
+                let answer = request::ask(&target, Method::GET, BOUND).await;
+                let answer = answer.expect("an answer");
+                let told = (answer.status.as_u16(), answer.header("x-hiveway-reason"));
+                assert_eq!(told, (404, Some("no-route")), "{listener} {host}{path}");
+            }
+        }
+    }
+    controller.end().await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
 use hiveway::journal;
 use hiveway::metrics::Metrics;
+use hiveway::order_book::OrderBook;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ pub(super) struct Controller {
     pub(super) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     pub(super) frozen: watch::Sender<Option<Arc<str>>>,
     pub(super) commands: watch::Sender<Arc<Commands>>,
+    pub(super) order_book: OrderBook,
     pub(super) notes: mpsc::Receiver<Note>,
     pub(super) metrics: Metrics,
     events: mpsc::Receiver<Event>,
@@ -46,8 +48,10 @@ impl Controller {
             Some(certificates) => publisher.with_certificates(certificates),
             None => publisher,
         };
-        let address = publisher.address();
         let (snapshots, snapshot) = watch::channel(snapshot);
+        let order_book = OrderBook::new(snapshot.clone());
+        let publisher = publisher.with_orders(order_book.clone());
+        let address = publisher.address();
         let (freeze, frozen) = watch::channel(None);
         let (commands, commanded) = watch::channel(Arc::default());
         let (note, notes) = mpsc::channel(64);
@@ -67,6 +71,7 @@ impl Controller {
             snapshots,
             frozen: freeze,
             commands,
+            order_book,
             notes,
             metrics,
             events,

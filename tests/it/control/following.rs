@@ -265,10 +265,13 @@ async fn a_gap_is_filled_by_the_whole_and_an_older_snapshot_is_refused() {
             .expect("it speaks")
     };
     assert!(matches!(heard().await, ToController::Hello { .. }));
-    let standing = ToNode::Standing(Standing {
-        generation: Some(snapshot(1, 5, &[]).generation),
-        frozen: None,
-    });
+    let standing = ToNode::Standing {
+        standing: Standing {
+            generation: Some(snapshot(1, 5, &[]).generation),
+            frozen: None,
+        },
+        by_hand: Arc::default(),
+    };
     sender.send(&standing).await.expect("it hears");
     assert_eq!(
         heard().await,

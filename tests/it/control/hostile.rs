@@ -1,6 +1,7 @@
 //! Whoever does not hold the secret, or does not speak the language.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hiveway::channel::{self, Error};
 use hiveway::core::control::{Note, ToController, ToNode};
@@ -118,6 +119,7 @@ async fn a_member_that_speaks_nonsense_loses_its_connection_and_nobody_else_does
             let hello = ToController::Hello {
                 node: None,
                 version: "0".into(),
+                by_hand: Arc::default(),
             };
             sender.send(&hello).await.expect("it hears");
         }

@@ -10,6 +10,7 @@ use hiveway::core::snapshot::Snapshot;
 use hiveway::follow::{self, Config, Outputs, Own, Place};
 use hiveway::journal;
 use hiveway::metrics::Metrics;
+use hiveway::order_book::OrderBook;
 use hiveway::readiness::Readiness;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
@@ -23,6 +24,7 @@ pub(super) struct Node {
     pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     pub(super) commands: watch::Receiver<Arc<CommandTargets>>,
     pub(super) certificates: watch::Receiver<Given>,
+    pub(super) order_book: OrderBook,
     pub(super) notes: broadcast::Sender<Arc<Note>>,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
@@ -71,11 +73,13 @@ impl Node {
         let (notes, _) = broadcast::channel(64);
         let (emitter, events) = journal::channel();
         let (metrics, readiness) = (Metrics::new(&emitter), Readiness::default());
+        let order_book = OrderBook::new(snapshot.clone());
         let (gives, certificates) = watch::channel(Arc::default());
         let outputs = Outputs {
             snapshots,
             commands,
             certificates: gives,
+            order_book: order_book.clone(),
             notes: notes.clone(),
             followed: watch::channel(None).0,
             emitter,
@@ -88,6 +92,7 @@ impl Node {
             snapshots: snapshot,
             commands: commanded,
             certificates,
+            order_book,
             notes,
             readiness,
             metrics,

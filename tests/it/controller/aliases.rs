@@ -88,7 +88,7 @@ impl Controlling {
             reports,
             notes,
             inquiries: mpsc::channel(1).1,
-            drained: watch::channel(Arc::default()).1,
+            orders: watch::channel(Arc::default()).1,
         };
         let metrics = Metrics::new(&emitter);
         let own = OwnContainer::read("", OWN_CONTAINER);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::controller::probe::{self, Targets};
+use hiveway::controller::probe::{self, Network, Targets};
 use hiveway::core::desired::ProbeTarget;
 use hiveway::core::model::TaskId;
 use hiveway::core::observed::ProbeReport;
@@ -37,6 +37,7 @@ impl Probing {
         let metrics = Metrics::new(&journal::channel().0);
         let mut prober = JoinSet::new();
         prober.spawn(probe::run(
+            Network,
             watched,
             reporter,
             metrics.clone(),

@@ -2,14 +2,16 @@
 
 mod agents;
 mod by_hand;
+mod secrets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::Targets;
 use hiveway::controller::publish::Commands;
 use hiveway::controller::reconciler::{self, Inputs, Inquiry, Outputs};
+use hiveway::core::by_hand::Orders;
 use hiveway::core::control::Note;
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
@@ -27,6 +29,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::fake_engine::until;
+
 /// The loop at work, with the other end of everything that it reads and writes.
 struct Loop {
     inventory: watch::Sender<Option<Arc<Inventory>>>,
@@ -34,7 +38,7 @@ struct Loop {
     reports: mpsc::Sender<ProbeReport>,
     notes: mpsc::Sender<Note>,
     inquiries: mpsc::Sender<Inquiry>,
-    drained: watch::Sender<Arc<BTreeSet<TaskId>>>,
+    orders: watch::Sender<Arc<Orders>>,
     targets: watch::Receiver<Arc<Targets>>,
     commands: watch::Receiver<Arc<Commands>>,
     nudges: watch::Receiver<u64>,
@@ -47,13 +51,17 @@ struct Loop {
 
 impl Loop {
     fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let (inventory, seen) = watch::channel(None);
         let (look_failure, look_failed) = watch::channel(None);
         let (freeze, frozen) = watch::channel(None);
         let (reports, reported) = mpsc::channel(16);
         let (notes, noted) = mpsc::channel(16);
         let (inquiries, inquired) = mpsc::channel(16);
-        let (drained, drain) = watch::channel(Arc::default());
+        let (orders, ordered) = watch::channel(Arc::default());
         let (diagnostics, _) = watch::channel(Arc::default());
         let (targets, probed) = watch::channel(Arc::new(Targets::new()));
         let (commands, commanded) = watch::channel(Arc::new(Commands::new()));
@@ -68,7 +76,7 @@ impl Loop {
             reports: reported,
             notes: noted,
             inquiries: inquired,
-            drained: drain,
+            orders: ordered,
         };
         let outputs = Outputs {
             targets,
@@ -80,11 +88,12 @@ impl Loop {
             diagnostics,
             emitter,
         };
-        let options = Options {
+        let mut options = Options {
             networks: vec!["mesh".into()],
             manage_aliases: true,
             ..Options::default()
         };
+        change(&mut options);
         let mut task = JoinSet::new();
         task.spawn(reconciler::run(
             options,
@@ -100,7 +109,7 @@ impl Loop {
             reports,
             notes,
             inquiries,
-            drained,
+            orders,
             targets: probed,
             commands: commanded,
             nudges: nudged,
@@ -266,6 +275,19 @@ async fn only_a_difference_is_published_and_results_for_unknown_tasks_are_none()
     let snapshot = reconciler.published().await.unwrap();
     assert_eq!(states(&snapshot), [("a", EndpointState::Failing)]);
     assert_eq!(snapshot.generation.sequence, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_comes_right_behind_others_is_taken_in_a_moment_later() {
+    let mut reconciler = Loop::start();
+    reconciler.warm_up().await;
+    let free = reconciler.reports.capacity();
+    reconciler.report("a", Ok(())).await;
+    // This wakes the loop, which would take in the result as well.
+    reconciler.see(swarm(&["a", "b"]));
+    reconciler.published().await.unwrap();
+    assert_eq!(reconciler.reports.capacity(), free - 1);
+    until("it is taken in", || reconciler.reports.capacity() == free).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,3 +4,4 @@ mod bodies;
 mod changes;
 mod compress;
 mod guards;
+mod held;

@@ -48,7 +48,8 @@ impl Service {
             Some(("http", rest)) => (Scheme::Http, rest),
             Some(("https", rest)) => (Scheme::Https, rest),
             Some(("grpc", rest)) => (Scheme::Grpc, rest),
-            Some((other, _)) => panic!("{other} is not served yet"),
+            Some(("tcp", rest)) => (Scheme::Tcp, rest),
+            Some((other, _)) => panic!("{other} is not served"),
             None => (Scheme::Any, route),
         };
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -113,6 +114,15 @@ impl Service {
         self
     }
 
+    /// Adds an endpoint at an address, in this state.
+    pub(super) fn at_in(mut self, address: SocketAddr, state: EndpointState) -> Self {
+        self = self.at(address);
+        let task = TaskId::from(format!("task-{address}").as_str());
+        let endpoint = self.cluster.endpoints.get_mut(&task);
+        endpoint.expect("it was added").state = state;
+        self
+    }
+
     /// Adds endpoints on a node that are in rotation.
     pub(super) fn on<'a>(self, node: &str, origins: impl IntoIterator<Item = &'a Origin>) -> Self {
         origins.into_iter().fold(self, |service, origin| {
@@ -141,9 +151,14 @@ impl Service {
 /// The snapshot of these services, and nothing else.
 pub(super) fn snapshot(sequence: u64, services: &[Service]) -> Snapshot {
     let mut routes: BTreeMap<RouteKey, Vec<Claim>> = BTreeMap::new();
+    let mut tcp_routes: BTreeMap<HostPattern, Vec<Claim>> = BTreeMap::new();
     for service in services {
         for (key, scheme) in &service.routes {
-            routes.entry(key.clone()).or_default().push(Claim {
+            let claims = match scheme {
+                Scheme::Tcp => tcp_routes.entry(key.host.clone()).or_default(),
+                _ => routes.entry(key.clone()).or_default(),
+            };
+            claims.push(Claim {
                 service: ServiceId::from(service.name.as_str()),
                 port: service.port,
                 scheme: *scheme,
@@ -163,6 +178,10 @@ pub(super) fn snapshot(sequence: u64, services: &[Service]) -> Snapshot {
         routes: routes
             .into_iter()
             .map(|(key, claims)| (key, claims.into()))
+            .collect(),
+        tcp_routes: tcp_routes
+            .into_iter()
+            .map(|(host, claims)| (host, claims.into()))
             .collect(),
     }
 }

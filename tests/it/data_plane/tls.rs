@@ -4,6 +4,7 @@ mod certificates;
 mod clients;
 mod handshakes;
 mod names;
+mod passage;
 mod requests;
 
 use std::net::SocketAddr;

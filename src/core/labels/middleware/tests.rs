@@ -62,6 +62,43 @@ fn every_label_sets_what_it_names() {
 }
 
 #[test]
+fn a_bad_value_of_any_label_is_told_with_its_service_its_reason_and_a_remedy() {
+    for (key, value, shown) in [
+        ("redirect", "elsewhere", "elsewhere"),
+        ("redirect", "303 https://b.example", "303 https://b.example"),
+        ("redirect", "https://b.example?x", "https://b.example?x"),
+        ("allow_cidrs", "lan", "lan"),
+        ("allow_cidrs", "10.0.0.0/33", "10.0.0.0/33"),
+        ("rate_limit", "0", "0"),
+        ("rate_limit", "many", "many"),
+        ("rate_limit", "1000001", "1000001"),
+        ("basic_auth", "alice", "…"),
+        ("basic_auth", "alice:s3cret", "alice:…"),
+        ("basic_auth", "secret:../shadow", "secret:…"),
+        ("max_body_bytes", "1MB", "1MB"),
+        ("max_body_bytes", "-1", "-1"),
+        ("headers.request.Host", "x", "x"),
+        ("headers.response.Content-Length", "1", "1"),
+        ("headers.response.X-A", "a\nb", "a\\nb"),
+        ("compress", "lz4", "lz4"),
+        ("compress", "gzip, lzma", "gzip, lzma"),
+        ("strip_prefix", "on", "on"),
+    ] {
+        let key = format!("hiveway.routing.{key}");
+        let (_, diagnostics) = parsed(REPLICATED, &[ROUTE, (&key, value)], &[]);
+        let [said] = &diagnostics[..] else {
+            panic!("{key} {value}: {diagnostics:?}");
+        };
+        assert_eq!(said.level, Level::Error, "{key} {value}");
+        let named = (&*said.service, &*said.key, &*said.value);
+        assert_eq!(named, ("web", &*key, shown), "{said}");
+        for part in [&said.reason, &said.remedy] {
+            assert!(part.len() > 10 && said.to_string().contains(part), "{said}");
+        }
+    }
+}
+
+#[test]
 fn what_asks_for_nothing_leaves_nothing() {
     assert_eq!(read(&[]), (None, vec![]));
     assert_eq!(
