@@ -33,7 +33,8 @@ pub use self::search::Place;
 pub use self::store::{Store, StoreError};
 use crate::certificates::Given;
 use crate::channel::{self, Identity};
-use crate::core::control::{CommandTargets, Note, Standing, ToController};
+use crate::core::acme::{Challenge, Issued};
+use crate::core::control::{AcmeShare, CommandTargets, Note, Standing, ToController};
 use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
@@ -58,6 +59,8 @@ pub struct Config {
     pub own_listener: Option<SocketAddr>,
     /// Whether this process serves TLS, and is to be given certificates.
     pub serves_tls: bool,
+    /// What is to be told of an ACME server, by any controller.
+    pub acme: AcmeShare,
 }
 
 /// The controller in this process.
@@ -78,6 +81,10 @@ pub struct Outputs {
     pub commands: watch::Sender<Arc<CommandTargets>>,
     /// The certificates that the followed controller gives; the last stand.
     pub certificates: watch::Sender<Given>,
+    /// The certificates that any controller was issued; what is not told any more stands.
+    pub issued: watch::Sender<Arc<Issued>>,
+    /// What an ACME server is about to ask, by any controller.
+    pub challenges: watch::Sender<Arc<[Challenge]>>,
     /// What agents see, to be told to every controller.
     pub notes: broadcast::Sender<Arc<Note>>,
     /// The controller that is followed: its address, or `this node`; none while there is none.
@@ -104,6 +111,7 @@ pub async fn run(config: Config, own: Option<Own>, outputs: Outputs, stop: Cance
         hello: ToController::Hello {
             node: config.node,
             version: env!("CARGO_PKG_VERSION").into(),
+            acme: config.acme,
         },
         own_listener: config.own_listener,
         serves_tls: config.serves_tls,

@@ -12,6 +12,7 @@
 mod access;
 mod admission;
 mod answer;
+mod challenge;
 mod choice;
 mod client;
 mod connection;
@@ -67,6 +68,7 @@ use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
 use self::admission::Admission;
+pub use self::challenge::Challenges;
 use self::client::Side;
 use self::connection::Acceptor;
 use self::hold::Holding;
@@ -109,6 +111,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// Whether requests are given ids for those who come with none.
     pub trace_headers: bool,
+    /// What ACME servers are about to ask.
+    pub challenges: Challenges,
 }
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
@@ -206,10 +210,10 @@ impl Gateway {
             .filter_map(|(side, address)| Some(Listener::bind(side, address?, None)))
             .collect::<Result<Vec<_>, _>>()?;
         let mut tls = None;
-        if let Some(config) = &config.tls {
-            let serving = Serving::new(Terminator::new(config, metrics.clone())?);
+        if let Some(settings) = &config.tls {
+            let serving = Serving::new(Terminator::new(settings, &config.challenges, metrics)?);
             let terminator = Some(serving.terminator.clone());
-            listeners.push(Listener::bind(Side::Public, config.address, terminator)?);
+            listeners.push(Listener::bind(Side::Public, settings.address, terminator)?);
             tls = Some(serving);
         }
         for listener in &mut listeners {
@@ -230,6 +234,7 @@ impl Gateway {
             holding,
             config.access_log.clone(),
             config.trace_headers,
+            config.challenges.clone(),
         );
         let conf = ServerConf {
             threads: config.threads,

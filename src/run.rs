@@ -25,13 +25,14 @@ use crate::agent;
 use crate::certificates::Given;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
+use crate::controller::acme::{self, Issuer};
 use crate::controller::publish::Publisher;
-use crate::core::control::{CommandTargets, Note};
+use crate::core::control::{AcmeShare, CommandTargets, Note};
 use crate::core::event::Event;
 use crate::core::snapshot::Snapshot;
 use crate::follow::{self, Store};
-use crate::gateway::Gateway;
 use crate::gateway::dns::NameServer;
+use crate::gateway::{Challenges, Gateway};
 use crate::journal::{self, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
@@ -54,6 +55,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         control,
         mut gateway,
         certificates,
+        acme: orders,
         mut dns,
         admin,
         admin_token_file,
@@ -74,8 +76,29 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
     gateway.node.clone_from(&node);
     let serves_tls = gateway.tls.is_some();
     let controls = role.controls();
-    let certificates =
-        Certificates::open(certificates, serves_tls, controls, &emitter, &metrics).await?;
+    let readiness = Readiness::default();
+    let issuer = match orders.filter(|_| controls) {
+        Some(orders) => {
+            let (emitter, metrics) = (emitter.clone(), metrics.clone());
+            Some(Issuer::open(orders, emitter, metrics, readiness.clone()).await?)
+        }
+        None => None,
+    };
+    let issues = issuer.is_some();
+    let certificates = Certificates::open(
+        certificates,
+        serves_tls,
+        issues,
+        controls,
+        &emitter,
+        &metrics,
+    )
+    .await?;
+    let (issue, heard) = watch::channel(Arc::default());
+    let (challenge, challenged) = watch::channel(Arc::default());
+    let told = issuer.as_ref().map(Issuer::told);
+    let own_challenges = told.iter().map(|it| it.challenges.clone());
+    gateway.challenges = Challenges::new(own_challenges.chain([challenged]));
     let access_log = access_log.map(|it| access_log::channel(it, metrics.access_log_dropped()));
     let access_log = access_log.map(|(log, writer)| {
         gateway.access_log = Some(log);
@@ -95,11 +118,13 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         _ => None,
     };
     // Who has no secret cannot tell to whom it would give keys.
-    if let Some(to_give) = certificates
-        .to_give()
-        .filter(|_| control.secret_file.is_some())
-    {
-        publisher = publisher.map(|it| it.with_certificates(to_give));
+    if control.secret_file.is_some() {
+        if let Some(to_give) = certificates.to_give() {
+            publisher = publisher.map(|it| it.with_certificates(to_give));
+        }
+        if let Some(told) = &told {
+            publisher = publisher.map(|it| it.with_acme(told.clone()));
+        }
     }
     let token = admin_token_file.as_deref();
     let (mut instance, desk) = overview::open(&role, &settings, &gateway, publisher, token).await?;
@@ -112,7 +137,6 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         &role,
     )?;
 
-    let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
     readiness.require("stopping", Ok(()));
     let journal = Journal::default();
@@ -168,6 +192,7 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
         supervisor.serve("the role of this process", role::hold(engine, stop));
     }
     let own_listener = desk.publisher.as_ref().map(Publisher::address);
+    let alone = matches!(role, Role::File(_));
     let own = controls.then(|| {
         controller::run(
             &mut supervisor,
@@ -179,6 +204,21 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             &metrics,
         )
     });
+    let (own, wishes) = own.unzip();
+    if let (Some(issuer), Some(own), Some(wishes)) = (issuer, &own, wishes) {
+        let inputs = acme::Inputs {
+            snapshots: own.snapshots.clone(),
+            wishes,
+            alone,
+            not_issued: certificates.not_issued(),
+            heard: heard.clone(),
+        };
+        let stop = supervisor.stop();
+        supervisor.serve("the orders from the ACME server", async move {
+            issuer.run(inputs, stop).await;
+            Ok(())
+        });
+    }
     supervisor.serve("the follower", {
         let config = follow::Config {
             places: control.places,
@@ -186,11 +226,17 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             node,
             own_listener,
             serves_tls,
+            acme: match serves_tls || issues {
+                true => AcmeShare::Certificates,
+                false => AcmeShare::Challenges,
+            },
         };
         let outputs = follow::Outputs {
             snapshots,
             commands,
             certificates: gives,
+            issued: issue,
+            challenges: challenge,
             notes,
             followed: follow,
             emitter: emitter.clone(),
@@ -203,7 +249,9 @@ pub async fn run(config: RunConfig) -> anyhow::Result<()> {
             Ok(())
         }
     });
-    certificates.serve(given, &mut supervisor);
+    // A controller that is issued some tells its own gateway, too, what it heard of others.
+    let issued = told.map_or(heard, |it| it.issued);
+    certificates.serve(given, issued, &mut supervisor);
     if let Some(store) = store {
         let (snapshot, emitter, stop) = (snapshot.clone(), emitter.clone(), supervisor.stop());
         supervisor.serve("the keeper of the last snapshot", async move {

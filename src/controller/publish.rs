@@ -27,6 +27,7 @@ use self::peer::Peer;
 use self::refusals::Refusals;
 use crate::certificates::Given;
 use crate::channel::{Identity, encode};
+use crate::core::acme::{Challenge, Issued};
 use crate::core::control::{CommandTargets, Note, Standing, ToNode};
 use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
@@ -74,11 +75,21 @@ pub struct Inputs {
     pub notes: mpsc::Sender<Note>,
 }
 
+/// What is told of an ACME server to nodes that want to know it.
+#[derive(Clone)]
+pub struct Acme {
+    /// The certificates that it issued, with their keys.
+    pub issued: watch::Receiver<Arc<Issued>>,
+    /// What it is about to ask.
+    pub challenges: watch::Receiver<Arc<[Challenge]>>,
+}
+
 /// A listener that is bound and serves nothing yet.
 pub struct Publisher {
     listener: TcpListener,
     identity: Identity,
     certificates: Option<watch::Receiver<Given>>,
+    acme: Option<Acme>,
     followers: Followers,
 }
 
@@ -95,6 +106,7 @@ impl Publisher {
             listener,
             identity,
             certificates: None,
+            acme: None,
             followers: Followers::default(),
         })
     }
@@ -103,6 +115,13 @@ impl Publisher {
     #[must_use]
     pub fn with_certificates(mut self, certificates: watch::Receiver<Given>) -> Self {
         self.certificates = Some(certificates);
+        self
+    }
+
+    /// Tells this of an ACME server to nodes that want to know it, whoever they follow.
+    #[must_use]
+    pub fn with_acme(mut self, acme: Acme) -> Self {
+        self.acme = Some(acme);
         self
     }
 
@@ -146,6 +165,7 @@ impl Publisher {
             standing,
             commands,
             certificates: self.certificates,
+            acme: self.acme,
             notes,
             refusals: Refusals::new(emitter),
             metrics,
@@ -211,6 +231,7 @@ struct Shared {
     standing: watch::Receiver<Bytes>,
     commands: watch::Receiver<Arc<Commands>>,
     certificates: Option<watch::Receiver<Given>>,
+    acme: Option<Acme>,
     notes: mpsc::Sender<Note>,
     refusals: Refusals,
     metrics: Metrics,

@@ -34,6 +34,7 @@ use crate::access_log::AccessLog;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
+use super::challenge::Challenges;
 use super::choice::{Choice, Failure};
 use super::client::Client;
 use super::context::Context;
@@ -60,6 +61,7 @@ pub(super) struct Proxy {
     access_log: Option<AccessLog>,
     /// None where requests are given no ids.
     mint: Option<Mint>,
+    challenges: Challenges,
 }
 
 impl Proxy {
@@ -70,6 +72,7 @@ impl Proxy {
         holding: Holding,
         access_log: Option<AccessLog>,
         trace_headers: bool,
+        challenges: Challenges,
     ) -> Self {
         Self {
             table,
@@ -78,6 +81,7 @@ impl Proxy {
             holding,
             access_log,
             mint: trace_headers.then(Mint::new),
+            challenges,
         }
     }
 }

@@ -44,6 +44,7 @@ use crate::core::lookup::normal_host;
 use crate::metrics::Metrics;
 
 use self::stream::TlsStream;
+use super::challenge::Challenges;
 
 /// What a listener for TLS needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,7 @@ pub(super) struct Terminator {
     index: ArcSwap<CertificateIndex<Arc<Identity>>>,
     limits: TlsLimits,
     room: Semaphore,
+    challenges: Challenges,
     metrics: Metrics,
 }
 
@@ -145,7 +147,11 @@ impl fmt::Debug for Secured {
 
 impl Terminator {
     /// One that has no certificate yet.
-    pub(super) fn new(config: &TlsConfig, metrics: Metrics) -> Result<Self, TlsError> {
+    pub(super) fn new(
+        config: &TlsConfig,
+        challenges: &Challenges,
+        metrics: &Metrics,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -169,7 +175,8 @@ impl Terminator {
             index: ArcSwap::default(),
             limits: config.limits,
             room: Semaphore::new(config.limits.at_once),
-            metrics,
+            challenges: challenges.clone(),
+            metrics: metrics.clone(),
         })
     }
 
@@ -209,6 +216,12 @@ impl Terminator {
         let mut start = start.await.map_err(|error| reason(&error))?;
         let hello = start.client_hello();
         let asked: Option<Arc<str>> = hello.server_name().map(|name| normal_host(name).into());
+        if let Some(proof) = self.challenges.proof(&hello, asked.as_deref()) {
+            let proved = start.into_stream(proof).await;
+            let mut stream = proved.map_err(|error| reason(&error))?;
+            let _ = stream.shutdown().await;
+            return Err("acme-challenge");
+        }
         let identity = self.index.load().find(asked.as_deref()).cloned();
         let Some(identity) = identity else {
             // Who does not read it misses nothing else.

@@ -27,7 +27,7 @@ use crate::supervisor::Supervisor;
 /// Results that may wait for the reconciler. When it is full, probes wait, and nothing is lost.
 const REPORTS: usize = 1024;
 
-/// Runs the controller, and gives what the follower in this process needs of it.
+/// Runs the controller, and gives what the follower in this process needs of it, and what is to be written by whoever leads.
 pub(super) fn run(
     supervisor: &mut Supervisor,
     role: Role,
@@ -36,11 +36,12 @@ pub(super) fn run(
     own_notes: broadcast::Receiver<Arc<Note>>,
     emitter: &Emitter,
     metrics: &Metrics,
-) -> follow::Own {
+) -> (follow::Own, watch::Receiver<Wishes>) {
     let (inventories, inventory) = watch::channel::<Option<Arc<Inventory>>>(None);
     let (targets, probed) = watch::channel(Arc::new(Targets::new()));
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
     let (wishes, wished) = watch::channel(Wishes::default());
+    let told_wishes = wished.clone();
     let (look_failure, look_failed) = watch::channel(None);
     let (freeze, frozen) = watch::channel(None);
     let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
@@ -144,11 +145,12 @@ pub(super) fn run(
             Ok(())
         });
     }
-    follow::Own {
+    let own = follow::Own {
         snapshots: snapshot,
         frozen,
         commands: own_commanded,
-    }
+    };
+    (own, told_wishes)
 }
 
 /// Milliseconds since the Unix epoch: the snapshots of a later start are newer.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use hiveway::channel::{self, Error};
-use hiveway::core::control::{Note, ToController, ToNode};
+use hiveway::core::control::{AcmeShare, Note, ToController, ToNode};
 use hiveway::core::event::Event;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -118,6 +118,7 @@ async fn a_member_that_speaks_nonsense_loses_its_connection_and_nobody_else_does
             let hello = ToController::Hello {
                 node: None,
                 version: "0".into(),
+                acme: AcmeShare::Nothing,
             };
             sender.send(&hello).await.expect("it hears");
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hiveway::certificates::Given;
-use hiveway::core::control::{CommandTargets, Note};
+use hiveway::core::control::{AcmeShare, CommandTargets, Note};
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
 use hiveway::follow::{self, Config, Outputs, Own, Place};
@@ -65,6 +65,7 @@ impl Node {
             node: Some("n1".into()),
             own_listener: None,
             serves_tls,
+            acme: AcmeShare::Nothing,
         };
         let (snapshots, snapshot) = watch::channel(kept);
         let (commands, commanded) = watch::channel(Arc::default());
@@ -76,6 +77,8 @@ impl Node {
             snapshots,
             commands,
             certificates: gives,
+            issued: watch::channel(Arc::default()).0,
+            challenges: watch::channel(Arc::default()).0,
             notes: notes.clone(),
             followed: watch::channel(None).0,
             emitter,
