@@ -15,6 +15,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::server::ClientHello;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::core::acme::{self, Challenge, WELL_KNOWN};
 
@@ -69,13 +70,16 @@ fn prove(host: &str, answer: &str) -> Option<Arc<ServerConfig>> {
     params.custom_extensions.push(extension);
     let key = KeyPair::generate().ok()?;
     let certificate = params.self_signed(&key).ok()?;
+    let provider = Arc::new(default_provider());
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let key = provider.key_provider.load_private_key(key.into()).ok()?;
+    // Not by the way that checks the pair: that refuses a certificate whose critical extension it does not know.
+    let shown = CertifiedKey::new(vec![certificate.der().clone()], key);
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .ok()?
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key.into())
-        .ok()?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     // Nobody comes back to such a connection.
     config.send_tls13_tickets = 0;

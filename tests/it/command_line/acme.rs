@@ -101,6 +101,28 @@ async fn a_host_is_proved_by_a_file_at_a_gateway_that_follows_the_leader() {
 }
 
 #[tokio::test]
+async fn a_host_is_proved_by_a_certificate_at_a_gateway_that_follows_the_leader() {
+    let mut stage = Stage::start(&["https://shop.test"]).await;
+    let Some(pebble) = stage.pebble(90 * DAY).await else {
+        return;
+    };
+    let controller = stage
+        .controller(&pebble, &["--acme-challenge", "tls-alpn-01"])
+        .await;
+    let loaded = event(&mut stage.edge, "certificate_loaded").await;
+    assert!(
+        loaded["message"].to_string().contains("acme:shop.test"),
+        "{loaded}"
+    );
+    stage.get("shop.test", &pebble.roots().await).await;
+    let metrics = told(&stage.edge, "/metrics").await;
+    let proofs = "hiveway_tls_handshakes_refused_total{reason=\"acme-challenge\"}";
+    assert!(sample(&metrics, proofs).is_some(), "{metrics}");
+    controller.end().await;
+    stage.edge.end().await;
+}
+
+#[tokio::test]
 async fn a_certificate_is_renewed_in_time_and_stays_while_the_server_is_away() {
     let mut stage = Stage::start(&["https://shop.test"]).await;
     let Some(mut pebble) = stage.pebble(Duration::from_secs(20)).await else {
