@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hiveway::certificates::Given;
+use hiveway::core::acme::{Challenge, Issued};
 use hiveway::core::control::{AcmeShare, CommandTargets, Note};
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
@@ -23,6 +24,8 @@ pub(super) struct Node {
     pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     pub(super) commands: watch::Receiver<Arc<CommandTargets>>,
     pub(super) certificates: watch::Receiver<Given>,
+    pub(super) issued: watch::Receiver<Arc<Issued>>,
+    pub(super) challenges: watch::Receiver<Arc<[Challenge]>>,
     pub(super) notes: broadcast::Sender<Arc<Note>>,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
@@ -65,7 +68,10 @@ impl Node {
             node: Some("n1".into()),
             own_listener: None,
             serves_tls,
-            acme: AcmeShare::Nothing,
+            acme: match serves_tls {
+                true => AcmeShare::Certificates,
+                false => AcmeShare::Challenges,
+            },
         };
         let (snapshots, snapshot) = watch::channel(kept);
         let (commands, commanded) = watch::channel(Arc::default());
@@ -73,12 +79,14 @@ impl Node {
         let (emitter, events) = journal::channel();
         let (metrics, readiness) = (Metrics::new(&emitter), Readiness::default());
         let (gives, certificates) = watch::channel(Arc::default());
+        let (issued, know) = watch::channel(Arc::default());
+        let (challenges, expected) = watch::channel(Arc::default());
         let outputs = Outputs {
             snapshots,
             commands,
             certificates: gives,
-            issued: watch::channel(Arc::default()).0,
-            challenges: watch::channel(Arc::default()).0,
+            issued,
+            challenges,
             notes: notes.clone(),
             followed: watch::channel(None).0,
             emitter,
@@ -91,6 +99,8 @@ impl Node {
             snapshots: snapshot,
             commands: commanded,
             certificates,
+            issued: know,
+            challenges: expected,
             notes,
             readiness,
             metrics,
