@@ -12,7 +12,7 @@ use crate::core::acme::ChallengeKind;
 #[derive(Args, Debug)]
 pub(super) struct TypedAcme {
     /// The directory of an ACME server that issues certificates for public hosts of https:// routes which have none from
-    /// --certs, such as https://acme-v02.api.letsencrypt.org/directory; needs --state-dir [default: none is asked]
+    /// --certs, such as Let's Encrypt's; needs --state-dir [default: none is asked]
     #[arg(long, env = "HIVEWAY_ACME_DIRECTORY", value_name = "URL", value_parser = directory)]
     acme_directory: Option<Arc<str>>,
 
