@@ -12,6 +12,7 @@
 mod access;
 mod admission;
 mod answer;
+mod challenge;
 mod choice;
 mod client;
 mod connection;
@@ -68,6 +69,7 @@ use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
 use self::admission::Admission;
+pub use self::challenge::Challenges;
 use self::client::Side;
 use self::connection::Acceptor;
 use self::hold::Holding;
@@ -111,6 +113,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// Whether requests are given ids for those who come with none.
     pub trace_headers: bool,
+    /// What ACME servers are about to ask.
+    pub challenges: Challenges,
 }
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
@@ -214,19 +218,16 @@ impl Gateway {
             stop: release.clone(),
         });
         let mut tls = None;
-        if let Some(tls_config) = &config.tls {
+        if let Some(settings) = &config.tls {
             let passages = Passages {
                 table: table.clone(),
                 holding: holding.clone(),
                 access_log: config.access_log.clone(),
             };
-            let serving = Serving::new(Terminator::new(tls_config, metrics.clone(), passages)?);
+            let terminator = Terminator::new(settings, &config.challenges, passages, metrics)?;
+            let serving = Serving::new(terminator);
             let terminator = Some(serving.terminator.clone());
-            listeners.push(Listener::bind(
-                Side::Public,
-                tls_config.address,
-                terminator,
-            )?);
+            listeners.push(Listener::bind(Side::Public, settings.address, terminator)?);
             tls = Some(serving);
         }
         for listener in &mut listeners {
@@ -241,6 +242,7 @@ impl Gateway {
             holding,
             config.access_log.clone(),
             config.trace_headers,
+            config.challenges.clone(),
         );
         let conf = ServerConf {
             threads: config.threads,

@@ -46,6 +46,11 @@ impl Answer {
         Self::new(500, "internal", "the request came by no listener of ours")
     }
 
+    /// What an ACME server wants to read.
+    pub(super) fn challenge(file: &str) -> Self {
+        Self::new(200, "acme-challenge", file)
+    }
+
     /// Nothing is known of any route yet.
     pub(super) fn warming_up() -> Self {
         Self::new(

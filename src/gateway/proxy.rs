@@ -35,6 +35,7 @@ use crate::access_log::AccessLog;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
+use super::challenge::Challenges;
 use super::choice::{Choice, Failure};
 use super::client::Client;
 use super::context::Context;
@@ -61,6 +62,7 @@ pub(super) struct Proxy {
     access_log: Option<AccessLog>,
     /// None where requests are given no ids.
     mint: Option<Mint>,
+    challenges: Challenges,
 }
 
 impl Proxy {
@@ -71,6 +73,7 @@ impl Proxy {
         holding: Arc<Holding>,
         access_log: Option<AccessLog>,
         trace_headers: bool,
+        challenges: Challenges,
     ) -> Self {
         Self {
             table,
@@ -79,6 +82,7 @@ impl Proxy {
             holding,
             access_log,
             mint: trace_headers.then(Mint::new),
+            challenges,
         }
     }
 }
