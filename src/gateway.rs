@@ -29,6 +29,7 @@ mod http2;
 mod key;
 mod listener;
 mod middleware;
+mod pace;
 mod peer;
 mod pool;
 mod proxy;
@@ -44,7 +45,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,6 +133,11 @@ pub struct Limits {
     /// On each connection: between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs
     /// memory; this is what nginx has.
     pub keep_alive: Duration,
+    /// How many bytes a second a request's body has to bring in the long run; none: any number. Calls of `grpc://` routes and
+    /// WebSockets may bring any number.
+    pub min_body_rate: Option<NonZeroU32>,
+    /// By how much time a body may fall behind that.
+    pub body_patience: Duration,
     /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
     /// costs some 45 KB.
     pub held: usize,
@@ -144,6 +150,8 @@ impl Default for Limits {
             connections_per_client: None,
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            min_body_rate: NonZeroU32::new(100),
+            body_patience: Duration::from_secs(60),
             held: 1024,
         }
     }
@@ -228,6 +236,7 @@ impl Gateway {
             config.trusted_proxies.clone(),
             metrics.clone(),
             holding,
+            config.limits,
             config.access_log.clone(),
             config.trace_headers,
         );

@@ -10,6 +10,7 @@
 //! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
 //! `idle_timeout_seconds`.
 
+mod body;
 mod decision;
 mod ending;
 
@@ -39,10 +40,13 @@ use super::client::Client;
 use super::context::Context;
 use super::fault;
 use super::hold::{Holding, Refusal};
+use super::pace::Floor;
 use super::peer::Way;
 use super::table::RouteTable;
 use super::trace::Mint;
-use super::{cookie, forwarded, framing, hop, upgrade};
+use super::{Limits, cookie, forwarded, framing, hop, upgrade};
+
+pub(super) use self::body::BODY_TOO_SLOW;
 
 /// How long a client may take to accept more of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -56,6 +60,8 @@ pub(super) struct Proxy {
     trusted: Vec<IpNet>,
     metrics: Metrics,
     holding: Holding,
+    /// None where bodies may come as slowly as they like.
+    floor: Option<Floor>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
     /// None where requests are given no ids.
@@ -68,6 +74,7 @@ impl Proxy {
         trusted: Vec<IpNet>,
         metrics: Metrics,
         holding: Holding,
+        limits: Limits,
         access_log: Option<AccessLog>,
         trace_headers: bool,
     ) -> Self {
@@ -76,6 +83,10 @@ impl Proxy {
             trusted,
             metrics,
             holding,
+            floor: limits.min_body_rate.map(|rate| Floor {
+                rate,
+                patience: limits.body_patience,
+            }),
             access_log,
             mint: trace_headers.then(Mint::new),
         }
@@ -225,13 +236,11 @@ impl ProxyHttp for Proxy {
     async fn request_body_filter(
         &self,
         session: &mut Session,
-        _body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
-        let choice = context.choice.as_ref();
-        let chain = choice.and_then(|it| it.pool().chain.as_ref());
-        chain.map_or(Ok(()), |chain| chain.measure(session))
+        self.measure(session, body.as_ref(), end_of_stream, context)
     }
 
     async fn response_filter(
