@@ -7,8 +7,8 @@
 //! what the task can have seen: nothing when the connection failed ([`ProxyHttp::fail_to_connect`]), perhaps all of it
 //! afterwards ([`ProxyHttp::error_while_proxy`]).
 //!
-//! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
-//! `idle_timeout_seconds`.
+//! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections and
+//! streams of events `idle_timeout_seconds`.
 
 mod body;
 mod decision;
@@ -41,7 +41,7 @@ use super::context::Context;
 use super::fault;
 use super::hold::{Holding, Refusal};
 use super::pace::Floor;
-use super::peer::Way;
+use super::peer::{Way, asks_for_events};
 use super::table::RouteTable;
 use super::trace::Mint;
 use super::{Limits, cookie, forwarded, framing, hop, upgrade};
@@ -192,7 +192,8 @@ impl ProxyHttp for Proxy {
         let has_body = session.as_http2().is_some() && !session.as_mut().is_body_empty();
         let way = Way::of(session.req_header(), choice.pool().http2, has_body);
         context.way = way;
-        Ok(Box::new(way.peer(choice.target(), policy)))
+        let events = asks_for_events(session.req_header());
+        Ok(Box::new(way.peer(choice.target(), policy, events)))
     }
 
     async fn upstream_request_filter(

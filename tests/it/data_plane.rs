@@ -31,6 +31,7 @@ mod retries;
 mod retry_budget;
 mod routing;
 mod service;
+mod silence;
 mod slow_bodies;
 mod slow_start;
 mod smuggling;
