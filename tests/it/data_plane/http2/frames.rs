@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::bounded::bounded;
 
+use super::super::socket::Socket;
 use super::super::wire::Wire;
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -27,7 +28,7 @@ pub(super) const CALM: u32 = 11;
 
 /// One frame.
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub(super) kind: u8,
     pub(super) stream: u32,
     pub(super) payload: Vec<u8>,
@@ -39,6 +40,11 @@ impl Frame {
         let known = [200, 204, 206, 304, 400, 404, 500];
         let first = *self.payload.first().filter(|_| self.kind == HEADERS)?;
         known.get(usize::from(first).checked_sub(0x88)?).copied()
+    }
+
+    /// Whether it is no part of an answer.
+    pub(in super::super) fn is_control(&self) -> bool {
+        self.kind != HEADERS && self.kind != DATA
     }
 
     /// The reason of a reset or a farewell.
@@ -103,7 +109,7 @@ pub(super) const PLAIN: [(&str, &str); 4] = [
 ];
 
 /// A client's connection on which frames are written by hand.
-pub(super) struct RawClient {
+pub(crate) struct RawClient {
     pub(super) wire: Wire,
 }
 
@@ -111,19 +117,28 @@ impl RawClient {
     /// One that has not said anything yet.
     pub(super) async fn silent(to: SocketAddr) -> Self {
         let stream = bounded(TcpStream::connect(to)).await.expect("a listener");
+        Self::on(stream)
+    }
+
+    /// The same on a connection that was opened already.
+    pub(in super::super) fn on(stream: impl Into<Socket>) -> Self {
         let wire = Wire::new(stream);
         Self { wire }
     }
 
     /// One that has opened as HTTP/2.
     pub(super) async fn connect(to: SocketAddr) -> Self {
-        let mut client = Self::silent(to).await;
-        let opening = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
-        client.send(opening).await;
-        client
+        Self::silent(to).await.open().await
     }
 
-    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    /// Opens as HTTP/2.
+    pub(in super::super) async fn open(mut self) -> Self {
+        let opening = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+        self.send(opening).await;
+        self
+    }
+
+    pub(in super::super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         bounded(self.wire.send(bytes)).await.expect("it is read");
     }
 
@@ -133,7 +148,7 @@ impl RawClient {
     }
 
     /// The next frame; none when the connection has ended.
-    pub(super) async fn next(&mut self) -> Option<Frame> {
+    pub(in super::super) async fn next(&mut self) -> Option<Frame> {
         bounded(async {
             let head = self.wire.exactly(9).await?;
             let number = |bytes: &[u8]| {
