@@ -40,4 +40,5 @@ mod sticky;
 mod stop;
 mod streams;
 mod tls;
+mod websocket;
 mod wire;
