@@ -1,6 +1,7 @@
 //! HTTP/2 in clear, with prior knowledge: what comes to tasks and back, and that one request holds up no other.
 
 mod client;
+pub(crate) mod conformance;
 mod flood;
 mod frames;
 mod malformed;

@@ -13,15 +13,20 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
+pub(super) const PUSH_PROMISE: u8 = 5;
 pub(super) const PING: u8 = 6;
 pub(super) const GO_AWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
 pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+pub(super) const PADDED: u8 = 8;
+pub(super) const PRIORITISED: u8 = 32;
 
 /// `ENHANCE_YOUR_CALM`, the reason for those who ask too much.
 pub(super) const CALM: u32 = 11;
@@ -30,6 +35,7 @@ pub(super) const CALM: u32 = 11;
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(super) kind: u8,
+    pub(super) flags: u8,
     pub(super) stream: u32,
     pub(super) payload: Vec<u8>,
 }
@@ -158,6 +164,7 @@ impl RawClient {
             let payload = self.wire.exactly(number(&head[..3]) as usize).await?;
             Some(Frame {
                 kind: head[3],
+                flags: head[4],
                 stream: number(&head[5..9]),
                 payload,
             })

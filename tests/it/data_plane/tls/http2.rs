@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::version;
 
 use super::super::grpc::GrpcTask;
-use super::super::http2::{Client, RawClient, answer, head, part, push};
+use super::super::http2::{Client, RawClient, answer, conformance, head, part, push};
 use super::super::message::Framing;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
@@ -189,4 +189,11 @@ async fn a_client_that_does_not_open_as_agreed_is_refused() {
     while let Some(frame) = client.next().await {
         assert!(frame.is_control(), "{frame:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_that_is_asked_of_a_server_holds() {
+    let (_tasks, services) = conformance::services().await;
+    let secure = Secure::start(&CERTIFICATES, &services).await;
+    conformance::hold(async || RawClient::on(secure.agreed().await).open().await).await;
 }
