@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::middleware::{self, BODY_TOO_LARGE};
+use super::proxy::BODY_TOO_SLOW;
 use super::{fault, grpc};
 
 /// An answer of the gateway's own.
@@ -170,6 +171,11 @@ impl Answer {
             (ErrorSource::Downstream, kind) if *kind == BODY_TOO_LARGE => {
                 return Some(Self::body_too_large(service));
             }
+            (ErrorSource::Downstream, kind) if *kind == BODY_TOO_SLOW => (
+                408,
+                "slow-body",
+                "the request's body came more slowly than it may".to_owned(),
+            ),
             (ErrorSource::Downstream, ReadTimedout) => (
                 408,
                 "client-timeout",
