@@ -1,5 +1,5 @@
-//! Keeps the certificates that TLS is served with: reads them from folders, takes those that a controller gives, looks
-//! again and again whether they changed, and tells what became of them.
+//! Keeps the certificates that TLS is served with: reads them from folders, takes those that a controller gives and those that
+//! an ACME server issued, looks again and again whether they changed, and tells what became of them.
 //!
 //! Written by the [`Keeper`]: the certificates in use, for the gateway, and those of its own folders, for the controller to
 //! give to others.
@@ -24,7 +24,7 @@
 //! prove that they know the secret; without a secret nothing is given. Whoever knows the secret can therefore have the keys.
 //! Only a process that serves TLS asks.
 //!
-//! Keys are kept in memory alone. A gateway that gets them from a controller does not write them to its disk, where
+//! Keys are kept in memory alone, but for those that an ACME server issued on controllers. A gateway that gets them from a controller does not write them to its disk, where
 //! they would outlive their use on machines that face the internet: one that starts while no controller can be
 //! reached serves TLS with its own certificates, or not before it has heard one.
 
@@ -41,10 +41,11 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use self::folder::{Found, Kind};
+use self::folder::Found;
 use self::record::Record;
 use crate::clock;
-use crate::core::certificates::GivenCertificate;
+use crate::core::acme::Issued;
+use crate::core::certificates::{Certificate, GivenCertificate, Origin};
 use crate::core::event::Event;
 use crate::journal::Emitter;
 use crate::metrics::{CertificateFigure, Metrics};
@@ -84,6 +85,9 @@ pub type InUse = Arc<[Arc<Loaded>]>;
 /// Certificates that a controller gives. Written by its keeper and by who follows it.
 pub type Given = Arc<[GivenCertificate]>;
 
+/// What is known of the certificates that no ACME server issued. Written by the keeper, read by who orders from one.
+pub type NotIssued = Arc<[Certificate]>;
+
 /// Where a certificate comes from: it is followed by this through its changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
@@ -91,6 +95,18 @@ enum Place {
     Own(PathBuf),
     /// The file on the controller.
     Given(Arc<str>),
+    /// The host that an ACME server issued it for.
+    Issued(Arc<str>),
+}
+
+impl Place {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Own(_) => Origin::Own,
+            Self::Given(_) => Origin::Given,
+            Self::Issued(_) => Origin::Issued,
+        }
+    }
 }
 
 /// Keeps certificates.
@@ -101,6 +117,7 @@ pub struct Keeper {
     unread: BTreeMap<PathBuf, String>,
     in_use: watch::Sender<InUse>,
     own: watch::Sender<Given>,
+    not_issued: watch::Sender<NotIssued>,
     emitter: Emitter,
     metrics: Metrics,
 }
@@ -118,6 +135,7 @@ impl Keeper {
             unread: BTreeMap::new(),
             in_use: watch::Sender::new(Arc::new([])),
             own: watch::Sender::new(Arc::new([])),
+            not_issued: watch::Sender::new(Arc::new([])),
             emitter,
             metrics,
         };
@@ -143,18 +161,34 @@ impl Keeper {
         self.own.subscribe()
     }
 
-    /// Looks again and again, and takes what a controller gives, until `stop`.
-    pub async fn run(mut self, mut given: watch::Receiver<Given>, stop: CancellationToken) {
+    /// Those for whose names no ACME server is needed.
+    #[must_use]
+    pub fn not_issued(&self) -> watch::Receiver<NotIssued> {
+        self.not_issued.subscribe()
+    }
+
+    /// Looks again and again, and takes what a controller gives and what was issued, until `stop`.
+    pub async fn run(
+        mut self,
+        mut given: watch::Receiver<Given>,
+        mut issued: watch::Receiver<Arc<Issued>>,
+        stop: CancellationToken,
+    ) {
         let every = self.config.look_every;
         let mut looks = interval_at(tokio::time::Instant::now() + every, every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         given.mark_changed();
+        issued.mark_changed();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Ok(()) = given.changed() => {
                     let latest = given.borrow_and_update().clone();
                     self.take_given(&latest);
+                }
+                Ok(()) = issued.changed() => {
+                    let latest = issued.borrow_and_update().clone();
+                    self.take_issued(&latest);
                 }
                 _ = looks.tick() => self.look().await,
             }
@@ -225,22 +259,31 @@ impl Keeper {
 
     fn take_given(&mut self, given: &[GivenCertificate]) {
         let named = |file: &Arc<str>| given.iter().any(|it| it.file == *file);
-        let gone = self.records.keys().filter(|place| match place {
-            Place::Own(_) => false,
-            Place::Given(file) => !named(file),
-        });
+        self.forget_all(|place| matches!(place, Place::Given(file) if !named(file)));
+        for certificate in given {
+            let name = format!("controller:{}", certificate.file);
+            let file = Found::in_memory(&name, &certificate.pem);
+            self.take_one(Place::Given(certificate.file.clone()), file);
+        }
+    }
+
+    fn take_issued(&mut self, issued: &Issued) {
+        self.forget_all(|place| matches!(place, Place::Issued(host) if !issued.contains_key(host)));
+        for (host, certificate) in issued {
+            let file = Found::in_memory(&issued_name(host), &certificate.pem);
+            self.take_one(Place::Issued(host.clone()), file);
+        }
+    }
+
+    fn take_one(&mut self, place: Place, file: Found) {
+        let record = self.records.entry(place).or_default();
+        record.take(&[file], Patience::None, clock::now(), &self.emitter);
+    }
+
+    fn forget_all(&mut self, which: impl Fn(&Place) -> bool) {
+        let gone = self.records.keys().filter(|place| which(place));
         for place in gone.cloned().collect::<Vec<_>>() {
             self.forget(&place);
-        }
-        for certificate in given {
-            let file = Found {
-                name: format!("controller:{}", certificate.file).into(),
-                kind: Kind::Certificate,
-                content: Ok(certificate.pem.expose().as_bytes().to_vec()),
-            };
-            let place = Place::Given(certificate.file.clone());
-            let record = self.records.entry(place).or_default();
-            record.take(&[file], Patience::None, clock::now(), &self.emitter);
         }
     }
 
@@ -255,17 +298,18 @@ impl Keeper {
         let now = clock::now();
         let loaded = self.records.iter().filter_map(|(place, record)| {
             let loaded = record.loaded()?;
-            Some((matches!(place, Place::Given(_)), loaded.clone()))
+            Some((place.origin(), loaded.clone()))
         });
         let mut loaded: Vec<_> = loaded.collect();
-        loaded.sort_by_key(|(given, it)| it.certificate.precedence(*given, now));
-        let own = loaded.iter().filter(|(given, _)| !given);
+        loaded.sort_by_key(|(origin, it)| it.certificate.precedence(*origin, now));
+        let own = loaded.iter().filter(|(origin, _)| *origin == Origin::Own);
         let own: Given = own.map(|(_, it)| it.give()).collect();
-        self.own.send_if_modified(|old| {
-            let differs = *old != own;
-            *old = own;
-            differs
-        });
+        tell(&self.own, own);
+        let others = loaded
+            .iter()
+            .filter(|(origin, _)| *origin != Origin::Issued);
+        let others: NotIssued = others.map(|(_, it)| it.certificate.clone()).collect();
+        tell(&self.not_issued, others);
         let figures = loaded
             .iter()
             .map(|(_, it)| CertificateFigure::of(&it.certificate));
@@ -281,6 +325,20 @@ impl Keeper {
             !same
         });
     }
+}
+
+/// How people are told of a certificate that was issued for a host: it has no file of its own on most nodes.
+#[must_use]
+pub fn issued_name(host: &str) -> String {
+    format!("acme:{host}")
+}
+
+fn tell<T: PartialEq>(sender: &watch::Sender<T>, new: T) {
+    sender.send_if_modified(|old| {
+        let differs = *old != new;
+        *old = new;
+        differs
+    });
 }
 
 /// For how long what cannot be used may be about to change.

@@ -2,6 +2,7 @@
 //! clap.
 
 mod access_log;
+mod acme;
 mod check;
 mod control;
 mod dns;
@@ -80,6 +81,8 @@ pub struct RunConfig {
     pub gateway: gateway::Config,
     /// Where certificates are.
     pub certificates: certificates::Config,
+    /// What is ordered from an ACME server; none: nothing.
+    pub acme: Option<crate::controller::acme::Config>,
     /// The name server; none: there is none.
     pub dns: Option<gateway::dns::Config>,
     /// Where admin listens.

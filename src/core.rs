@@ -6,6 +6,7 @@
 //! [`model::Timestamp`] or a count, randomness as a number. Whatever is decided here can therefore be tested by
 //! comparing whole values, and the same inputs always give the same bytes. `tests/it/layers.rs` holds the rule.
 
+pub mod acme;
 pub mod aliases;
 pub mod balance;
 pub mod by_hand;

@@ -33,7 +33,8 @@ pub use self::search::Place;
 pub use self::store::{Store, StoreError};
 use crate::certificates::Given;
 use crate::channel::{self, Identity};
-use crate::core::control::{CommandTargets, Note, Standing};
+use crate::core::acme::{Challenge, Issued};
+use crate::core::control::{AcmeShare, CommandTargets, Note, Standing};
 use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
@@ -59,6 +60,8 @@ pub struct Config {
     pub own_listener: Option<SocketAddr>,
     /// Whether this process serves TLS, and is to be given certificates.
     pub serves_tls: bool,
+    /// What is to be told of an ACME server, by any controller.
+    pub acme: AcmeShare,
 }
 
 /// The controller in this process.
@@ -81,6 +84,10 @@ pub struct Outputs {
     pub certificates: watch::Sender<Given>,
     /// What operators drained by hand: told to every controller, and taken in from each.
     pub order_book: OrderBook,
+    /// The certificates that any controller was issued; what is not told any more stands.
+    pub issued: watch::Sender<Arc<Issued>>,
+    /// What an ACME server is about to ask, by any controller.
+    pub challenges: watch::Sender<Arc<[Challenge]>>,
     /// What agents see, to be told to every controller.
     pub notes: broadcast::Sender<Arc<Note>>,
     /// The controller that is followed: its address, or `this node`; none while there is none.
@@ -105,6 +112,7 @@ pub async fn run(config: Config, own: Option<Own>, outputs: Outputs, stop: Cance
     let linking = Linking {
         identity: config.identity,
         node: config.node,
+        acme: config.acme,
         order_book: outputs.order_book.clone(),
         own_listener: config.own_listener,
         serves_tls: config.serves_tls,

@@ -12,6 +12,7 @@
 mod access;
 mod admission;
 mod answer;
+mod challenge;
 mod choice;
 mod client;
 mod connection;
@@ -27,8 +28,10 @@ mod hold;
 mod hop;
 mod http2;
 mod key;
+mod limits;
 mod listener;
 mod middleware;
+mod pace;
 mod passage;
 mod peer;
 mod pool;
@@ -45,7 +48,6 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,9 +70,11 @@ use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
 use self::admission::Admission;
+pub use self::challenge::Challenges;
 use self::client::Side;
 use self::connection::Acceptor;
 use self::hold::Holding;
+pub use self::limits::Limits;
 use self::listener::Listener;
 pub use self::listener::ListenerName;
 use self::passage::Passages;
@@ -111,6 +115,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// Whether requests are given ids for those who come with none.
     pub trace_headers: bool,
+    /// What ACME servers are about to ask.
+    pub challenges: Challenges,
 }
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
@@ -119,37 +125,6 @@ pub const JUDGED_EVERY: Duration = Duration::from_millis(250);
 
 /// The endpoints that a gateway leaves out, and until when. Written by its loop, read by the admin listener.
 pub type Ejected = BTreeMap<TaskId, Instant>;
-
-/// What clients are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How many connections may be open; none: half as many as the process may open files, and at most 65 536.
-    pub connections: Option<NonZeroUsize>,
-    /// How many one client's address may have open, or one /64 network of IPv6; none: as many as there may be. Trusted
-    /// proxies are exempt.
-    pub connections_per_client: Option<NonZeroUsize>,
-    /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs
-    /// longer is stuck, or holds connections open on purpose.
-    pub head: Duration,
-    /// On each connection: between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs
-    /// memory; this is what nginx has.
-    pub keep_alive: Duration,
-    /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
-    /// costs some 45 KB.
-    pub held: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: None,
-            connections_per_client: None,
-            head: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(75),
-            held: 1024,
-        }
-    }
-}
 
 /// How long after a stop a client's next request is waited for on a connection that it keeps. Longer than the pause between two
 /// requests of a client that is at work; short beside the grace.
@@ -214,19 +189,16 @@ impl Gateway {
             stop: release.clone(),
         });
         let mut tls = None;
-        if let Some(tls_config) = &config.tls {
+        if let Some(settings) = &config.tls {
             let passages = Passages {
                 table: table.clone(),
                 holding: holding.clone(),
                 access_log: config.access_log.clone(),
             };
-            let serving = Serving::new(Terminator::new(tls_config, metrics.clone(), passages)?);
+            let terminator = Terminator::new(settings, &config.challenges, passages, metrics)?;
+            let serving = Serving::new(terminator);
             let terminator = Some(serving.terminator.clone());
-            listeners.push(Listener::bind(
-                Side::Public,
-                tls_config.address,
-                terminator,
-            )?);
+            listeners.push(Listener::bind(Side::Public, settings.address, terminator)?);
             tls = Some(serving);
         }
         for listener in &mut listeners {
@@ -234,14 +206,7 @@ impl Gateway {
                 listener.proxies = config.trusted_proxies.as_slice().into();
             }
         }
-        let proxy = Proxy::new(
-            table.clone(),
-            config.trusted_proxies.clone(),
-            metrics.clone(),
-            holding,
-            config.access_log.clone(),
-            config.trace_headers,
-        );
+        let proxy = Proxy::new(config, table.clone(), holding, metrics.clone());
         let conf = ServerConf {
             threads: config.threads,
             // Tries are bounded by the retries label; this bound only has to lie above the greatest.

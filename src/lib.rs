@@ -14,6 +14,8 @@
 //!                              probe ─── results ───┘  │  └───── targets ──► probe; commands by publish
 //!                              agents ─── notes ───────┘
 //!
+//!   Snapshot, leader? ─► acme ◄──► an ACME server; certificates, challenges ─► publish ═══► all gateways
+//!
 //! gateway and agent, on every node:
 //!
 //!   controllers ═══► follow ─┬─ Snapshot ─┬─► gateway ◄── clients
@@ -48,8 +50,9 @@
 //!    names that it answers for. [`controller::actuator`] writes the little that Hiveway writes. [`journal`] logs, counts
 //!    and remembers the events, and [`admin`] shows all of it.
 //!
-//! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others. Where it is asked
-//! for, the gateway tells the [`access_log`] of every request that has ended.
+//! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others. Where that is
+//! wanted, [`controller::acme`] on the leader orders what is missing, as [`core::acme`] decides; every controller keeps what was
+//! issued, and every gateway answers what the server asks. Where it is asked for, the gateway tells the [`access_log`] of every request that has ended.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm. [`operator`] is the other
@@ -66,7 +69,8 @@
 //! * [`controller`], [`gateway`] and [`agent`] import [`core`], never each other: what passes between them is a snapshot,
 //!   or a message of [`core::control`]. The members of the controller know each other's types where one feeds the other.
 //! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
-//!   [`gateway`], Hickory below [`gateway::dns`], clap in [`cli`], YAML below `check::yaml`.
+//!   [`gateway`], Hickory below [`gateway::dns`], the ACME protocol below [`controller::acme`], clap in [`cli`], YAML below
+//!   `check::yaml`.
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
 //!

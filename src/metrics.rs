@@ -10,6 +10,7 @@
 //! There are no traces: OpenTelemetry's exporter brings fourteen crates more, tonic and prost among them even where it speaks
 //! JSON over HTTP. A trace's headers, such as `traceparent`, pass through as they are.
 
+mod acme;
 mod cluster;
 mod control;
 mod counted;
@@ -38,6 +39,7 @@ use crate::journal::Emitter;
 
 use diagnostics::DiagnosticMetrics;
 
+pub use acme::AcmeMetrics;
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
@@ -77,6 +79,7 @@ struct Inner {
     diagnostics: DiagnosticMetrics,
     control: ControlMetrics,
     tls: TlsMetrics,
+    acme: AcmeMetrics,
 }
 
 impl Metrics {
@@ -163,6 +166,7 @@ impl Metrics {
             diagnostics: DiagnosticMetrics::new(&registry),
             control: ControlMetrics::new(&registry),
             tls: TlsMetrics::new(&registry),
+            acme: AcmeMetrics::new(&registry),
             reconcile_duration,
             look_duration,
             glance_duration,
@@ -241,6 +245,12 @@ impl Metrics {
     #[must_use]
     pub fn tls(&self) -> &TlsMetrics {
         &self.0.tls
+    }
+
+    /// What is counted of orders from an ACME server.
+    #[must_use]
+    pub fn acme(&self) -> &AcmeMetrics {
+        &self.0.acme
     }
 
     /// Counts packets of which the name server made this. To be resolved once and kept.

@@ -26,14 +26,15 @@ use crate::agent;
 use crate::certificates::Given;
 use crate::channel::{Identity, Secret};
 use crate::cli::{ControlConfig, RunConfig};
+use crate::controller::acme::{self, Issuer};
 use crate::controller::probe::{Ask, Network};
 use crate::controller::publish::Publisher;
-use crate::core::control::{CommandTargets, Note};
+use crate::core::control::{AcmeShare, CommandTargets, Note};
 use crate::core::event::Event;
 use crate::core::snapshot::Snapshot;
 use crate::follow::{self, Store};
-use crate::gateway::Gateway;
 use crate::gateway::dns::NameServer;
+use crate::gateway::{Challenges, Gateway};
 use crate::journal::{self, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
@@ -66,6 +67,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         control,
         mut gateway,
         certificates,
+        acme: orders,
         mut dns,
         admin,
         admin_token_file,
@@ -86,8 +88,29 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
     gateway.node.clone_from(&node);
     let serves_tls = gateway.tls.is_some();
     let controls = role.controls();
-    let certificates =
-        Certificates::open(certificates, serves_tls, controls, &emitter, &metrics).await?;
+    let readiness = Readiness::default();
+    let issuer = match orders.filter(|_| controls) {
+        Some(orders) => {
+            let (emitter, metrics) = (emitter.clone(), metrics.clone());
+            Some(Issuer::open(orders, emitter, metrics, readiness.clone()).await?)
+        }
+        None => None,
+    };
+    let issues = issuer.is_some();
+    let certificates = Certificates::open(
+        certificates,
+        serves_tls,
+        issues,
+        controls,
+        &emitter,
+        &metrics,
+    )
+    .await?;
+    let (issue, heard) = watch::channel(Arc::default());
+    let (challenge, challenged) = watch::channel(Arc::default());
+    let told = issuer.as_ref().map(Issuer::told);
+    let own_challenges = told.iter().map(|it| it.challenges.clone());
+    gateway.challenges = Challenges::new(own_challenges.chain([challenged]));
     let access_log = access_log.map(|it| access_log::channel(it, metrics.access_log_dropped()));
     let access_log = access_log.map(|(log, writer)| {
         gateway.access_log = Some(log);
@@ -107,11 +130,13 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         _ => None,
     };
     // Who has no secret cannot tell to whom it would give keys.
-    if let Some(to_give) = certificates
-        .to_give()
-        .filter(|_| control.secret_file.is_some())
-    {
-        publisher = publisher.map(|it| it.with_certificates(to_give));
+    if control.secret_file.is_some() {
+        if let Some(to_give) = certificates.to_give() {
+            publisher = publisher.map(|it| it.with_certificates(to_give));
+        }
+        if let Some(told) = &told {
+            publisher = publisher.map(|it| it.with_acme(told.clone()));
+        }
     }
     let token = admin_token_file.as_deref();
     let mut store = control.state_dir.as_deref().map(Store::new);
@@ -139,7 +164,6 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         &role,
     )?;
 
-    let readiness = Readiness::default();
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
     readiness.require("stopping", Ok(()));
     let journal = Journal::default();
@@ -189,6 +213,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         supervisor.serve("the role of this process", role::hold(engine, stop));
     }
     let own_listener = desk.publisher.as_ref().map(Publisher::address);
+    let alone = matches!(role, Role::File(_));
     let own = controls.then(|| {
         let sources = Sources {
             role,
@@ -197,6 +222,21 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         };
         controller::run(&mut supervisor, sources, desired, desk, &emitter, &metrics)
     });
+    let (own, wishes) = own.unzip();
+    if let (Some(issuer), Some(own), Some(wishes)) = (issuer, &own, wishes) {
+        let inputs = acme::Inputs {
+            snapshots: own.snapshots.clone(),
+            wishes,
+            alone,
+            not_issued: certificates.not_issued(),
+            heard: heard.clone(),
+        };
+        let stop = supervisor.stop();
+        supervisor.serve("the orders from the ACME server", async move {
+            issuer.run(inputs, stop).await;
+            Ok(())
+        });
+    }
     supervisor.serve("the follower", {
         let config = follow::Config {
             places: control.places,
@@ -204,12 +244,18 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
             node,
             own_listener,
             serves_tls,
+            acme: match serves_tls || issues {
+                true => AcmeShare::Certificates,
+                false => AcmeShare::Challenges,
+            },
         };
         let outputs = follow::Outputs {
             snapshots,
             commands,
             certificates: gives,
             order_book,
+            issued: issue,
+            challenges: challenge,
             notes,
             followed: follow,
             emitter: emitter.clone(),
@@ -222,7 +268,9 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
             Ok(())
         }
     });
-    certificates.serve(given, &mut supervisor);
+    // A controller that is issued some tells its own gateway, too, what it heard of others.
+    let issued = told.map_or(heard, |it| it.issued);
+    certificates.serve(given, issued, &mut supervisor);
     if let Some(store) = store {
         let (snapshot, emitter, stop) = (snapshot.clone(), emitter.clone(), supervisor.stop());
         supervisor.serve("the keeper of the last snapshot", async move {

@@ -4,7 +4,8 @@
 # HIVEWAY_TEST_SWARM says whether the tests on a real swarm run, HIVEWAY_TEST_LAB whether those on a swarm of several nodes
 # do: `required` or `off`. By default the first are required where a Docker engine can be reached, the second where root can
 # start engines, and both are off elsewhere. HIVEWAY_TEST_BROWSER says so of the dashboard's tests, which need a Chromium, and
-# HIVEWAY_TEST_PROMTOOL of the alerts' tests, which need Prometheus' promtool. With CI=true nothing may be skipped.
+# HIVEWAY_TEST_PROMTOOL of the alerts' tests, which need Prometheus' promtool, HIVEWAY_TEST_ACME of those that order
+# certificates, which need the server Pebble. With CI=true nothing may be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -54,10 +55,17 @@ without_promtool() {
     command -v promtool >/dev/null || echo "promtool is missing (apt-get install prometheus)"
 }
 
+without_pebble() {
+    for program in pebble pebble-challtestsrv; do
+        command -v "$program" >/dev/null || { echo "$program is missing (apt-get install pebble)" && return; }
+    done
+}
+
 decide HIVEWAY_TEST_SWARM "the tests on a real swarm" "$(without_engine)"
 decide HIVEWAY_TEST_LAB "the tests on a swarm of several nodes" "$(without_lab)"
 decide HIVEWAY_TEST_BROWSER "the dashboard's tests in a browser" "$(without_browser)"
 decide HIVEWAY_TEST_PROMTOOL "the tests of the alerts" "$(without_promtool)"
+decide HIVEWAY_TEST_ACME "the tests that order certificates" "$(without_pebble)"
 
 step "format"
 cargo fmt --check

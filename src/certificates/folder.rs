@@ -6,6 +6,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::core::certificates::PrivatePem;
+
 /// The largest file that is read. A chain of certificates is some kilobytes.
 const LARGEST: u64 = 256 * 1024;
 
@@ -21,6 +23,17 @@ pub(super) struct Found {
     pub(super) kind: Kind,
     /// What it holds, or why it cannot be read.
     pub(super) content: Result<Vec<u8>, String>,
+}
+
+impl Found {
+    /// A certificate with its key that is in no file.
+    pub(super) fn in_memory(name: &str, pem: &PrivatePem) -> Self {
+        Self {
+            name: name.into(),
+            kind: Kind::Certificate,
+            content: Ok(pem.expose().as_bytes().to_vec()),
+        }
+    }
 }
 
 /// What a file's extension says. The order is the one in which the files of a group are read.

@@ -27,6 +27,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Reads one that is in no file; `name` is what people know it by.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] where it cannot be used.
+    pub fn parse(name: &str, pem: &PrivatePem) -> Result<Self, Refusal> {
+        read(&[Found::in_memory(name, pem)])
+    }
+
     /// The same for a gateway on another node.
     #[must_use]
     pub fn give(&self) -> GivenCertificate {

@@ -1,6 +1,6 @@
 //! The flags of `hiveway run` that say how much clients may ask for.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use clap::Args;
 
@@ -17,6 +17,16 @@ pub(super) struct TypedLimits {
     /// [default: off]
     #[arg(long, env = "HIVEWAY_MAX_CONNECTIONS_PER_CLIENT", value_name = "NUMBER", value_parser = connections)]
     max_connections_per_client: Option<NonZeroUsize>,
+
+    /// How many bytes a second a request's body has to bring in the long run; one that falls a minute behind is answered 408.
+    /// Calls of grpc:// routes and WebSockets may take their time. 0: any body may
+    #[arg(
+        long,
+        env = "HIVEWAY_MIN_BODY_RATE",
+        value_name = "BYTES",
+        default_value_t = 100
+    )]
+    min_body_rate: u32,
 }
 
 impl TypedLimits {
@@ -24,10 +34,12 @@ impl TypedLimits {
         let Self {
             max_connections,
             max_connections_per_client,
+            min_body_rate,
         } = self;
         Limits {
             connections: max_connections,
             connections_per_client: max_connections_per_client,
+            min_body_rate: NonZeroU32::new(min_body_rate),
             ..Limits::default()
         }
     }

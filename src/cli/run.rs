@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use super::access_log::TypedAccessLog;
+use super::acme::TypedAcme;
 use super::control::TypedControl;
 use super::dns::TypedDns;
 use super::ejection::TypedEjection;
@@ -81,6 +82,9 @@ pub(super) struct TypedRun {
 
     #[command(flatten)]
     tls: TypedTls,
+
+    #[command(flatten)]
+    acme: TypedAcme,
 
     #[command(flatten)]
     dns: TypedDns,
@@ -172,6 +176,7 @@ impl TypedRun {
             listen_internal: Listen(internal),
             listen_public: Listen(public),
             tls,
+            acme,
             dns,
             admin,
             admin_token_file,
@@ -196,7 +201,9 @@ impl TypedRun {
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
         let control = control.configure(edge)?;
-        let (tls, certificates) = tls.configure(!control.places.is_empty())?;
+        let acme = acme.configure(control.state_dir.as_deref())?;
+        let comes = acme.is_some() || !control.places.is_empty();
+        let (tls, certificates) = tls.configure(comes)?;
         Ok(RunConfig {
             source,
             control,
@@ -224,8 +231,10 @@ impl TypedRun {
                 judged_every: gateway::JUDGED_EVERY,
                 access_log: None,
                 trace_headers: access_log.trace_headers,
+                challenges: gateway::Challenges::default(),
             },
             certificates,
+            acme,
             dns: dns.configure(),
             admin,
             admin_token_file,

@@ -36,10 +36,10 @@ pub(super) struct TypedTls {
 }
 
 impl TypedTls {
-    /// What the gateway serves, and where certificates are. `follows` where a controller may give some.
+    /// What the gateway serves, and where certificates are. `comes` where others may come than from folders.
     pub(super) fn configure(
         self,
-        follows: bool,
+        comes: bool,
     ) -> Result<(Option<TlsConfig>, certificates::Config), String> {
         let Self {
             listen_public_tls: Listen(address),
@@ -51,9 +51,10 @@ impl TypedTls {
                 "--client-ca is about clients by TLS, which needs --listen-public-tls".to_owned(),
             );
         }
-        if address.is_some() && folders.is_empty() && !follows {
+        if address.is_some() && folders.is_empty() && !comes {
             return Err(
-                "--listen-public-tls needs certificates: give their folder with --certs".to_owned(),
+                "--listen-public-tls needs certificates: give their folder with --certs, or have them issued with --acme-directory"
+                    .to_owned(),
             );
         }
         let tls = address.map(|address| TlsConfig {

@@ -27,6 +27,7 @@ use self::peer::Peer;
 use self::refusals::Refusals;
 use crate::certificates::Given;
 use crate::channel::{Identity, encode};
+use crate::core::acme::{Challenge, Issued};
 use crate::core::control::{CommandTargets, Note, Standing, ToNode};
 use crate::core::model::NodeId;
 use crate::core::snapshot::Snapshot;
@@ -75,11 +76,21 @@ pub struct Inputs {
     pub notes: mpsc::Sender<Note>,
 }
 
+/// What is told of an ACME server to nodes that want to know it.
+#[derive(Clone)]
+pub struct Acme {
+    /// The certificates that it issued, with their keys.
+    pub issued: watch::Receiver<Arc<Issued>>,
+    /// What it is about to ask.
+    pub challenges: watch::Receiver<Arc<[Challenge]>>,
+}
+
 /// A listener that is bound and serves nothing yet.
 pub struct Publisher {
     listener: TcpListener,
     identity: Identity,
     certificates: Option<watch::Receiver<Given>>,
+    acme: Option<Acme>,
     followers: Followers,
     order_book: OrderBook,
 }
@@ -97,6 +108,7 @@ impl Publisher {
             listener,
             identity,
             certificates: None,
+            acme: None,
             followers: Followers::default(),
             order_book: OrderBook::default(),
         })
@@ -113,6 +125,13 @@ impl Publisher {
     #[must_use]
     pub fn with_orders(mut self, order_book: OrderBook) -> Self {
         self.order_book = order_book;
+        self
+    }
+
+    /// Tells this of an ACME server to nodes that want to know it, whoever they follow.
+    #[must_use]
+    pub fn with_acme(mut self, acme: Acme) -> Self {
+        self.acme = Some(acme);
         self
     }
 
@@ -159,6 +178,7 @@ impl Publisher {
             standing,
             commands,
             certificates: self.certificates,
+            acme: self.acme,
             notes,
             refusals: Refusals::new(emitter),
             metrics,
@@ -229,6 +249,7 @@ struct Shared {
     standing: watch::Receiver<Bytes>,
     commands: watch::Receiver<Arc<Commands>>,
     certificates: Option<watch::Receiver<Given>>,
+    acme: Option<Acme>,
     notes: mpsc::Sender<Note>,
     refusals: Refusals,
     metrics: Metrics,

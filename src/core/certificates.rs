@@ -52,12 +52,23 @@ impl Certificate {
     }
 
     /// Where it stands among those that are for the same name; the least is used. One that is valid goes before one that is
-    /// not, the own before one that a controller gave, and what ends later before what ends sooner.
+    /// not, then their origin counts, and what ends later goes before what ends sooner.
     #[must_use]
-    pub fn precedence(&self, given: bool, now: Timestamp) -> impl Ord + use<> {
+    pub fn precedence(&self, origin: Origin, now: Timestamp) -> impl Ord + use<> {
         let late = std::cmp::Reverse(self.not_after);
-        (!self.is_valid(now), given, late, self.file.clone())
+        (!self.is_valid(now), origin, late, self.file.clone())
     }
+}
+
+/// Where a certificate comes from; the least goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A folder of this process.
+    Own,
+    /// A folder of the controller that is followed.
+    Given,
+    /// An ACME server.
+    Issued,
 }
 
 /// Why a certificate that can be read does not take the place of the one before it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::acme::{Challenge, IssuedCertificate};
 use super::by_hand::Orders;
 use super::certificates::GivenCertificate;
 use super::model::{ContainerId, NodeId, TaskId, Timestamp};
@@ -44,6 +45,16 @@ pub enum ToNode {
         /// With their keys.
         certificates: Arc<[GivenCertificate]>,
     },
+    /// Certificates that an ACME server issued, to a node that wants them: those that it was not told yet.
+    Issued {
+        /// With their keys.
+        certificates: Vec<Arc<IssuedCertificate>>,
+    },
+    /// What an ACME server is about to ask; replaces what was told before.
+    Challenges {
+        /// With the answers.
+        challenges: Arc<[Challenge]>,
+    },
     /// The commands to run in the node's containers; replaces those that were told before.
     Commands {
         /// By task.
@@ -77,6 +88,9 @@ pub enum ToController {
         /// What operators drained by hand, as far as the node knows.
         #[serde(default, skip_serializing_if = "no_orders")]
         by_hand: Arc<Orders>,
+        /// What it wants to be told of an ACME server, whoever it follows.
+        #[serde(default)]
+        acme: AcmeShare,
     },
     /// Asks for snapshots from now on.
     Follow {
@@ -90,6 +104,19 @@ pub enum ToController {
     Leave,
     /// What an agent saw or found.
     Note(Note),
+}
+
+/// What a node wants to be told of an ACME server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcmeShare {
+    /// Nothing: its version does not know what that is.
+    #[default]
+    Nothing,
+    /// What the server is about to ask, which any gateway may be asked.
+    Challenges,
+    /// The certificates that it issued, with their keys, as well.
+    Certificates,
 }
 
 /// What an agent tells every controller.

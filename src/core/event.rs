@@ -7,6 +7,7 @@ mod certificate_ref;
 mod endpoint_ref;
 mod sentence;
 mod severity;
+mod subject;
 
 use std::sync::Arc;
 
@@ -273,6 +274,24 @@ pub enum Event {
         /// Why, with the remedy.
         reason: Arc<str>,
     },
+    /// The ACME server issued a certificate.
+    CertificateIssued(CertificateRef),
+    /// The ACME server issued no certificate for a host that needs one; what is used for it stays.
+    CertificateNotIssued {
+        /// The host, or the wildcard.
+        host: Arc<str>,
+        /// Why, with what the server said.
+        reason: Arc<str>,
+        /// When it is tried again, in seconds; none where that is of no use.
+        seconds: Option<u64>,
+    },
+    /// What an ACME server issued could not be written down, or what was written down cannot be used.
+    CertificateNotKept {
+        /// The file.
+        file: Arc<str>,
+        /// Why, with the remedy.
+        reason: Arc<str>,
+    },
     /// The process was asked to stop.
     StopRequested {
         /// By what.
@@ -324,6 +343,9 @@ impl Event {
             Self::CertificateRemoved(_) => "certificate_removed",
             Self::CertificateExpiring { .. } => "certificate_expiring",
             Self::CertificateRefused { .. } => "certificate_refused",
+            Self::CertificateIssued(_) => "certificate_issued",
+            Self::CertificateNotIssued { .. } => "certificate_not_issued",
+            Self::CertificateNotKept { .. } => "certificate_not_kept",
             Self::StopRequested { .. } => "stop_requested",
         }
     }
@@ -353,42 +375,10 @@ impl Event {
             | Self::EndpointEjected { .. }
             | Self::NodeEjected { .. }
             | Self::AliasesRefused { .. }
+            | Self::CertificateNotIssued { .. }
+            | Self::CertificateNotKept { .. }
             | Self::ScaleRefused { .. } => Severity::Warning,
             _ => Severity::Info,
-        }
-    }
-
-    /// The endpoint that it is about, if it is about one.
-    #[must_use]
-    pub fn endpoint(&self) -> Option<&EndpointRef> {
-        match self {
-            Self::EndpointDiscovered(endpoint)
-            | Self::EndpointAdmitted { endpoint, .. }
-            | Self::EndpointFailed { endpoint, .. }
-            | Self::EndpointDrained { endpoint, .. }
-            | Self::EndpointRemoved { endpoint, .. }
-            | Self::EndpointEjected { endpoint, .. }
-            | Self::EndpointReinstated { endpoint } => Some(endpoint),
-            _ => None,
-        }
-    }
-
-    /// The service that it is about, if it is about one.
-    #[must_use]
-    pub fn service(&self) -> Option<&str> {
-        if let Some(endpoint) = self.endpoint() {
-            return Some(&endpoint.service);
-        }
-        match self {
-            Self::LabelsRejected(diagnostic) => Some(&diagnostic.service),
-            Self::ProbesDisbelieved { service, .. }
-            | Self::ProbesBelieved { service }
-            | Self::LabelsMended { service, .. }
-            | Self::ServiceScaled { service, .. }
-            | Self::AliasesUpdated { service, .. }
-            | Self::AliasesRefused { service, .. }
-            | Self::ScaleRefused { service, .. } => Some(service),
-            _ => None,
         }
     }
 }

@@ -90,7 +90,7 @@
 //! | `routing.retries` | 0 to 5 | `2` | How many further endpoints are tried when a request can safely be sent again. |
 //! | `routing.connect_timeout_seconds` | seconds > 0 | `1` | Time to connect to a task. |
 //! | `routing.response_timeout_seconds` | seconds > 0 | `60` | Time to the first byte of the answer, and for now between its bytes as well. |
-//! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes on a WebSocket, or from the task on a call of a `grpc://` route. |
+//! | `routing.idle_timeout_seconds` | seconds > 0 | `600` | Time between two bytes on a WebSocket, or from the task on a call of a `grpc://` route and on an answer to a request that accepts `text/event-stream`. |
 //! | `routing.max_in_flight` | from 1 | no limit | Requests that one endpoint works on at once, WebSockets included. |
 //! | `routing.hold_seconds` | seconds | `0` | How long a request waits for an endpoint to come into rotation, or to have room, before it gets a 503. |
 //! | `routing.slow_start_seconds` | seconds | `0` | Time in which the share of a new endpoint grows from a tenth to all. |

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use super::link::{Heard, Wish};
 use super::links::Links;
 use super::{Outputs, OwnState, TICK};
+use crate::clock;
+use crate::core::acme::{self, IssuedCertificate};
 use crate::core::control::{Standing, ToNode};
 use crate::core::event::Event;
 use crate::core::following::{self, Source};
@@ -55,6 +57,7 @@ impl Follower {
             self.take(snapshot);
         }
         self.gather_commands(own);
+        self.gather_challenges();
         self.tell(own);
     }
 
@@ -70,6 +73,8 @@ impl Follower {
                 self.outputs.order_book.take_in(&by_hand);
             }
             Heard::Said(ToNode::Commands { commands }) => link.commands = commands,
+            Heard::Said(ToNode::Challenges { challenges }) => link.challenges = challenges,
+            Heard::Said(ToNode::Issued { certificates }) => self.take_issued(certificates),
             Heard::Said(ToNode::Certificates { certificates }) if followed => {
                 self.outputs.certificates.send_replace(certificates);
             }
@@ -175,6 +180,35 @@ impl Follower {
             let differs = *old != commands;
             *old = commands;
             differs
+        });
+    }
+
+    /// What all controllers expect to be asked; only one of them does, but for moments.
+    fn gather_challenges(&self) {
+        let links = self.links.iter().map(|(_, link)| &link.challenges);
+        let mut open = links.filter(|it| !it.is_empty());
+        let challenges = match (open.next(), open.next()) {
+            (None, _) => Arc::default(),
+            (Some(only), None) => only.clone(),
+            (Some(first), Some(second)) => {
+                let all = first.iter().chain(&**second);
+                all.chain(open.flat_map(|it| &**it)).cloned().collect()
+            }
+        };
+        self.outputs.challenges.send_if_modified(|old| {
+            let differs = *old != challenges;
+            *old = challenges;
+            differs
+        });
+    }
+
+    fn take_issued(&self, certificates: Vec<Arc<IssuedCertificate>>) {
+        let told = certificates.into_iter().map(|it| (it.host.clone(), it));
+        let told = told.collect();
+        self.outputs.issued.send_if_modified(|known| {
+            let known = Arc::make_mut(known);
+            let news = acme::join(known, &told);
+            acme::forget_ended(known, clock::now()) || news
         });
     }
 

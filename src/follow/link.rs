@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::channel::{self, Identity, Receiver, SILENCE, Sender, WireError};
 use crate::core::by_hand::Orders;
-use crate::core::control::{Note, ToController, ToNode};
+use crate::core::control::{AcmeShare, Note, ToController, ToNode};
 use crate::core::model::NodeId;
 use crate::core::snapshot::Generation;
 use crate::order_book::OrderBook;
@@ -54,6 +54,7 @@ pub(super) struct Linking {
     pub(super) identity: Identity,
     /// This node; none where it is not known.
     pub(super) node: Option<NodeId>,
+    pub(super) acme: AcmeShare,
     pub(super) order_book: OrderBook,
     /// Where this process's own controller listens.
     pub(super) own_listener: Option<SocketAddr>,
@@ -95,6 +96,7 @@ impl Linking {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             by_hand: self.order_book.latest(),
+            acme: self.acme,
         }
     }
 

@@ -12,6 +12,7 @@ use super::link::{Ended, Linking, Wish};
 use super::search::Found;
 use crate::backoff;
 use crate::channel;
+use crate::core::acme::Challenge;
 use crate::core::control::{CommandTargets, Standing};
 use crate::core::event::Event;
 use crate::core::following;
@@ -39,6 +40,8 @@ pub(super) struct Link {
     pub(super) standing: Option<Standing>,
     /// The commands that it wants to be run here.
     pub(super) commands: Arc<CommandTargets>,
+    /// What it says that an ACME server is about to ask.
+    pub(super) challenges: Arc<[Challenge]>,
     /// Failures since it was heard last.
     failures: u32,
     /// When it is tried again; none while there is a link.
@@ -123,6 +126,7 @@ impl Links {
         link.retry = (!link.itself).then(|| Instant::now() + backoff::after(link.failures));
         link.failure = Some(reason.clone());
         link.commands = Arc::default();
+        link.challenges = Arc::default();
         link.wish.send_replace(Wish::Nothing);
         let controller: Arc<str> = address.ip().to_string().into();
         let secret = matches!(ended, Ended::Open(channel::Error::Secret));

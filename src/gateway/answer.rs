@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::middleware::{self, BODY_TOO_LARGE};
+use super::proxy::BODY_TOO_SLOW;
 use super::{fault, grpc};
 
 /// An answer of the gateway's own.
@@ -44,6 +45,11 @@ impl Answer {
     /// Nothing is known of the connection, which cannot be.
     pub(super) fn no_listener() -> Self {
         Self::new(500, "internal", "the request came by no listener of ours")
+    }
+
+    /// What an ACME server wants to read.
+    pub(super) fn challenge(file: &str) -> Self {
+        Self::new(200, "acme-challenge", file)
     }
 
     /// Nothing is known of any route yet.
@@ -165,6 +171,11 @@ impl Answer {
             (ErrorSource::Downstream, kind) if *kind == BODY_TOO_LARGE => {
                 return Some(Self::body_too_large(service));
             }
+            (ErrorSource::Downstream, kind) if *kind == BODY_TOO_SLOW => (
+                408,
+                "slow-body",
+                "the request's body came more slowly than it may".to_owned(),
+            ),
             (ErrorSource::Downstream, ReadTimedout) => (
                 408,
                 "client-timeout",

@@ -11,6 +11,7 @@ use super::answer::Answer;
 use super::choice::Choice;
 use super::client::Client;
 use super::middleware::{Chain, User};
+use super::pace::Pace;
 use super::peer::Way;
 use super::trace::Ids;
 
@@ -27,6 +28,8 @@ pub(super) struct Context {
     pub(super) status: Option<u16>,
     /// What it is answered after it has waited for another endpoint in vain.
     pub(super) refusal: Option<Box<Answer>>,
+    /// How fast its body comes; none before any of it has come, or where nobody asks.
+    pub(super) pace: Option<Box<Pace>>,
     /// Who came with a password.
     pub(super) user: User,
     /// By which service's word it was let in before it waited; none where it did not have to wait.
@@ -48,6 +51,7 @@ impl Context {
             reason: None,
             status: None,
             refusal: None,
+            pace: None,
             user: None,
             admitted: None,
             ids: None,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ACCEPT, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use pingora::http::RequestHeader;
 use pingora::protocols::{ALPN, TcpKeepalive};
 use pingora::upstreams::peer::HttpPeer;
@@ -75,15 +75,18 @@ impl Way {
         }
     }
 
-    /// How the target is connected to.
-    pub(super) fn peer(self, target: &Target, policy: &RoutingPolicy) -> HttpPeer {
+    /// How the target is connected to. `events`: the answer may be a stream of events, in which silence is no fault.
+    pub(super) fn peer(self, target: &Target, policy: &RoutingPolicy, events: bool) -> HttpPeer {
         let mut peer = HttpPeer::new(target.address, false, String::new());
         peer.group_key = target.group_key;
         let options = &mut peer.options;
         options.connection_timeout = Some(policy.connect_timeout);
         options.idle_timeout = Some(POOL_IDLE);
         options.write_timeout = Some(WRITE_TIMEOUT);
-        options.read_timeout = Some(policy.response_timeout);
+        options.read_timeout = Some(match events {
+            true => policy.idle_timeout,
+            false => policy.response_timeout,
+        });
         options.tcp_keepalive = Some(KEEP_ALIVE);
         if self == Self::Shared {
             options.alpn = ALPN::H2;
@@ -134,6 +137,18 @@ fn is_telling(name: &HeaderName) -> bool {
     *name == UPGRADE || *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING
 }
 
+/// Whether a client asks for server-sent events, perhaps beside other things. Browsers do so for every such stream.
+pub(super) fn asks_for_events(request: &RequestHeader) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    request.headers.get(ACCEPT).is_some_and(|accepted| {
+        let mut kinds = accepted.as_bytes().split(|byte| *byte == b',');
+        kinds.any(|kind| {
+            let kind = kind.trim_ascii_start().get(..EVENTS.len());
+            kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+        })
+    })
+}
+
 /// Whether a body may be too large to be sent without the task's reading it. One of unknown length may.
 fn has_large_body(request: &RequestHeader, has_body: bool) -> bool {
     if request.headers.contains_key(TRANSFER_ENCODING) {
@@ -171,5 +186,22 @@ mod tests {
         }
         let of_unknown_length = RequestHeader::build("POST", b"/", None).expect("a request");
         assert_eq!(Way::of(&of_unknown_length, false, true), Way::Alone);
+    }
+
+    #[test]
+    fn events_are_asked_for_by_name() {
+        for (accepted, expected) in [
+            ("text/event-stream", true),
+            ("Text/Event-Stream;q=0.9", true),
+            ("application/json, text/event-stream", true),
+            ("text/html,application/xml;q=0.9,*/*;q=0.8", false),
+            ("text/event", false),
+            ("", false),
+        ] {
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            assert!(!asks_for_events(&request));
+            request.append_header("Accept", accepted).expect("a header");
+            assert_eq!(asks_for_events(&request), expected, "{accepted}");
+        }
     }
 }

@@ -3,15 +3,17 @@
 //! # Design notes
 //!
 //! A request pins its route when it is given an endpoint and keeps it to its end, so that nothing it sees can change under
-//! it; one that has to wait for an endpoint is decided on anew. Whether it may be tried again is decided in two places, by
+//! it; one that has to wait for an endpoint is decided on anew. Whether it may be tried again is decided in two ways, by
 //! what the task can have seen: nothing when the connection failed ([`ProxyHttp::fail_to_connect`]), perhaps all of it
 //! afterwards ([`ProxyHttp::error_while_proxy`]).
 //!
-//! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
-//! `idle_timeout_seconds`.
+//! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections and
+//! streams of events `idle_timeout_seconds`.
 
+mod body;
 mod decision;
 mod ending;
+mod failure;
 
 use std::any::Any;
 use std::os::fd::RawFd;
@@ -29,21 +31,24 @@ use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
 
 use crate::access_log::AccessLog;
 use crate::metrics::Metrics;
 
 use super::answer::Answer;
-use super::choice::{Choice, Failure};
+use super::challenge::Challenges;
+use super::choice::Choice;
 use super::client::Client;
 use super::context::Context;
-use super::fault;
 use super::hold::{Holding, Refusal};
-use super::peer::Way;
+use super::pace::Floor;
+use super::peer::{Way, asks_for_events};
 use super::table::RouteTable;
 use super::trace::Mint;
-use super::{cookie, forwarded, framing, hop, middleware, upgrade};
+use super::{Config, cookie, forwarded, framing, hop, middleware, upgrade};
+
+pub(super) use self::body::BODY_TOO_SLOW;
 
 /// How long a client may take to accept more of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,28 +62,35 @@ pub(super) struct Proxy {
     trusted: Vec<IpNet>,
     metrics: Metrics,
     holding: Arc<Holding>,
+    /// None where bodies may come as slowly as they like.
+    floor: Option<Floor>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
     /// None where requests are given no ids.
     mint: Option<Mint>,
+    challenges: Challenges,
 }
 
 impl Proxy {
     pub(super) fn new(
+        config: &Config,
         table: Arc<ArcSwap<RouteTable>>,
-        trusted: Vec<IpNet>,
-        metrics: Metrics,
         holding: Arc<Holding>,
-        access_log: Option<AccessLog>,
-        trace_headers: bool,
+        metrics: Metrics,
     ) -> Self {
+        let limits = config.limits;
         Self {
             table,
-            trusted,
+            trusted: config.trusted_proxies.clone(),
             metrics,
             holding,
-            access_log,
-            mint: trace_headers.then(Mint::new),
+            floor: limits.min_body_rate.map(|rate| Floor {
+                rate,
+                patience: limits.body_patience,
+            }),
+            access_log: config.access_log.clone(),
+            mint: config.trace_headers.then(Mint::new),
+            challenges: config.challenges.clone(),
         }
     }
 }
@@ -186,7 +198,8 @@ impl ProxyHttp for Proxy {
         let has_body = session.as_http2().is_some() && !session.as_mut().is_body_empty();
         let way = Way::of(session.req_header(), choice.pool().http2, has_body);
         context.way = way;
-        Ok(Box::new(way.peer(choice.target(), policy)))
+        let events = asks_for_events(session.req_header());
+        Ok(Box::new(way.peer(choice.target(), policy, events)))
     }
 
     async fn upstream_request_filter(
@@ -230,13 +243,11 @@ impl ProxyHttp for Proxy {
     async fn request_body_filter(
         &self,
         session: &mut Session,
-        _body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
-        let choice = context.choice.as_ref();
-        let chain = choice.and_then(|it| it.pool().chain.as_ref());
-        chain.map_or(Ok(()), |chain| chain.measure(session))
+        self.measure(session, body.as_ref(), end_of_stream, context)
     }
 
     async fn response_filter(
@@ -304,12 +315,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let retry = context.choice.as_mut().is_some_and(|choice| {
-            choice.failed(fault::connecting(&error));
-            // Nothing was sent, so any request may go elsewhere.
-            choice.move_on(Failure::Unsent)
-        });
-        error.set_retry(retry);
+        error.set_retry(failure::is_tried_again_unsent(&error, context));
         error
     }
 
@@ -321,23 +327,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
         client_reused: bool,
     ) -> Box<Error> {
-        let begun = session.response_written().map(|it| it.status);
-        let fault = fault::proxying(&error, client_reused, begun);
-        if let Some(choice) = &mut context.choice {
-            choice.failed(fault);
-        }
-        let repeatable = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated()
-            && begun.is_none()
-            && *error.esource() == ErrorSource::Upstream
-            // A task that is slow to answer is not helped by being asked again.
-            && *error.etype() != ErrorType::ReadTimedout;
-        let failure = match client_reused {
-            true => Failure::Stale,
-            false => Failure::Sent,
-        };
-        let choice = context.choice.as_mut().filter(|_| repeatable);
-        let retry = choice.is_some_and(|choice| choice.move_on(failure));
+        let retry = failure::is_tried_again_sent(&error, session, context, client_reused);
         error.set_retry(retry);
         error
     }

@@ -44,6 +44,7 @@ use crate::core::lookup::normal_host;
 use crate::metrics::Metrics;
 
 use self::stream::TlsStream;
+use super::challenge::Challenges;
 use super::passage::{Asked, Passage, Passages};
 
 /// What a listener for TLS needs to know.
@@ -112,6 +113,7 @@ pub(super) struct Terminator {
     index: ArcSwap<CertificateIndex<Arc<Identity>>>,
     limits: TlsLimits,
     room: Semaphore,
+    challenges: Challenges,
     metrics: Metrics,
     passages: Arc<Passages>,
 }
@@ -157,8 +159,9 @@ impl Terminator {
     /// One that has no certificate yet.
     pub(super) fn new(
         config: &TlsConfig,
-        metrics: Metrics,
+        challenges: &Challenges,
         passages: Passages,
+        metrics: &Metrics,
     ) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
         let builder = ServerConfig::builder_with_provider(provider)
@@ -183,7 +186,8 @@ impl Terminator {
             index: ArcSwap::default(),
             limits: config.limits,
             room: Semaphore::new(config.limits.at_once),
-            metrics,
+            challenges: challenges.clone(),
+            metrics: metrics.clone(),
             passages: Arc::new(passages),
         })
     }
@@ -230,6 +234,12 @@ impl Terminator {
         let mut start = begun.map_err(|error| reason(&error))?;
         let hello = start.client_hello();
         let asked: Option<Arc<str>> = hello.server_name().map(|name| normal_host(name).into());
+        if let Some(proof) = self.challenges.proof(&hello, asked.as_deref()) {
+            let proved = start.into_stream(proof).await;
+            let mut stream = proved.map_err(|error| reason(&error))?;
+            let _ = stream.shutdown().await;
+            return Err("acme-challenge");
+        }
         let identity = self.index.load().find(asked.as_deref()).cloned();
         let Some(identity) = identity else {
             // Who does not read it misses nothing else.

@@ -64,6 +64,7 @@ fn reason(event: &Event) -> Option<&str> {
         | Event::EngineLost { reason, .. }
         | Event::ScaleRefused { reason, .. }
         | Event::CertificateRefused { reason, .. }
+        | Event::CertificateNotIssued { reason, .. }
         | Event::StopRequested { reason } => Some(reason),
         Event::LabelsRejected(diagnostic) => Some(&diagnostic.reason),
         _ => None,

@@ -1,8 +1,11 @@
 //! The keeper of certificates, where there is anything to keep.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
-use crate::certificates::{Config, Given, InUse, Keeper};
+use crate::certificates::{Config, Given, InUse, Keeper, NotIssued};
+use crate::core::acme::Issued;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 use crate::supervisor::Supervisor;
@@ -23,15 +26,16 @@ impl Certificates {
     pub(super) async fn open(
         config: Config,
         serves_tls: bool,
+        issues: bool,
         controls: bool,
         emitter: &Emitter,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let own = !config.folders.is_empty();
-        if serves_tls && !own && controls {
+        if serves_tls && !own && !issues && controls {
             anyhow::bail!(
                 "--listen-public-tls needs certificates, and this process is a controller, which is given none by others; \
-                 give their folder with --certs"
+                 give their folder with --certs, or have them issued with --acme-directory"
             );
         }
         let keeper = match own || serves_tls {
@@ -51,12 +55,23 @@ impl Certificates {
         self.keeper.as_ref().filter(|_| self.own).map(Keeper::own)
     }
 
-    /// Keeps them from now on, and what a controller gives.
-    pub(super) fn serve(self, given: watch::Receiver<Given>, supervisor: &mut Supervisor) {
+    /// Those for whose names nothing has to be issued.
+    pub(super) fn not_issued(&self) -> watch::Receiver<NotIssued> {
+        let none = || watch::channel(Arc::default()).1;
+        self.keeper.as_ref().map_or_else(none, Keeper::not_issued)
+    }
+
+    /// Keeps them from now on, what a controller gives, and what was issued.
+    pub(super) fn serve(
+        self,
+        given: watch::Receiver<Given>,
+        issued: watch::Receiver<Arc<Issued>>,
+        supervisor: &mut Supervisor,
+    ) {
         let Some(keeper) = self.keeper else { return };
         let stop = supervisor.stop();
         supervisor.serve("the keeper of certificates", async move {
-            keeper.run(given, stop).await;
+            keeper.run(given, issued, stop).await;
             Ok(())
         });
     }

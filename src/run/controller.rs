@@ -37,7 +37,7 @@ pub(super) struct Sources<A> {
     pub(super) own_notes: broadcast::Receiver<Arc<Note>>,
 }
 
-/// Runs the controller, and gives what the follower in this process needs of it.
+/// Runs the controller, and gives what the follower in this process needs of it, and what is to be written by whoever leads.
 pub(super) fn run(
     supervisor: &mut Supervisor,
     sources: Sources<impl Ask>,
@@ -45,7 +45,7 @@ pub(super) fn run(
     desk: Desk,
     emitter: &Emitter,
     metrics: &Metrics,
-) -> follow::Own {
+) -> (follow::Own, watch::Receiver<Wishes>) {
     let Sources {
         role,
         ask,
@@ -55,6 +55,7 @@ pub(super) fn run(
     let (targets, probed) = watch::channel(Arc::new(Targets::new()));
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
     let (wishes, wished) = watch::channel(Wishes::default());
+    let told_wishes = wished.clone();
     let (look_failure, look_failed) = watch::channel(None);
     let (freeze, frozen) = watch::channel(None);
     let (commands, commanded) = watch::channel(Arc::<publish::Commands>::default());
@@ -158,11 +159,12 @@ pub(super) fn run(
             Ok(())
         });
     }
-    follow::Own {
+    let own = follow::Own {
         snapshots: snapshot,
         frozen,
         commands: own_commanded,
-    }
+    };
+    (own, told_wishes)
 }
 
 /// Milliseconds since the Unix epoch: the snapshots of a later start are newer.

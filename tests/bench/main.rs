@@ -45,12 +45,10 @@ fn main() -> anyhow::Result<()> {
     }
     // These get the runtime that Hiveway has with one thread; everything else needs none.
     let runtime = match role {
-        Some(Role::Bare(_) | Role::Control { .. }) => {
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()?
-        }
+        Some(Role::Bare(_) | Role::Control { .. }) => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?,
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,

@@ -1,6 +1,7 @@
 //! The binary as people and engines meet it: arguments, exit codes, single lines, signals.
 
 mod access_log;
+mod acme;
 mod check;
 mod dashboard;
 mod drain;
@@ -82,6 +83,19 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
         ),
         ("--certs", "HIVEWAY_CERTS", "NAME.key"),
         ("--client-ca", "HIVEWAY_CLIENT_CA", ""),
+        ("--acme-directory", "HIVEWAY_ACME_DIRECTORY", "--state-dir"),
+        ("--acme-agree", "HIVEWAY_ACME_AGREE", ""),
+        ("--acme-contact", "HIVEWAY_ACME_CONTACT", ""),
+        (
+            "--acme-root",
+            "HIVEWAY_ACME_ROOT",
+            "[default: those that browsers trust]",
+        ),
+        (
+            "--acme-challenge",
+            "HIVEWAY_ACME_CHALLENGE",
+            "[default: http-01]",
+        ),
         ("--dns", "HIVEWAY_DNS", "[default: off]"),
         ("--dns-forward", "HIVEWAY_DNS_FORWARD", "[default: off]"),
         ("--admin", "HIVEWAY_ADMIN", "[default: 127.0.0.1:9900]"),

@@ -1,5 +1,6 @@
 //! The control channel over real sockets: controllers that publish, nodes that follow, and whoever else connects.
 
+mod acme;
 mod certificates;
 mod controllers;
 mod following;

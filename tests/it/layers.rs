@@ -183,6 +183,7 @@ fn a_crate_is_named_only_where_it_belongs() {
     };
     let hickory = |file: &str| file == "src/gateway/dns.rs" || file.starts_with("src/gateway/dns/");
     let clap = |file: &str| file == "src/cli.rs" || file.starts_with("src/cli/");
+    let acme = |file: &str| file.starts_with("src/controller/acme/");
     let yaml = |file: &str| file.starts_with("src/check/yaml");
     let snippets = |file: &str| file == "src/check/format/human.rs";
     let broken = breaking(|file, line| {
@@ -192,6 +193,7 @@ fn a_crate_is_named_only_where_it_belongs() {
                 || names(line, "annotate_snippets") && !snippets(file)
                 || names(line, "pingora") && !pingora(file)
                 || names(line, "hickory_server") && !hickory(file)
+                || names(line, "instant_acme") && !acme(file)
                 || names(line, "clap") && !clap(file))
     });
     complain(&broken, "each foreign crate has its place");

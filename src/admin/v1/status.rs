@@ -94,6 +94,7 @@ fn condition(condition: &readiness::Condition, since: Timestamp) -> Condition {
         "snapshot" => ("SnapshotKnown", "Known", "WarmingUp"),
         "stopping" => ("Running", "Running", "Stopping"),
         "routes" => ("RoutesFollowSwarm", "Following", "Frozen"),
+        "certificates" => ("CertificatesIssued", "Issued", "Lacking"),
         other => (other, "Holds", "Fails"),
     };
     let (status, reason) = match condition.holds {

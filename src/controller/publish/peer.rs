@@ -12,10 +12,14 @@ use super::Shared;
 use super::followers::Listed;
 use crate::certificates::Given;
 use crate::channel::{self, BEAT, Error, Receiver, SILENCE, Sender, WireError};
-use crate::core::control::{CommandTargets, ToController, ToNode};
+use crate::core::acme::{self, Issued};
+use crate::core::control::{AcmeShare, CommandTargets, ToController, ToNode};
 use crate::core::model::NodeId;
 use crate::core::snapshot::Generation;
 use crate::metrics::Counted;
+
+/// The most certificates in one message; each is some kilobytes.
+const AT_ONCE: usize = 500;
 
 /// A connection that was accepted.
 pub(super) struct Peer {
@@ -48,10 +52,15 @@ impl Peer {
                 return;
             }
         };
-        let node = match receiver.next_within(SILENCE).await {
-            Ok(ToController::Hello { node, by_hand, .. }) => {
+        let (node, acme) = match receiver.next_within(SILENCE).await {
+            Ok(ToController::Hello {
+                node,
+                by_hand,
+                acme,
+                ..
+            }) => {
                 self.shared.order_book.take_in(&by_hand);
-                node
+                (node, acme)
             }
             Ok(_) | Err(_) => return,
         };
@@ -59,6 +68,8 @@ impl Peer {
             shared: self.shared.clone(),
             sender,
             node,
+            acme,
+            issued: Arc::default(),
             follows: None,
             commands: Arc::default(),
         };
@@ -74,6 +85,10 @@ struct Conversation {
     shared: Arc<Shared>,
     sender: Sender,
     node: Option<NodeId>,
+    /// What it wants to be told of an ACME server.
+    acme: AcmeShare,
+    /// The certificates of that that it was told last.
+    issued: Arc<Issued>,
     /// Whether it follows, and what it has.
     follows: Option<Follows>,
     /// The commands that it was told last.
@@ -98,6 +113,16 @@ impl Conversation {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut certificates = self.shared.certificates.clone();
+        let acme = self.shared.acme.clone();
+        let wants = |least: AcmeShare| acme.clone().filter(|_| self.acme >= least);
+        let mut issued = wants(AcmeShare::Certificates).map(|it| it.issued);
+        let mut challenges = wants(AcmeShare::Challenges).map(|it| it.challenges);
+        if let Some(issued) = &mut issued {
+            issued.mark_changed();
+        }
+        if let Some(challenges) = &mut challenges {
+            challenges.mark_changed();
+        }
         standings.mark_changed();
         commands.mark_changed();
         loop {
@@ -123,6 +148,10 @@ impl Conversation {
                 Some(given) = latest(certificates.as_mut()), if self.follows.is_some() => {
                     self.give(given).await?;
                 }
+                Some(challenges) = latest(challenges.as_mut()) => {
+                    self.sender.send(&ToNode::Challenges { challenges }).await?;
+                }
+                Some(issued) = latest(issued.as_mut()) => self.tell_issued(issued).await?,
                 Ok(()) = standings.changed() => {
                     let standing = standings.borrow_and_update().clone();
                     self.sender.send_encoded(standing).await?;
@@ -178,6 +207,15 @@ impl Conversation {
             .await
     }
 
+    async fn tell_issued(&mut self, issued: Arc<Issued>) -> Result<(), WireError> {
+        for some in acme::news(&self.issued, &issued).chunks(AT_ONCE) {
+            let certificates = some.to_vec();
+            self.sender.send(&ToNode::Issued { certificates }).await?;
+        }
+        self.issued = issued;
+        Ok(())
+    }
+
     async fn tell_commands(&mut self, all: &super::Commands) -> Result<(), WireError> {
         let own = self.node.as_ref().and_then(|node| all.get(node));
         let own = own.cloned().unwrap_or_default();
@@ -189,9 +227,9 @@ impl Conversation {
     }
 }
 
-/// The certificates, as soon as they changed; never where none are given.
-async fn latest(certificates: Option<&mut watch::Receiver<Given>>) -> Option<Given> {
-    let certificates = certificates?;
-    certificates.changed().await.ok()?;
-    Some(certificates.borrow_and_update().clone())
+/// The latest, as soon as it changed; never where there is nothing to tell.
+async fn latest<T: Clone>(told: Option<&mut watch::Receiver<T>>) -> Option<T> {
+    let told = told?;
+    told.changed().await.ok()?;
+    Some(told.borrow_and_update().clone())
 }

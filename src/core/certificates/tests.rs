@@ -128,17 +128,18 @@ fn what_is_valid_and_own_and_ends_late_goes_first() {
         ..valid(from, until)
     };
     let expected = [
-        (named("late", 0, 90), false),
-        (named("later-a", 0, 80), false),
-        (named("later-b", 0, 80), false),
-        (named("given", 0, 99), true),
-        (named("early", 60, 999), false),
-        (named("over", 0, 50), false),
-        (named("given-over", 0, 50), true),
+        (named("late", 0, 90), Origin::Own),
+        (named("later-a", 0, 80), Origin::Own),
+        (named("later-b", 0, 80), Origin::Own),
+        (named("given", 0, 99), Origin::Given),
+        (named("issued", 0, 999), Origin::Issued),
+        (named("early", 60, 999), Origin::Own),
+        (named("over", 0, 50), Origin::Own),
+        (named("given-over", 0, 50), Origin::Given),
     ];
     let mut sorted = expected.to_vec();
     sorted.reverse();
-    sorted.sort_by_key(|(it, given)| it.precedence(*given, now));
+    sorted.sort_by_key(|(it, origin)| it.precedence(*origin, now));
     assert_eq!(sorted, expected);
 }
 

@@ -1,6 +1,7 @@
 //! The sentence that an operator reads of each event.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Event;
 use crate::core::certificates::date;
@@ -226,6 +227,26 @@ impl fmt::Display for Event {
                 f,
                 "certificate {file} cannot be used, what was used before stays: {reason}"
             ),
+            Self::CertificateIssued(certificate) => write!(
+                f,
+                "certificate {certificate} was issued, until {}",
+                date(certificate.not_after)
+            ),
+            Self::CertificateNotIssued {
+                host,
+                reason,
+                seconds,
+            } => {
+                write!(f, "no certificate was issued for {host}: {reason}")?;
+                match seconds {
+                    Some(seconds) => {
+                        let wait = Duration::from_secs(*seconds);
+                        write!(f, "; next try in {}", humantime::format_duration(wait))
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::CertificateNotKept { file, reason } => write!(f, "{file}: {reason}"),
             Self::StopRequested { reason } => write!(f, "stopping: {reason}"),
         }
     }

@@ -40,6 +40,13 @@ impl Proxy {
             .map_or(&b""[..], HeaderValue::as_bytes);
         let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
         let path = request.uri.path();
+        // A server asks for it on a plain connection, also where nothing else is served by one.
+        if client.side == Side::Public
+            && client.tls.is_none()
+            && let Some(file) = self.challenges.file(path)
+        {
+            return Err(Answer::challenge(&file).into());
+        }
         if client.side == Side::Public && is_local(&host) {
             return Err(Answer::no_route(&host, path).into());
         }

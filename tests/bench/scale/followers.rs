@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hiveway::channel::{Identity, encode};
-use hiveway::core::control::ToNode;
+use hiveway::core::control::{AcmeShare, ToNode};
 use hiveway::core::model::{ServiceId, TaskId};
 use hiveway::core::snapshot::{Delta, EndpointState, Snapshot};
 use hiveway::follow::{self, Config, Outputs};
@@ -53,6 +53,7 @@ impl Followers {
                 node: Some(format!("follower-{number}").as_str().into()),
                 own_listener: None,
                 serves_tls: false,
+                acme: AcmeShare::Nothing,
             };
             let (sender, receiver) = watch::channel(None);
             let (emitter, events) = journal::channel();
@@ -63,6 +64,8 @@ impl Followers {
                 commands: watch::channel(Arc::default()).0,
                 certificates: watch::channel(Arc::default()).0,
                 order_book: OrderBook::default(),
+                issued: watch::channel(Arc::default()).0,
+                challenges: watch::channel(Arc::default()).0,
                 notes: broadcast::channel(16).0,
                 followed: watch::channel(None).0,
                 emitter,

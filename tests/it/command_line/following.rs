@@ -75,7 +75,7 @@ async fn answer(mut client: TcpStream) {
 
 /// A running process.
 pub(super) struct Running {
-    process: Process,
+    pub(super) process: Process,
     listens: Value,
 }
 

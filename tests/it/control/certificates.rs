@@ -102,7 +102,8 @@ async fn own_certificates_go_before_those_that_were_given() {
     let (mut in_use, own) = (keeper.in_use(), keeper.own());
     let (gives, taken) = watch::channel::<Given>(Arc::new([]));
     let mut running = JoinSet::new();
-    running.spawn(keeper.run(taken, CancellationToken::new()));
+    let (_issues, issued) = watch::channel(Arc::default());
+    running.spawn(keeper.run(taken, issued, CancellationToken::new()));
     let file = folder.file("own.crt");
     uses(&mut in_use, &[&file]).await;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hiveway::certificates::Given;
-use hiveway::controller::publish::{Commands, Inputs, Publisher};
+use hiveway::controller::publish::{Acme, Commands, Inputs, Publisher};
 use hiveway::core::control::Note;
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
@@ -41,11 +41,28 @@ impl Controller {
         snapshot: Option<Arc<Snapshot>>,
         certificates: Option<watch::Receiver<Given>>,
     ) -> Self {
+        Self::launch(snapshot, certificates, None).await
+    }
+
+    /// One that orders certificates.
+    pub(super) async fn start_ordering(snapshot: Option<Arc<Snapshot>>, acme: Acme) -> Self {
+        Self::launch(snapshot, None, Some(acme)).await
+    }
+
+    async fn launch(
+        snapshot: Option<Arc<Snapshot>>,
+        certificates: Option<watch::Receiver<Given>>,
+        acme: Option<Acme>,
+    ) -> Self {
         let identity = identity(SECRET).await;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let publisher = Publisher::bind(any, identity).await.expect("a free port");
         let publisher = match certificates {
             Some(certificates) => publisher.with_certificates(certificates),
+            None => publisher,
+        };
+        let publisher = match acme {
+            Some(acme) => publisher.with_acme(acme),
             None => publisher,
         };
         let (snapshots, snapshot) = watch::channel(snapshot);

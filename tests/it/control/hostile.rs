@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hiveway::channel::{self, Error};
-use hiveway::core::control::{Note, ToController, ToNode};
+use hiveway::core::control::{AcmeShare, Note, ToController, ToNode};
 use hiveway::core::event::Event;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -120,6 +120,7 @@ async fn a_member_that_speaks_nonsense_loses_its_connection_and_nobody_else_does
                 node: None,
                 version: "0".into(),
                 by_hand: Arc::default(),
+                acme: AcmeShare::Nothing,
             };
             sender.send(&hello).await.expect("it hears");
         }

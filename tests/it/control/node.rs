@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hiveway::certificates::Given;
-use hiveway::core::control::{CommandTargets, Note};
+use hiveway::core::acme::{Challenge, Issued};
+use hiveway::core::control::{AcmeShare, CommandTargets, Note};
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
 use hiveway::follow::{self, Config, Outputs, Own, Place};
@@ -25,6 +26,8 @@ pub(super) struct Node {
     pub(super) commands: watch::Receiver<Arc<CommandTargets>>,
     pub(super) certificates: watch::Receiver<Given>,
     pub(super) order_book: OrderBook,
+    pub(super) issued: watch::Receiver<Arc<Issued>>,
+    pub(super) challenges: watch::Receiver<Arc<[Challenge]>>,
     pub(super) notes: broadcast::Sender<Arc<Note>>,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
@@ -67,6 +70,10 @@ impl Node {
             node: Some("n1".into()),
             own_listener: None,
             serves_tls,
+            acme: match serves_tls {
+                true => AcmeShare::Certificates,
+                false => AcmeShare::Challenges,
+            },
         };
         let (snapshots, snapshot) = watch::channel(kept);
         let (commands, commanded) = watch::channel(Arc::default());
@@ -75,11 +82,15 @@ impl Node {
         let (metrics, readiness) = (Metrics::new(&emitter), Readiness::default());
         let order_book = OrderBook::new(snapshot.clone());
         let (gives, certificates) = watch::channel(Arc::default());
+        let (issued, know) = watch::channel(Arc::default());
+        let (challenges, expected) = watch::channel(Arc::default());
         let outputs = Outputs {
             snapshots,
             commands,
             certificates: gives,
             order_book: order_book.clone(),
+            issued,
+            challenges,
             notes: notes.clone(),
             followed: watch::channel(None).0,
             emitter,
@@ -93,6 +104,8 @@ impl Node {
             commands: commanded,
             certificates,
             order_book,
+            issued: know,
+            challenges: expected,
             notes,
             readiness,
             metrics,

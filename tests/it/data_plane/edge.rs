@@ -9,7 +9,7 @@ use std::time::Duration;
 use hiveway::certificates::{self, Keeper};
 use hiveway::core::event::Event;
 use hiveway::core::snapshot::Snapshot;
-use hiveway::gateway::{Config, Ejected, Error, Gateway, Limits, TlsConfig, TlsLimits};
+use hiveway::gateway::{Challenges, Config, Ejected, Error, Gateway, Limits, TlsConfig, TlsLimits};
 use hiveway::journal::{self, Emitter};
 use hiveway::metrics::Metrics;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -106,6 +106,7 @@ impl Edge {
             judged_every: Duration::from_millis(10),
             access_log: None,
             trace_headers: false,
+            challenges: Challenges::default(),
         };
         change(&mut config);
         let mut gateway = Gateway::bind(&config, &metrics).expect("free ports");
@@ -114,7 +115,8 @@ impl Edge {
         if let Some(keeper) = keeper {
             gateway = gateway.with_certificates(keeper.in_use());
             let (_, given) = watch::channel(Arc::default());
-            keeping.spawn(keeper.run(given, CancellationToken::new()));
+            let (_, issued) = watch::channel(Arc::default());
+            keeping.spawn(keeper.run(given, issued, CancellationToken::new()));
         }
         let public_tls = gateway.public_tls();
         let internal = gateway.internal().expect("an internal listener");

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Version};
 
 use crate::bounded::bounded;
 
-use self::task::GrpcTask;
+pub(super) use self::task::GrpcTask;
 use super::edge::Edge;
 use super::http2::{Answer, Client, answer, get, head, part, push};
 use super::origin::{Behaviour, origins};

@@ -1,6 +1,7 @@
 //! HTTP/2 in clear, with prior knowledge: what comes to tasks and back, and that one request holds up no other.
 
 mod client;
+pub(crate) mod conformance;
 mod flood;
 mod frames;
 mod malformed;
@@ -18,6 +19,7 @@ use super::origin::{Behaviour, origins};
 use super::service::Service;
 
 pub(super) use self::client::{Answer, Client, answer, get, head, part, push};
+pub(super) use self::frames::RawClient;
 
 const WEB: &str = "web.test";
 

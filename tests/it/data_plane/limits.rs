@@ -1,5 +1,6 @@
 //! What a client may cost: the size of a head, the time for a head, the time between two requests.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use hiveway::gateway::{Config, Limits};
@@ -21,6 +22,8 @@ fn the_limits_stand_by_default() {
         connections_per_client: None,
         head: Duration::from_secs(10),
         keep_alive: Duration::from_secs(75),
+        min_body_rate: NonZeroU32::new(100),
+        body_patience: Duration::from_secs(60),
         held: 1024,
     };
     assert_eq!(Limits::default(), expected);

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use crate::bounded::bounded;
 
 /// A task of gRPC. Its method `Refuse` answers with a status alone; all others echo.
-pub(super) struct GrpcTask {
-    pub(super) address: SocketAddr,
+pub(in super::super) struct GrpcTask {
+    pub(in super::super) address: SocketAddr,
     seen: watch::Sender<Seen>,
     _running: JoinSet<()>,
 }
@@ -29,7 +29,7 @@ struct Seen {
 }
 
 impl GrpcTask {
-    pub(super) async fn start() -> Self {
+    pub(in super::super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let seen = watch::Sender::<Seen>::default();
@@ -43,17 +43,17 @@ impl GrpcTask {
     }
 
     /// The heads of the requests so far.
-    pub(super) fn requests(&self) -> Vec<Parts> {
+    pub(in super::super) fn requests(&self) -> Vec<Parts> {
         self.seen.borrow().requests.clone()
     }
 
     /// How many connections were made to it.
-    pub(super) fn connections(&self) -> usize {
+    pub(in super::super) fn connections(&self) -> usize {
         self.seen.borrow().connections
     }
 
     /// Waits until so many requests have broken off.
-    pub(super) async fn broken_off(&self, count: usize) {
+    pub(in super::super) async fn broken_off(&self, count: usize) {
         let mut seen = self.seen.subscribe();
         let reached = bounded(seen.wait_for(|seen| seen.broken_off >= count)).await;
         reached.expect("the sender lives");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -38,6 +39,11 @@ impl Client {
     pub(crate) async fn connect(to: SocketAddr) -> Self {
         let stream = bounded(TcpStream::connect(to)).await.expect("a listener");
         stream.set_nodelay(true).expect("an open socket");
+        Self::on(stream).await
+    }
+
+    /// One on a connection that was opened already.
+    pub(crate) async fn on(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let opening = Builder::new().initial_max_send_streams(1).handshake(stream);
         let (send, connection) = bounded(opening).await.expect("an HTTP/2 server");
         let mut driving = JoinSet::new();

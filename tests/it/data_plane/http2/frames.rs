@@ -6,29 +6,36 @@ use tokio::net::TcpStream;
 
 use crate::bounded::bounded;
 
+use super::super::socket::Socket;
 use super::super::wire::Wire;
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
+pub(super) const PUSH_PROMISE: u8 = 5;
 pub(super) const PING: u8 = 6;
 pub(super) const GO_AWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
 pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+pub(super) const PADDED: u8 = 8;
+pub(super) const PRIORITISED: u8 = 32;
 
 /// `ENHANCE_YOUR_CALM`, the reason for those who ask too much.
 pub(super) const CALM: u32 = 11;
 
 /// One frame.
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub(super) kind: u8,
+    pub(super) flags: u8,
     pub(super) stream: u32,
     pub(super) payload: Vec<u8>,
 }
@@ -39,6 +46,11 @@ impl Frame {
         let known = [200, 204, 206, 304, 400, 404, 500];
         let first = *self.payload.first().filter(|_| self.kind == HEADERS)?;
         known.get(usize::from(first).checked_sub(0x88)?).copied()
+    }
+
+    /// Whether it is no part of an answer.
+    pub(in super::super) fn is_control(&self) -> bool {
+        self.kind != HEADERS && self.kind != DATA
     }
 
     /// The reason of a reset or a farewell.
@@ -103,7 +115,7 @@ pub(super) const PLAIN: [(&str, &str); 4] = [
 ];
 
 /// A client's connection on which frames are written by hand.
-pub(super) struct RawClient {
+pub(crate) struct RawClient {
     pub(super) wire: Wire,
 }
 
@@ -111,19 +123,28 @@ impl RawClient {
     /// One that has not said anything yet.
     pub(super) async fn silent(to: SocketAddr) -> Self {
         let stream = bounded(TcpStream::connect(to)).await.expect("a listener");
+        Self::on(stream)
+    }
+
+    /// The same on a connection that was opened already.
+    pub(in super::super) fn on(stream: impl Into<Socket>) -> Self {
         let wire = Wire::new(stream);
         Self { wire }
     }
 
     /// One that has opened as HTTP/2.
     pub(super) async fn connect(to: SocketAddr) -> Self {
-        let mut client = Self::silent(to).await;
-        let opening = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
-        client.send(opening).await;
-        client
+        Self::silent(to).await.open().await
     }
 
-    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    /// Opens as HTTP/2.
+    pub(in super::super) async fn open(mut self) -> Self {
+        let opening = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+        self.send(opening).await;
+        self
+    }
+
+    pub(in super::super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         bounded(self.wire.send(bytes)).await.expect("it is read");
     }
 
@@ -133,7 +154,7 @@ impl RawClient {
     }
 
     /// The next frame; none when the connection has ended.
-    pub(super) async fn next(&mut self) -> Option<Frame> {
+    pub(in super::super) async fn next(&mut self) -> Option<Frame> {
         bounded(async {
             let head = self.wire.exactly(9).await?;
             let number = |bytes: &[u8]| {
@@ -143,6 +164,7 @@ impl RawClient {
             let payload = self.wire.exactly(number(&head[..3]) as usize).await?;
             Some(Frame {
                 kind: head[3],
+                flags: head[4],
                 stream: number(&head[5..9]),
                 payload,
             })

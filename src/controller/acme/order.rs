@@ -1,0 +1,247 @@
+//! One order of a certificate, from the account to the chain, and what became of it.
+//!
+//! # Design notes
+//!
+//! Nothing is kept from one order to the next but the account, which is read from its file each time: an order is rare, and so
+//! two instances that share the folder while one replaces the other share the account as well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use instant_acme::{
+    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount,
+    NewOrder, Order, OrderStatus, Problem, RetryPolicy,
+};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::client::{Client, Unanswered};
+use super::folder::{self, Folder};
+use super::{Config, SPREAD};
+use crate::core::acme::{Challenge, ChallengeKind, Failure, IssuedCertificate};
+use crate::core::certificates::PrivatePem;
+
+/// How long a server may take to look at a host, and again to issue. Some look several times.
+const DECISION: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(120));
+
+/// What the type of every problem begins with (RFC 8555, section 6.7).
+const PROBLEM: &str = "urn:ietf:params:acme:error:";
+
+/// Why an order came to nothing.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) failure: Failure,
+    /// With what the server said.
+    pub(super) reason: Arc<str>,
+}
+
+impl Refused {
+    fn because(reason: impl Into<Arc<str>>) -> Self {
+        Self {
+            failure: Failure::Refused,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Orders. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Orderer {
+    config: Arc<Config>,
+    client: Client,
+    folder: Folder,
+    challenges: watch::Sender<Arc<[Challenge]>>,
+}
+
+/// Takes the challenge back when it is over, however it ends.
+struct Expected<'a>(&'a watch::Sender<Arc<[Challenge]>>);
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(Arc::default());
+    }
+}
+
+impl Orderer {
+    pub(super) fn new(
+        config: Config,
+        client: Client,
+        folder: Folder,
+        challenges: watch::Sender<Arc<[Challenge]>>,
+    ) -> Self {
+        Self {
+            config: Arc::new(config),
+            client,
+            folder,
+            challenges,
+        }
+    }
+
+    /// Orders a certificate for a host, and proves that it is ours.
+    pub(super) async fn order(&self, host: &Arc<str>) -> Result<IssuedCertificate, Refused> {
+        // What was said after an earlier order is about that.
+        self.client.retry_after();
+        let account = self.account().await?;
+        let pem = self.issue(&account, host).await?;
+        folder::describe(host, &self.config.directory, pem).map_err(|reason| {
+            Refused::because(format!("what the server issued cannot be used: {reason}"))
+        })
+    }
+
+    /// The account that was kept, or a new one.
+    async fn account(&self) -> Result<Account, Refused> {
+        let keep = |error| Refused::because(format!("the account cannot be kept: {error}"));
+        let builder = Account::builder_with_http(Box::new(self.client.clone()));
+        if let Some(text) = self.folder.account().await.map_err(keep)?
+            && let Ok(kept) = serde_json::from_slice::<AccountCredentials>(&text)
+        {
+            let account = builder.from_credentials(kept).await;
+            return account.map_err(|error| self.refuse(&error));
+        }
+        let contacts: Vec<&str> = self.config.contacts.iter().map(|it| &**it).collect();
+        let wanted = NewAccount {
+            contact: &contacts,
+            // Without this agreement the command line is refused.
+            terms_of_service_agreed: true,
+            only_return_existing: false,
+        };
+        let directory = self.config.directory.to_string();
+        let made = builder.create(&wanted, directory, None).await;
+        let (account, credentials) = made.map_err(|error| self.refuse(&error))?;
+        let text = serde_json::to_vec(&credentials).expect("credentials are plain data");
+        self.folder.keep_account(&text).await.map_err(keep)?;
+        Ok(account)
+    }
+
+    async fn issue(&self, account: &Account, host: &Arc<str>) -> Result<PrivatePem, Refused> {
+        let refuse = |error: Error| self.refuse(&error);
+        let identifiers = [Identifier::Dns(host.to_string())];
+        let order = account.new_order(&NewOrder::new(&identifiers)).await;
+        let mut order = match order {
+            Ok(order) => order,
+            Err(error) => {
+                if is_about(&error, "accountDoesNotExist") {
+                    self.folder.forget_account().await;
+                }
+                return Err(refuse(error));
+            }
+        };
+        let expected = Expected(&self.challenges);
+        self.open(&mut order, host).await?;
+        match order.poll_ready(&DECISION).await {
+            Ok(OrderStatus::Ready) => {}
+            Ok(_) => return Err(self.explain(&mut order, None).await),
+            Err(error) => return Err(self.explain(&mut order, Some(error)).await),
+        }
+        drop(expected);
+        let key = order.finalize().await.map_err(refuse)?;
+        let chain = order.poll_certificate(&DECISION).await.map_err(refuse)?;
+        Ok(PrivatePem::new(&format!("{}\n{key}", chain.trim_end())))
+    }
+
+    /// Tells all gateways what is asked, and then the server that it may ask.
+    async fn open(&self, order: &mut Order, host: &Arc<str>) -> Result<(), Refused> {
+        let refuse = |error: Error| self.refuse(&error);
+        let (kind, name) = match self.config.challenge {
+            ChallengeKind::Http01 => (ChallengeType::Http01, "HTTP-01"),
+            ChallengeKind::TlsAlpn01 => (ChallengeType::TlsAlpn01, "TLS-ALPN-01"),
+        };
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(refuse)?;
+            // The server remembers a host for a while.
+            if authorization.status == AuthorizationStatus::Valid {
+                continue;
+            }
+            let challenge = authorization.challenge(kind.clone());
+            let mut challenge = challenge.ok_or_else(|| {
+                Refused::because(format!(
+                    "the server does not offer {name} for it; choose the other with --acme-challenge"
+                ))
+            })?;
+            let open = Challenge {
+                kind: self.config.challenge,
+                host: host.clone(),
+                token: challenge.token.as_str().into(),
+                answer: challenge.key_authorization().as_str().into(),
+            };
+            self.challenges.send_replace(Arc::new([open]));
+            sleep(SPREAD).await;
+            challenge.set_ready().await.map_err(refuse)?;
+        }
+        Ok(())
+    }
+
+    /// Why a host was not believed: what the server says of its challenge, or else what went wrong.
+    async fn explain(&self, order: &mut Order, error: Option<Error>) -> Refused {
+        if let Some(error) = error.as_ref().filter(|it| !matches!(it, Error::Api(_))) {
+            return self.refuse(error);
+        }
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            if let Ok(state) = authorization.refresh().await
+                && let Some(problem) = state.challenges.iter().find_map(|it| it.error.as_ref())
+            {
+                return Refused::because(describe(problem));
+            }
+        }
+        match error {
+            Some(error) => self.refuse(&error),
+            None => Refused::because("the server gave the order up, and does not say why"),
+        }
+    }
+
+    fn refuse(&self, error: &Error) -> Refused {
+        let retry_after = self.client.retry_after();
+        let (failure, reason) = match error {
+            Error::Api(problem) if is_about(error, "rateLimited") => {
+                (Failure::Limited { retry_after }, describe(problem))
+            }
+            Error::Api(problem) if is_about(error, "serverInternal") => {
+                (Failure::Away, describe(problem))
+            }
+            Error::Api(problem) => (Failure::Refused, describe(problem)),
+            Error::Json(error) => (
+                Failure::Away,
+                format!("the server does not speak ACME: {error}; check --acme-directory"),
+            ),
+            Error::Timeout(_) => (
+                Failure::Refused,
+                "the server has not decided within two minutes".to_owned(),
+            ),
+            Error::Other(inner) if inner.is::<Unanswered>() => (Failure::Away, inner.to_string()),
+            other => (Failure::Refused, other.to_string()),
+        };
+        Refused {
+            failure,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Whether it is a problem of this type.
+fn is_about(error: &Error, kind: &str) -> bool {
+    let Error::Api(problem) = error else {
+        return false;
+    };
+    let named = problem
+        .r#type
+        .as_deref()
+        .and_then(|it| it.strip_prefix(PROBLEM));
+    named == Some(kind)
+}
+
+/// What the server says is wrong.
+fn describe(problem: &Problem) -> String {
+    let kind = problem.r#type.as_deref().unwrap_or_default();
+    let kind = kind.strip_prefix(PROBLEM).unwrap_or(kind);
+    let detail = problem.detail.as_deref().unwrap_or("no reason given");
+    let further = problem
+        .subproblems
+        .iter()
+        .filter_map(|it| it.detail.as_deref());
+    let all: Vec<_> = std::iter::once(detail).chain(further).collect();
+    // It ends up in a line.
+    let all = all.join("; ").replace(char::is_control, " ");
+    format!("the server says: {all} ({kind})")
+}

@@ -1,0 +1,42 @@
+//! What clients are allowed.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+/// What clients are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many connections may be open; none: half as many as the process may open files, and at most 65 536.
+    pub connections: Option<NonZeroUsize>,
+    /// How many one client's address may have open, or one /64 network of IPv6; none: as many as there may be. Trusted
+    /// proxies are exempt.
+    pub connections_per_client: Option<NonZeroUsize>,
+    /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs
+    /// longer is stuck, or holds connections open on purpose.
+    pub head: Duration,
+    /// On each connection: between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs
+    /// memory; this is what nginx has.
+    pub keep_alive: Duration,
+    /// How many bytes a second a request's body has to bring in the long run; none: any number. Calls of `grpc://` routes and
+    /// WebSockets may bring any number.
+    pub min_body_rate: Option<NonZeroU32>,
+    /// By how much time a body may fall behind that.
+    pub body_patience: Duration,
+    /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
+    /// costs some 45 KB.
+    pub held: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            connections_per_client: None,
+            head: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            min_body_rate: NonZeroU32::new(100),
+            body_patience: Duration::from_secs(60),
+            held: 1024,
+        }
+    }
+}
