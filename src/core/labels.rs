@@ -1,6 +1,6 @@
 //! Labels: what services say to Hiveway, and all that they can say.
 //!
-//! This page is the reference of every label, of which [`reference`] makes `hiveway labels` and
+//! This page is the reference of every label, of which [`mod@reference`] makes `hiveway labels` and
 //! `deploy/reference/labels.md`. [`parse`] turns the labels of one service into a [`ServiceSpec`] and a list of
 //! [`Diagnostic`]s; it never fails.
 //!
