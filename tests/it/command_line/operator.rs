@@ -167,6 +167,8 @@ async fn an_endpoint_is_drained_by_hand_and_comes_back() {
     let arguments = [
         "--inventory",
         &inventory,
+        "--listen-control",
+        "127.0.0.1:0",
         "--controllers",
         "127.0.0.1:1",
         "--admin-token-file",
