@@ -48,6 +48,9 @@ pub(crate) struct Cli {
     /// Time label changes and drains on this machine's swarm instead, with the images of `make image`
     #[arg(long, conflicts_with = "instructions")]
     pub(crate) swarm: bool,
+    /// Measure what a flood of HTTP/2 requests that are taken back does to others instead
+    #[arg(long, conflicts_with_all = ["instructions", "swarm"])]
+    pub(crate) flood: bool,
     /// Measure the control plane of a large swarm that exists on paper instead (as root)
     #[arg(long, conflicts_with_all = ["instructions", "swarm"])]
     pub(crate) scale: bool,
@@ -163,6 +166,11 @@ pub(crate) enum Load {
         /// A file with the authority that the clients trust
         #[arg(long)]
         authority: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Requests that are taken back at once
+    Flood {
         #[command(flatten)]
         common: Common,
     },

@@ -10,6 +10,7 @@ mod bare;
 mod change;
 mod cli;
 mod client;
+mod flood;
 mod instructions;
 mod load;
 mod machine;
@@ -61,6 +62,7 @@ fn main() -> anyhow::Result<()> {
             Some(Role::SwarmOnPaper { socket, size }) => scale::serve(&socket, size).await,
             Some(Role::Control { arguments }) => scale::control(arguments).await,
             None if cli.instructions => instructions::run(&cli).await,
+            None if cli.flood => flood::run(&cli).await,
             None if cli.scale => scale::run(&cli).await,
             None if cli.swarm => swarm::run(&cli).await,
             None => match &cli.traffic {
@@ -89,6 +91,7 @@ async fn run_load(kind: Load) -> anyhow::Result<()> {
             common.times(),
             &common.meter(),
         )?,
+        Load::Flood { common } => return flood::flood(common.target, common.connections).await,
         Load::Idle { common } => return load::idle(common.target, common.connections).await,
     };
     println!("{}", serde_json::to_string(&window)?);

@@ -89,6 +89,7 @@ pub(crate) struct Bench {
     layout: Layout,
     plan: Plan,
     backends: Process,
+    flood: Option<Process>,
 }
 
 /// A line by which a role of ours says that it is ready.
@@ -123,6 +124,7 @@ impl Bench {
             layout,
             plan,
             backends,
+            flood: None,
         })
     }
 
@@ -152,7 +154,8 @@ impl Bench {
         self.window(peer, self.layout.proxy, &kind).await
     }
 
-    async fn open(&mut self, peer: &Peer) -> anyhow::Result<Window> {
+    /// The open loop on a fresh process.
+    pub(crate) async fn open(&mut self, peer: &Peer) -> anyhow::Result<Window> {
         let (rate, connections) = (self.plan.rate.to_string(), CONNECTIONS.to_string());
         let kind: [&str; 5] = ["open", "--connections", &connections, "--rate", &rate];
         self.window(peer, self.layout.proxy, &kind).await
@@ -191,6 +194,7 @@ impl Bench {
         let proxy = self.ready(peer).await?;
         let ready = resident(&proxy.pids())?;
         let mut ours = self.backends.pids();
+        ours.extend(self.flood.iter().flat_map(Process::pids));
         ours.push(std::process::id());
         let mut arguments = load(kind, target);
         arguments.extend(["--seconds".to_owned(), self.plan.seconds.to_string()]);
@@ -205,6 +209,22 @@ impl Bench {
         load.finish().await?;
         proxy.stop().await;
         Ok(window)
+    }
+
+    /// Floods whatever proxy is measured, from now on until [`Bench::end_flood`].
+    pub(crate) fn begin_flood(&mut self, connections: usize) -> anyhow::Result<()> {
+        let kind: [&str; 3] = ["flood", "--connections", &connections.to_string()];
+        let arguments = load(&kind, self.layout.proxy);
+        self.flood = Some(role(&self.layout, "flood", &arguments)?);
+        Ok(())
+    }
+
+    /// Ends the flood, and gives what it wrote down.
+    pub(crate) async fn end_flood(&mut self) -> String {
+        match self.flood.take() {
+            Some(flood) => flood.stop().await,
+            None => String::new(),
+        }
     }
 
     /// The memory of a fresh process, before and with many idle connections.

@@ -12,6 +12,7 @@ use crate::peer::{BARE, HAPROXY, HIVEWAY, HIVEWAY_STICKY, Peer, TRAEFIK};
 /// The sections of the report; each is written by one way to run the benchmark and leaves the others alone.
 pub(crate) const COMPARISON: &str = "Side by side";
 pub(crate) const TRAFFIC: &str = "TLS, HTTP/2, bodies and WebSockets";
+pub(crate) const FLOOD: &str = "Under a flood of HTTP/2";
 pub(crate) const INSTRUCTIONS: &str = "Instructions a request";
 pub(crate) const SWARM: &str = "On a real swarm";
 pub(crate) const SCALE: &str = "The control plane at scale";
@@ -281,7 +282,7 @@ pub(crate) fn write(path: &Path, section: &str, text: &str) -> anyhow::Result<()
         .map(str::to_owned)
         .collect();
     sections.push(format!("{section}\n\n{text}"));
-    let order = [COMPARISON, TRAFFIC, INSTRUCTIONS, SWARM, SCALE];
+    let order = [COMPARISON, TRAFFIC, FLOOD, INSTRUCTIONS, SWARM, SCALE];
     sections.sort_by_key(|part| {
         order
             .iter()
