@@ -247,6 +247,11 @@ pub fn availability(services: &[ServiceStatus]) -> Condition {
             "NoServices",
             "no service asks for a route".to_owned(),
         ),
+        (1, 0) => (
+            Truth::True,
+            "AllServe",
+            "the service has an endpoint in rotation".to_owned(),
+        ),
         (all, 0) => (
             Truth::True,
             "AllServe",

@@ -132,9 +132,14 @@ fn head(status: &Status, paint: Paint) -> String {
                 .since
                 .map(|since| format!(", since {}", age(since, status.at)));
             format!(
-                "snapshot {} with {} routes{}",
+                "snapshot {} with {} {}{}",
                 snapshot.generation.sequence,
                 snapshot.routes,
+                if snapshot.routes == 1 {
+                    "route"
+                } else {
+                    "routes"
+                },
                 since.unwrap_or_default()
             )
         }
