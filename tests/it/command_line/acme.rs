@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use self::stage::{Stage, event, told};
+use crate::eventually::eventually;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -130,9 +131,16 @@ async fn a_certificate_is_renewed_in_time_and_stays_while_the_server_is_away() {
     };
     let mut controller = stage.controller(&pebble, &[]).await;
     event(&mut stage.edge, "certificate_loaded").await;
-    let replaced = event(&mut stage.edge, "certificate_replaced").await;
     let roots = pebble.roots().await;
-    let second = stage.get("shop.test", &roots).await;
+    let first = stage.get("shop.test", &roots).await;
+    let replaced = event(&mut stage.edge, "certificate_replaced").await;
+    // It is told of a moment before the listener has it.
+    let look = async || match stage.get("shop.test", &roots).await {
+        shown if shown != first => Ok(shown),
+        _ => Err("the first".to_owned()),
+    };
+    let second = eventually("the second certificate", Duration::from_secs(5), look).await;
+    let second = second.expect("it is shown");
 
     pebble.end().await;
     let failed = event(&mut controller, "certificate_not_issued").await;

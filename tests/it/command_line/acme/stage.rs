@@ -18,6 +18,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::super::following::{Running, Service};
 use super::pebble::{Pebble, Wanted, free};
 use crate::bounded::bounded;
+use crate::eventually::eventually;
 use crate::folder::Folder;
 
 /// The processes of one test.
@@ -102,13 +103,22 @@ impl Stage {
             .expect("versions")
             .with_root_certificates(roots.clone())
             .with_no_client_auth();
-        let stream = TcpStream::connect(self.edge.address("public_tls")).await;
         let name = ServerName::try_from(host.to_owned()).expect("a name");
         let connector = TlsConnector::from(Arc::new(config));
-        let opened = connector.connect(name, stream.expect("a listener"));
-        bounded(opened)
-            .await
-            .expect("a certificate that is trusted")
+        // It is told of a moment before the listener has it.
+        let look = async || {
+            let stream = TcpStream::connect(self.edge.address("public_tls")).await;
+            let stream = stream.map_err(|error| error.to_string())?;
+            let opened = bounded(connector.connect(name.clone(), stream)).await;
+            opened.map_err(|error| error.to_string())
+        };
+        eventually(
+            "a certificate that is trusted",
+            Duration::from_secs(20),
+            look,
+        )
+        .await
+        .expect("a handshake")
     }
 
     /// Asks for a host by TLS, and gives what it was shown.
