@@ -130,6 +130,7 @@ async fn a_certificate_is_renewed_in_time_and_stays_while_the_server_is_away() {
         return;
     };
     let mut controller = stage.controller(&pebble, &[]).await;
+    event(&mut controller, "certificate_issued").await;
     event(&mut stage.edge, "certificate_loaded").await;
     let roots = pebble.roots().await;
     let first = stage.get("shop.test", &roots).await;

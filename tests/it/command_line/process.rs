@@ -2,10 +2,12 @@
 
 use std::ffi::OsStr;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
 
 use crate::bounded::bounded;
 
@@ -112,16 +114,22 @@ impl Process {
 
     /// The next line of the log with this in it.
     pub(super) async fn line_with(&mut self, text: &str) -> String {
-        bounded(async {
+        let mut others = String::new();
+        let said = async {
             loop {
                 let line = self.lines.next_line().await.expect("text");
                 let line = line.unwrap_or_else(|| panic!("it ended before it said {text:?}"));
                 if line.contains(text) {
                     return line;
                 }
+                others.push_str(&line);
+                others.push('\n');
             }
-        })
-        .await
+        };
+        match timeout(Duration::from_secs(30), said).await {
+            Ok(line) => line,
+            Err(_) => panic!("it does not say {text:?}, but:\n{others}"),
+        }
     }
 
     pub(super) fn terminate(&self) {
