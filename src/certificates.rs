@@ -24,9 +24,10 @@
 //! prove that they know the secret; without a secret nothing is given. Whoever knows the secret can therefore have the keys.
 //! Only a process that serves TLS asks.
 //!
-//! Keys are kept in memory alone, but for those that an ACME server issued on controllers. A gateway that gets them from a controller does not write them to its disk, where
-//! they would outlive their use on machines that face the internet: one that starts while no controller can be
-//! reached serves TLS with its own certificates, or not before it has heard one.
+//! Keys are kept in memory alone, but for those that an ACME server issued on controllers. A gateway that gets them from a
+//! controller does not write them to its disk, where they would outlive their use on
+//! machines that face the internet: one that starts while no controller can be reached serves TLS with its own
+//! certificates, or not before it has heard one.
 
 mod folder;
 mod pair;

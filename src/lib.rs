@@ -52,7 +52,8 @@
 //!
 //! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others. Where that is
 //! wanted, [`controller::acme`] on the leader orders what is missing, as [`core::acme`] decides; every controller keeps what was
-//! issued, and every gateway answers what the server asks. Where it is asked for, the gateway tells the [`access_log`] of every request that has ended.
+//! issued, and every gateway answers what the server asks. Where it is asked for, the gateway tells the [`access_log`] of every
+//! request that has ended.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm. [`operator`] is the other

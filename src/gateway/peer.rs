@@ -124,7 +124,8 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive {
     user_timeout: VANISHED,
 };
 
-/// For WebSockets and connections that are passed on, of which there may be many thousands and all idle: probed less often, given up after 7 s of silence.
+/// For WebSockets and connections that are passed on, of which there may be many thousands and all idle: probed less often,
+/// given up after 7 s of silence.
 pub(super) const IDLE_KEEP_ALIVE: TcpKeepalive = TcpKeepalive {
     idle: Duration::from_secs(5),
     interval: Duration::from_secs(1),

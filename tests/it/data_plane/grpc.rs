@@ -10,7 +10,7 @@ use crate::bounded::bounded;
 
 pub(super) use self::task::GrpcTask;
 use super::edge::Edge;
-use super::http2::{Answer, Client, answer, get, head, part, push};
+use super::http2::{Answer, Client, answer, converse, get, head, part, push};
 use super::origin::{Behaviour, origins};
 use super::service::Service;
 
@@ -98,17 +98,7 @@ async fn messages_pass_one_by_one_both_ways() {
     let mut client = Client::connect(edge.internal).await;
     let request = call("echo.test", "/pkg.Echo/Talk");
     let (response, mut stream) = client.start(request, false).await.unwrap();
-    // The head of the answer comes before any message.
-    let mut body = head(response).await.unwrap().into_body();
-    for message in ["one", "two", "three"] {
-        push(&mut stream, Bytes::from_static(message.as_bytes()), false)
-            .await
-            .unwrap();
-        assert_eq!(part(&mut body).await.unwrap().unwrap(), message);
-    }
-    stream.send_data(Bytes::new(), true).unwrap();
-    assert_eq!(part(&mut body).await.unwrap(), None);
-    let trailers = bounded(body.trailers()).await.unwrap().expect("trailers");
+    let trailers = converse(response, &mut stream).await;
     assert_eq!(status(&trailers), Some("0"));
 }
 

@@ -18,7 +18,7 @@ use super::edge::Edge;
 use super::origin::{Behaviour, origins};
 use super::service::Service;
 
-pub(super) use self::client::{Answer, Client, answer, get, head, part, push};
+pub(super) use self::client::{Answer, Client, answer, converse, get, head, part, push};
 pub(super) use self::frames::RawClient;
 
 const WEB: &str = "web.test";

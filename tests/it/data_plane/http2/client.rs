@@ -115,6 +115,23 @@ pub(crate) async fn part(body: &mut RecvStream) -> Result<Option<Bytes>, h2::Err
     Ok(Some(part))
 }
 
+/// Sends messages to a task that says the same, each once the one before has come back, and gives the trailers.
+pub(crate) async fn converse(
+    response: ResponseFuture,
+    stream: &mut SendStream<Bytes>,
+) -> HeaderMap {
+    // The head of the answer comes before any message.
+    let mut body = head(response).await.expect("a head").into_body();
+    for message in ["one", "two", "three"] {
+        let sent = push(stream, Bytes::from_static(message.as_bytes()), false);
+        sent.await.expect("it is taken");
+        assert_eq!(part(&mut body).await.unwrap().unwrap(), message);
+    }
+    stream.send_data(Bytes::new(), true).unwrap();
+    assert_eq!(part(&mut body).await.unwrap(), None);
+    bounded(body.trailers()).await.unwrap().expect("trailers")
+}
+
 /// Sends so much of a body as soon as it is taken.
 pub(crate) async fn push(
     stream: &mut SendStream<Bytes>,

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::version;
 
 use super::super::grpc::GrpcTask;
-use super::super::http2::{Client, RawClient, answer, conformance, head, part, push};
+use super::super::http2::{Client, RawClient, answer, conformance, converse, push};
 use super::super::message::Framing;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
@@ -116,16 +116,7 @@ async fn calls_of_grpc_pass_message_by_message_with_their_trailers() {
         .header("content-type", "application/grpc")
         .header("te", "trailers");
     let (response, mut stream) = client.start(call.body(()).unwrap(), false).await.unwrap();
-    let mut body = head(response).await.unwrap().into_body();
-    for message in ["one", "two", "three"] {
-        push(&mut stream, Bytes::from_static(message.as_bytes()), false)
-            .await
-            .unwrap();
-        assert_eq!(part(&mut body).await.unwrap().unwrap(), message);
-    }
-    stream.send_data(Bytes::new(), true).unwrap();
-    assert_eq!(part(&mut body).await.unwrap(), None);
-    let trailers = bounded(body.trailers()).await.unwrap().expect("trailers");
+    let trailers = converse(response, &mut stream).await;
     assert_eq!(trailers["grpc-status"], "0");
     assert_eq!(trailers["x-trailer"], "kept");
     assert_eq!(task.requests()[0].headers["x-forwarded-proto"], "https");
