@@ -106,8 +106,11 @@ mod tests {
                 "503  served by nobody  reason: no endpoint in rotation",
             ),
             (
-                Err(Failure::TimedOut(Duration::from_millis(2500))),
-                "error  no answer within 2.5 s",
+                Err(Failure::TimedOut {
+                    bound: Duration::from_millis(2500),
+                    waiting_for: "the answer of 10.0.0.3:80".into(),
+                }),
+                "error  no answer within 2.5 s, waiting for the answer of 10.0.0.3:80",
             ),
         ];
         for (outcome, expected) in cases {

@@ -11,10 +11,10 @@ use axum::http::header::{CONNECTION, COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::request::{Answer, Connection, Failure, Target};
+use super::request::{Answer, Connection, Deadline, Failure, Target};
 use super::{Error, asked_to_end, say};
 
 /// How many failed requests are told in full.
@@ -170,9 +170,7 @@ impl Client {
                 _ = ticks.tick() => {}
             }
             let (at, began) = (SystemTime::now(), Instant::now());
-            let bound = self.config.timeout;
-            let outcome = timeout(bound, self.ask()).await;
-            let outcome = outcome.unwrap_or(Err(Failure::TimedOut(bound)));
+            let outcome = self.ask(Deadline::after(self.config.timeout)).await;
             if outcome.is_err() {
                 self.connection = None;
             }
@@ -182,7 +180,7 @@ impl Client {
     }
 
     /// One request, over the connection that is there if it is still open.
-    async fn ask(&mut self) -> Result<Answer, Failure> {
+    async fn ask(&mut self, deadline: Deadline) -> Result<Answer, Failure> {
         let mut kept = self.connection.take();
         if let Some(connection) = &mut kept
             && !connection.is_open().await
@@ -192,7 +190,7 @@ impl Client {
         let mut connection = match kept {
             Some(connection) => connection,
             None => {
-                let connection = Connection::open(&self.config.target).await?;
+                let connection = Connection::open(&self.config.target, deadline).await?;
                 self.summary().connections += 1;
                 connection
             }
@@ -203,7 +201,9 @@ impl Client {
         }
         headers.extend(self.cookie.clone().map(|cookie| (COOKIE, cookie)));
         let target = &self.config.target;
-        let answer = connection.ask(target, Method::GET, headers).await?;
+        let answer = connection
+            .ask(target, Method::GET, headers, deadline)
+            .await?;
         if self.config.keep_alive {
             self.connection = Some(connection);
         }
@@ -240,7 +240,7 @@ impl Summary {
             Ok(answer) => format!("status {}", answer.status.as_u16()),
             Err(Failure::Connect { .. }) => "no connection".to_owned(),
             Err(Failure::Exchange(_)) => "no whole answer".to_owned(),
-            Err(Failure::TimedOut(_)) => "too late".to_owned(),
+            Err(Failure::TimedOut { .. }) => "too late".to_owned(),
         };
         self.failed += 1;
         *self.failures.entry(kind).or_default() += 1;
@@ -280,13 +280,17 @@ mod tests {
     #[test]
     fn every_request_is_accounted_for() {
         let mut summary = Summary::default();
-        let (at, late) = (SystemTime::UNIX_EPOCH, Duration::from_millis(2500));
+        let at = SystemTime::UNIX_EPOCH;
+        let late = Failure::TimedOut {
+            bound: Duration::from_millis(2500),
+            waiting_for: "the answer of 10.0.0.3:80".into(),
+        };
         for (took, outcome) in [
             (3, Ok(answer(200, &[("x-served-by", "a1")]))),
             (9, Ok(answer(200, &[("x-served-by", "b2")]))),
             (4, Ok(answer(204, &[("x-served-by", "a1")]))),
             (1, Ok(answer(503, &[("x-hiveway-reason", "no-endpoint")]))),
-            (2500, Err(Failure::TimedOut(late))),
+            (2500, Err(late)),
         ] {
             summary.take(at, Duration::from_millis(took), &outcome);
         }
@@ -301,9 +305,15 @@ mod tests {
             failures: [("status 503".into(), 1), ("too late".into(), 1)].into(),
             first_failures: vec![
                 failed(1, "503  served by nobody  reason: no-endpoint"),
-                failed(2500, "error  no answer within 2.5 s"),
+                failed(
+                    2500,
+                    "error  no answer within 2.5 s, waiting for the answer of 10.0.0.3:80",
+                ),
             ],
-            last_failure: Some(failed(2500, "error  no answer within 2.5 s")),
+            last_failure: Some(failed(
+                2500,
+                "error  no answer within 2.5 s, waiting for the answer of 10.0.0.3:80",
+            )),
             served_by: [("a1".into(), 2), ("b2".into(), 1)].into(),
             connections: 0,
             slowest_ms: 2500,

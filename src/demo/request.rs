@@ -15,7 +15,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long an address of several may take to let us connect.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -120,8 +120,44 @@ pub enum Failure {
     #[error("no whole answer: {0}")]
     Exchange(#[source] hyper::Error),
     /// It took too long.
-    #[error("no answer within {} s", .0.as_secs_f64())]
-    TimedOut(Duration),
+    #[error("no answer within {} s, waiting for {waiting_for}", .bound.as_secs_f64())]
+    TimedOut {
+        /// How long it might take.
+        bound: Duration,
+        /// What had not come by then.
+        waiting_for: String,
+    },
+}
+
+/// By when a whole request has to be over.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    bound: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    /// So long from now.
+    #[must_use]
+    pub fn after(bound: Duration) -> Self {
+        Self {
+            bound,
+            at: Instant::now() + bound,
+        }
+    }
+
+    /// A step of the request, or the failure that says which one took too long.
+    async fn hold<T>(
+        self,
+        step: impl Future<Output = T>,
+        waiting_for: impl FnOnce() -> String,
+    ) -> Result<T, Failure> {
+        let held = timeout_at(self.at, step).await;
+        held.map_err(|_| Failure::TimedOut {
+            bound: self.bound,
+            waiting_for: waiting_for(),
+        })
+    }
 }
 
 /// Sends one request and reads the whole answer, all within `bound`.
@@ -130,44 +166,49 @@ pub enum Failure {
 ///
 /// There is no answer, or none in time. A status such as 503 is an answer.
 pub async fn ask(target: &Target, method: Method, bound: Duration) -> Result<Answer, Failure> {
-    timeout(bound, exchange(target, method))
-        .await
-        .unwrap_or(Err(Failure::TimedOut(bound)))
-}
-
-async fn exchange(target: &Target, method: Method) -> Result<Answer, Failure> {
-    let mut connection = Connection::open(target).await?;
+    let deadline = Deadline::after(bound);
+    let mut connection = Connection::open(target, deadline).await?;
     let headers = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]);
-    connection.ask(target, method, headers).await
+    connection.ask(target, method, headers, deadline).await
 }
 
 /// Connects to the first address of a name that lets us. As most clients do, it waits for an address only a while where
 /// there are others: one that has just gone does not refuse, it is silent.
-async fn connect(name: &str) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = lookup_host(name).await?.collect();
+async fn connect(name: &str, deadline: Deadline) -> Result<TcpStream, Failure> {
+    let refused = |source| Failure::Connect {
+        address: name.to_owned(),
+        source,
+    };
+    let looking_up = deadline.hold(lookup_host(name), || format!("the addresses of {name}"));
+    let addresses: Vec<_> = looking_up.await?.map_err(refused)?.collect();
     let mut others = addresses.len();
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
         others -= 1;
         let connecting = TcpStream::connect(address);
-        let outcome = match others {
-            0 => connecting.await,
-            _ => timeout(PATIENCE, connecting)
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        let patient = async {
+            match others {
+                0 => connecting.await,
+                _ => timeout(PATIENCE, connecting)
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            }
         };
-        match outcome {
+        let outcome = deadline.hold(patient, || format!("a connection to {address}"));
+        match outcome.await? {
             Ok(stream) => return Ok(stream),
             Err(error) => failed = error,
         }
     }
-    Err(failed)
+    Err(refused(failed))
 }
 
 /// A connection that takes one request after the other, for as long as the other side keeps it.
 #[derive(Debug)]
 pub struct Connection {
     sender: http1::SendRequest<Empty<Bytes>>,
+    /// Who answers.
+    peer: SocketAddr,
     /// Reads and writes; what it fails with reaches the answer, too.
     _driver: JoinSet<Result<(), hyper::Error>>,
 }
@@ -177,22 +218,21 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Failure::Connect`]; [`Failure::Exchange`] never before the first request.
-    pub async fn open(target: &Target) -> Result<Self, Failure> {
-        let stream = connect(&target.connect).await;
-        let stream = stream.map_err(|source| Failure::Connect {
-            address: target.connect.clone(),
-            source,
-        })?;
-        Self::over(stream).await
+    /// [`Failure::Connect`], [`Failure::TimedOut`]; [`Failure::Exchange`] never before the first request.
+    pub async fn open(target: &Target, deadline: Deadline) -> Result<Self, Failure> {
+        Self::over(connect(&target.connect, deadline).await?).await
     }
 
     /// The same over a stream that is connected already.
     ///
     /// # Errors
     ///
-    /// [`Failure::Exchange`], but never before the first request.
+    /// [`Failure::Connect`] when it is closed already; [`Failure::Exchange`], but never before the first request.
     pub async fn over(stream: TcpStream) -> Result<Self, Failure> {
+        let peer = stream.peer_addr().map_err(|source| Failure::Connect {
+            address: "a peer that has gone".to_owned(),
+            source,
+        })?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(Failure::Exchange)?;
@@ -200,6 +240,7 @@ impl Connection {
         driver.spawn(connection);
         Ok(Self {
             sender,
+            peer,
             _driver: driver,
         })
     }
@@ -213,12 +254,13 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Failure::Exchange`] when the connection broke.
+    /// [`Failure::Exchange`] when the connection broke, [`Failure::TimedOut`].
     pub async fn ask(
         &mut self,
         target: &Target,
         method: Method,
         headers: HeaderMap,
+        deadline: Deadline,
     ) -> Result<Answer, Failure> {
         let mut request = Request::builder()
             .method(method)
@@ -235,7 +277,9 @@ impl Connection {
                 body: body.collect().await?.to_bytes(),
             })
         };
-        answer.await.map_err(Failure::Exchange)
+        let peer = self.peer;
+        let answer = deadline.hold(answer, || format!("the answer of {peer}"));
+        answer.await?.map_err(Failure::Exchange)
     }
 }
 

@@ -4,15 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hiveway::core::snapshot::Snapshot;
-use hiveway::demo::request::{Answer, Connection, Target};
+use hiveway::demo::request::{Answer, Connection, Deadline, Failure, Target};
 use hiveway::journal::Recorded;
 use hiveway::readiness::Report;
 use http::{HeaderMap, Method};
-use tokio::time::timeout;
 
 use crate::own_engine::Network;
 
-/// How long one request may take.
+/// How long one request may take, once connected.
 const BOUND: Duration = Duration::from_secs(5);
 
 /// One container.
@@ -88,15 +87,12 @@ impl Gateway {
     async fn ask(&self, port: u16, url: &str) -> Result<Answer, String> {
         let target: Target = url.parse().expect("a URL");
         let address = SocketAddr::new(self.local, port);
-        let exchange = async {
-            let stream = self.network.connect(address).await;
-            let stream = stream.map_err(|error| format!("{address}: {error}"))?;
-            let connection = Connection::over(stream).await;
-            let mut connection = connection.map_err(|failure| failure.to_string())?;
-            let answer = connection.ask(&target, Method::GET, HeaderMap::new()).await;
-            answer.map_err(|failure| failure.to_string())
-        };
-        let answer = timeout(BOUND, exchange).await;
-        answer.unwrap_or_else(|_| Err(format!("{url} on {}: no answer in time", self.node)))
+        let stream = self.network.connect(address).await;
+        let stream = stream.map_err(|error| format!("{address}: {error}"))?;
+        let told = |failure: Failure| format!("{url} on {}: {failure}", self.node);
+        let mut connection = Connection::over(stream).await.map_err(told)?;
+        let (headers, deadline) = (HeaderMap::new(), Deadline::after(BOUND));
+        let answer = connection.ask(&target, Method::GET, headers, deadline);
+        answer.await.map_err(told)
     }
 }

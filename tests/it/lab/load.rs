@@ -13,6 +13,9 @@ use crate::eventually::eventually;
 
 /// Requests a second. All loads of a lab together leave the machine's processors time for the engines.
 pub(super) const RATE: u32 = 25;
+/// Seconds that one request may take. No request is lost that is answered while the processors start dozens of containers; how
+/// long the slowest took is told.
+const PATIENCE: u32 = 10;
 
 /// A running load. It ends with its node.
 pub(super) struct Load {
@@ -45,7 +48,7 @@ impl Load {
         };
         let name = format!("{}-{kind}", node.engine.name);
         let run = format!(
-            "run --detach --network mesh --name {name} hiveway-demo:dev load {url} --rate {RATE}{flags}"
+            "run --detach --network mesh --name {name} hiveway-demo:dev load {url} --rate {RATE} --timeout {PATIENCE}{flags}"
         );
         // An engine whose manager has just died attaches nothing to a network of the swarm until it has found another, and
         // leaves the container behind that it could not start.
