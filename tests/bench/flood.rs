@@ -2,8 +2,8 @@
 //!
 //! # Design notes
 //!
-//! The flood comes from a process of its own on the core of the load, and pauses between its blows: it would otherwise be the
-//! load that suffers, by waiting for its core. The clients are those of the open loop; what they are answered by no flood is
+//! The flood comes from a process of its own on the core of the load, pauses between its blows, and gives way to whoever else
+//! wants that core: it would otherwise be the load that suffers, by waiting for its core. The clients are those of the open loop; what they are answered by no flood is
 //! measured in the same round, so that only the difference is the flood's.
 //!
 //! A machine that stalls now and then adds to a window and takes nothing from it, so the best of the rounds is what counts; and
@@ -147,6 +147,7 @@ impl Figures {
 /// Floods until the process is ended, and writes down every tenth of a second how many requests it has taken back.
 pub(crate) async fn flood(target: SocketAddr, connections: usize) -> anyhow::Result<()> {
     static TAKEN_BACK: AtomicU64 = AtomicU64::new(0);
+    rustix::process::nice(19).context("giving way to the load")?;
     let mut flooders = JoinSet::new();
     for _ in 0..connections {
         flooders.spawn(async move {
