@@ -1,6 +1,9 @@
 //! The route table: a snapshot, made ready for requests. Everything that a request needs is worked out here, once a
 //! snapshot, so that nothing has to be made or looked up per request but the route itself.
 
+#[cfg(test)]
+mod decoded;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
