@@ -108,6 +108,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod agent;
+mod authorities;
 mod backoff;
 pub mod certificates;
 pub mod channel;
