@@ -13,6 +13,7 @@ mod operator;
 mod plan;
 pub mod reference;
 mod run;
+mod spans;
 mod tls;
 mod value;
 
@@ -93,6 +94,8 @@ pub struct RunConfig {
     pub log_format: LogFormat,
     /// Which requests are written down; none: none.
     pub access_log: Option<crate::access_log::Config>,
+    /// Where spans are sent; none: nowhere.
+    pub spans: Option<crate::spans::Config>,
 }
 
 /// Who is followed, and who may follow.

@@ -39,6 +39,7 @@ mod proxy;
 mod proxy_protocol;
 mod queue;
 mod runtime;
+mod span;
 mod steering;
 mod table;
 mod tls;
@@ -68,6 +69,7 @@ use crate::core::model::{NodeId, TaskId};
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
+use crate::spans::Spans;
 
 use self::admission::Admission;
 pub use self::challenge::Challenges;
@@ -113,7 +115,9 @@ pub struct Config {
     pub judged_every: Duration,
     /// Where requests are written down; none: nowhere.
     pub access_log: Option<AccessLog>,
-    /// Whether requests are given ids for those who come with none.
+    /// Where requests are told of by spans; none: nowhere.
+    pub spans: Option<Spans>,
+    /// Whether requests are given ids for those who come with none; spans need them, too.
     pub trace_headers: bool,
     /// What ACME servers are about to ask.
     pub challenges: Challenges,

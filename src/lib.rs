@@ -53,7 +53,7 @@
 //! [`certificates`] keeps what TLS is served with, for the gateway, and for the controller to give to others. Where that is
 //! wanted, [`controller::acme`] on the leader orders what is missing, as [`core::acme`] decides; every controller keeps what was
 //! issued, and every gateway answers what the server asks. Where it is asked for, the gateway tells the [`access_log`] of every
-//! request that has ended.
+//! request that has ended, and as [`spans`] a collector of OpenTelemetry of those whose trace is sampled.
 //!
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm. [`operator`] is the other
@@ -71,7 +71,7 @@
 //!   or a message of [`core::control`]. The members of the controller know each other's types where one feeds the other.
 //! * One file knows one outside thing: the engine and bollard are known below [`engine`], Pingora below
 //!   [`gateway`], Hickory below [`gateway::dns`], the ACME protocol below [`controller::acme`], clap in [`cli`], YAML below
-//!   `check::yaml`.
+//!   `check::yaml`, OTLP below [`spans`].
 //!
 //! `tests/it/layers.rs` holds these rules against the sources.
 //!
@@ -108,6 +108,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod agent;
+mod authorities;
 mod backoff;
 pub mod certificates;
 pub mod channel;
@@ -130,4 +131,5 @@ pub mod plan;
 pub mod readiness;
 mod roster;
 pub mod run;
+pub mod spans;
 pub mod supervisor;

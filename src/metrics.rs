@@ -6,9 +6,6 @@
 //! when a snapshot is applied, never per request ([`ClusterMetrics`]). What happens rarely is a metric of the registry.
 //! What is a property of the snapshot is read from it when Prometheus asks, so that a vanished service takes its series
 //! with it.
-//!
-//! There are no traces: OpenTelemetry's exporter brings fourteen crates more, tonic and prost among them even where it speaks
-//! JSON over HTTP. A trace's headers, such as `traceparent`, pass through as they are.
 
 mod acme;
 mod cluster;
@@ -17,6 +14,7 @@ mod counted;
 mod diagnostics;
 mod family;
 mod snapshot;
+mod spans;
 mod tcp;
 mod tls;
 
@@ -43,6 +41,7 @@ pub use acme::AcmeMetrics;
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
+pub use spans::SpanMetrics;
 pub use tcp::{OpenConnection, TcpFigures};
 pub use tls::{CertificateFigure, TlsMetrics};
 
@@ -80,6 +79,7 @@ struct Inner {
     control: ControlMetrics,
     tls: TlsMetrics,
     acme: AcmeMetrics,
+    spans: SpanMetrics,
 }
 
 impl Metrics {
@@ -167,6 +167,7 @@ impl Metrics {
             control: ControlMetrics::new(&registry),
             tls: TlsMetrics::new(&registry),
             acme: AcmeMetrics::new(&registry),
+            spans: SpanMetrics::new(&registry),
             reconcile_duration,
             look_duration,
             glance_duration,
@@ -251,6 +252,12 @@ impl Metrics {
     #[must_use]
     pub fn acme(&self) -> &AcmeMetrics {
         &self.0.acme
+    }
+
+    /// What is counted of spans.
+    #[must_use]
+    pub fn spans(&self) -> &SpanMetrics {
+        &self.0.spans
     }
 
     /// Counts packets of which the name server made this. To be resolved once and kept.

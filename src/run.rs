@@ -40,6 +40,7 @@ use crate::logging;
 use crate::metrics::Metrics;
 use crate::order_book::OrderBook;
 use crate::readiness::Readiness;
+use crate::spans;
 use crate::supervisor::Supervisor;
 
 /// What agents tell and nobody has looked at yet. When it is full, hints are dropped and counted, and looks by the clock make
@@ -73,6 +74,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         admin_token_file,
         log_format,
         access_log,
+        spans,
     } = config;
     logging::init(log_format)?;
     open_files::raise_limit();
@@ -116,6 +118,14 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         gateway.access_log = Some(log);
         writer
     });
+    let exporter = match spans {
+        Some(spans) => {
+            let (spans, exporter) = spans::open(spans, node.as_ref(), emitter.clone(), &metrics)?;
+            gateway.spans = Some(spans);
+            Some(exporter)
+        }
+        None => None,
+    };
     let (settings, mut gateway) = (gateway.clone(), Gateway::bind(&gateway, &metrics)?);
     if let Some(in_use) = certificates.in_use() {
         gateway = gateway.with_certificates(in_use);
@@ -197,6 +207,13 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         let last = supervisor.last();
         supervisor.tell("the access log", async move {
             writer.run(tokio::io::stdout(), last).await;
+            Ok(())
+        });
+    }
+    if let Some(exporter) = exporter {
+        let last = supervisor.last();
+        supervisor.tell("the exporter of spans", async move {
+            exporter.run(last).await;
             Ok(())
         });
     }

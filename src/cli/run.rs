@@ -17,6 +17,7 @@ use super::dns::TypedDns;
 use super::ejection::TypedEjection;
 use super::limits::TypedLimits;
 use super::names::TypedNames;
+use super::spans::TypedSpans;
 use super::tls::TypedTls;
 use super::value::{
     Listen, address, domain, duration, folder, listener, network, network_name, threads,
@@ -153,6 +154,9 @@ pub(super) struct TypedRun {
     #[command(flatten)]
     access_log: TypedAccessLog,
 
+    #[command(flatten)]
+    spans: TypedSpans,
+
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
@@ -188,6 +192,7 @@ impl TypedRun {
             domain_suffix,
             log_format,
             access_log,
+            spans,
             threads,
             ejection,
             limits,
@@ -230,6 +235,7 @@ impl TypedRun {
                 ejection: ejection.policy(),
                 judged_every: gateway::JUDGED_EVERY,
                 access_log: None,
+                spans: None,
                 trace_headers: access_log.trace_headers,
                 challenges: gateway::Challenges::default(),
             },
@@ -243,6 +249,7 @@ impl TypedRun {
                 TypedLogFormat::Json => LogFormat::Json,
             },
             access_log: access_log.config(),
+            spans: spans.configure()?,
         })
     }
 }

@@ -292,6 +292,18 @@ pub enum Event {
         /// Why, with the remedy.
         reason: Arc<str>,
     },
+    /// The collector did not take spans, or not all of them.
+    CollectorLost {
+        /// Its address.
+        collector: Arc<str>,
+        /// Why, with the remedy.
+        reason: Arc<str>,
+    },
+    /// The collector takes spans again.
+    CollectorReached {
+        /// Its address.
+        collector: Arc<str>,
+    },
     /// The process was asked to stop.
     StopRequested {
         /// By what.
@@ -346,6 +358,8 @@ impl Event {
             Self::CertificateIssued(_) => "certificate_issued",
             Self::CertificateNotIssued { .. } => "certificate_not_issued",
             Self::CertificateNotKept { .. } => "certificate_not_kept",
+            Self::CollectorLost { .. } => "collector_lost",
+            Self::CollectorReached { .. } => "collector_reached",
             Self::StopRequested { .. } => "stop_requested",
         }
     }
@@ -377,6 +391,7 @@ impl Event {
             | Self::AliasesRefused { .. }
             | Self::CertificateNotIssued { .. }
             | Self::CertificateNotKept { .. }
+            | Self::CollectorLost { .. }
             | Self::ScaleRefused { .. } => Severity::Warning,
             _ => Severity::Info,
         }

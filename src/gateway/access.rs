@@ -44,6 +44,11 @@ impl Noted {
     pub(super) fn refused_for(&mut self, service: &Arc<str>) {
         self.refused_for = Some(service.clone());
     }
+
+    /// Whose request it would have been, had it been let in.
+    pub(super) fn refuser(&self) -> Option<&str> {
+        self.refused_for.as_deref()
+    }
 }
 
 /// Writes a request down, where the log wants it. `broken`: it did not come to its end.
@@ -66,7 +71,7 @@ pub(super) fn write(
     let client = context.client.as_deref();
     let choice = context.choice.as_ref();
     let noted = context.noted.as_deref();
-    let refused_for = || noted.and_then(|noted| noted.refused_for.as_deref());
+    let refused_for = || noted.and_then(Noted::refuser);
     let ids = context.ids.as_deref();
     let id = |bytes: &'_ [u8]| String::from_utf8_lossy(bytes).into_owned();
     let host = text(HOST).or_else(|| request.uri.host().map(Into::into));
@@ -98,7 +103,7 @@ pub(super) fn write(
 }
 
 /// The path as it was sent, without the query, in which people put what nobody should read.
-fn path(request: &RequestHeader) -> String {
+pub(super) fn path(request: &RequestHeader) -> String {
     if request.raw_path_is_utf8() {
         return request.uri.path().to_owned();
     }

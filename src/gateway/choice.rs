@@ -17,6 +17,7 @@ use pingora::http::RequestHeader;
 use tokio::time::Instant;
 
 use crate::core::route::Balance;
+use crate::core::snapshot::RouteKey;
 
 use super::answer::Answer;
 use super::client::Client;
@@ -165,6 +166,11 @@ impl Choice {
             attempts: waited.map_or(1, |lack| lack.attempts),
             sent: None,
         })
+    }
+
+    /// What its route matches.
+    pub(super) fn route(&self) -> &RouteKey {
+        &self.route.key
     }
 
     pub(super) fn pool(&self) -> &Pool {

@@ -36,13 +36,13 @@ pub(super) struct Context {
     pub(super) admitted: Option<Arc<Chain>>,
     /// By which ids the request is known to others; none where there are none.
     pub(super) ids: Option<Box<Ids>>,
-    /// What is noted for the access log; none where there is none.
+    /// What is noted for the access log and for spans; none where there are none.
     pub(super) noted: Option<Box<Noted>>,
 }
 
 impl Context {
     /// That of a request that begins now.
-    pub(super) fn new(logged: bool) -> Self {
+    pub(super) fn new(noted: bool) -> Self {
         Self {
             started: Instant::now(),
             client: None,
@@ -55,7 +55,7 @@ impl Context {
             user: None,
             admitted: None,
             ids: None,
-            noted: logged.then(Box::default),
+            noted: noted.then(Box::default),
         }
     }
 

@@ -35,6 +35,7 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::access_log::AccessLog;
 use crate::metrics::Metrics;
+use crate::spans::Spans;
 
 use super::answer::Answer;
 use super::challenge::Challenges;
@@ -66,6 +67,8 @@ pub(super) struct Proxy {
     floor: Option<Floor>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
+    /// None where nobody is told of requests by spans.
+    spans: Option<Spans>,
     /// None where requests are given no ids.
     mint: Option<Mint>,
     challenges: Challenges,
@@ -79,6 +82,7 @@ impl Proxy {
         metrics: Metrics,
     ) -> Self {
         let limits = config.limits;
+        let share = config.spans.as_ref().map(|spans| spans.share);
         Self {
             table,
             trusted: config.trusted_proxies.clone(),
@@ -89,7 +93,8 @@ impl Proxy {
                 patience: limits.body_patience,
             }),
             access_log: config.access_log.clone(),
-            mint: config.trace_headers.then(Mint::new),
+            spans: config.spans.clone(),
+            mint: (config.trace_headers || share.is_some()).then(|| Mint::new(share)),
             challenges: config.challenges.clone(),
         }
     }
@@ -100,7 +105,7 @@ impl ProxyHttp for Proxy {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(self.access_log.is_some())
+        Context::new(self.access_log.is_some() || self.spans.is_some())
     }
 
     fn init_downstream_modules(&self, modules: &mut HttpModules) {

@@ -36,6 +36,8 @@ pub(super) struct RouteTable {
 /// A route with the services that share it.
 #[derive(Debug)]
 pub(super) struct Route {
+    /// What it matches.
+    pub(super) key: RouteKey,
     plain: Shares,
     secure: Shares,
 }
@@ -201,7 +203,8 @@ impl TableBuilder {
         };
         let plain = shares(|scheme| !matches!(scheme, Scheme::Https | Scheme::Tcp));
         let secure = shares(|scheme| scheme != Scheme::Http);
-        Arc::new(Route { plain, secure })
+        let key = key.clone();
+        Arc::new(Route { key, plain, secure })
     }
 
     fn pool(

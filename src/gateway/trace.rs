@@ -2,14 +2,13 @@
 //!
 //! # Design notes
 //!
-//! What a client sends is kept where it is well formed: ids only help to find things. A `traceparent` that was kept is passed
-//! on as it is, because Hiveway reports no spans, and a parent that nobody knows would break the trace. One that is made says
-//! "sampled": with the other flag, services that follow it, as OpenTelemetry's do by default, would record nothing.
+//! What a client sends is kept where it is well formed: ids only help to find things. Where Hiveway reports no spans, a
+//! `traceparent` that was kept is passed on as it is, since a parent that nobody knows would break the trace; and one that is
+//! made says "sampled": with the other flag, services that follow it, as OpenTelemetry's do by default, would record nothing.
 //!
-//! Spans of its own, told over OTLP, are not there yet. Linking `opentelemetry-otlp` (protobuf over hyper) would add eight
-//! crates, which is not what stands in the way: a span of Hiveway's has to come between the client's and the task's, so that
-//! every `traceparent` has to be written anew, and that has to cost a request nothing while nobody wants it. Until then the
-//! access log tells the trace's id beside all durations of a request.
+//! Where it reports spans, the client's flag decides, or else the share of traces that begin here. A span comes between the
+//! client's and the task's, so only a sampled request's `traceparent` is written anew; one that is not sampled is passed on,
+//! or made with the flag that says so, which others follow.
 //!
 //! An id is a counter under a keyed hash: as unlike any other as a random one, and no system call.
 
@@ -21,29 +20,43 @@ use http::{HeaderName, HeaderValue};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
+use crate::spans::{Share, SpanIds};
+
 /// The header in which clients, tasks and logs find one request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+pub(super) const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// W3C's flags: that a trace is recorded, and that its id is random. Others are not understood, and not passed on.
+const SAMPLED: u8 = 0b01;
+const RANDOM: u8 = 0b10;
 
 /// Makes ids.
 pub(super) struct Mint {
     keys: [RandomState; 3],
     count: AtomicU64,
+    /// Of which traces that begin here spans are told; none where none are.
+    share: Option<Share>,
 }
 
 /// One request's.
 pub(super) struct Ids {
     pub(super) request_id: HeaderValue,
+    /// What the task is told.
     pub(super) trace_parent: HeaderValue,
+    /// Whether the trace is the client's.
+    joined: bool,
+    /// By which ids its span is told of; none where it is not.
+    pub(super) span: Option<SpanIds>,
 }
 
 impl Mint {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(share: Option<Share>) -> Self {
         Self {
             keys: std::array::from_fn(|_| RandomState::new()),
             count: AtomicU64::new(0),
+            share,
         }
     }
 
@@ -55,8 +68,19 @@ impl Mint {
             let only = values.next().filter(|value| sound(value.as_bytes()));
             only.filter(|_| values.next().is_none()).cloned()
         };
-        let trace_parent =
-            known(TRACE_PARENT, is_trace_parent).unwrap_or_else(|| self.trace_parent());
+        let parent = known(TRACE_PARENT, is_trace_parent);
+        let joined = parent.is_some();
+        let (trace_parent, span) = match parent {
+            Some(parent) => match self.share.and_then(|_| self.child(&parent)) {
+                Some(span) => (trace_parent(&span), Some(span)),
+                None => (parent, None),
+            },
+            None => {
+                let span = self.root();
+                let told = self.share.is_some() && span.flags & SAMPLED != 0;
+                (trace_parent(&span), told.then_some(span))
+            }
+        };
         let request_id = known(REQUEST_ID, is_request_id);
         let request_id = request_id.unwrap_or_else(|| {
             HeaderValue::from_bytes(trace_id(&trace_parent)).expect("digits make a header value")
@@ -64,15 +88,40 @@ impl Mint {
         Ids {
             request_id,
             trace_parent,
+            joined,
+            span,
         }
     }
 
-    fn trace_parent(&self) -> HeaderValue {
+    /// The ids of a trace that begins here.
+    fn root(&self) -> SpanIds {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let [a, b, c] = [0, 1, 2].map(|key: usize| self.keys[key].hash_one(count));
-        // All zeros would be no id; that it comes to this is as likely as that two ids are one.
-        let text = format!("00-{a:016x}{b:016x}-{:016x}-01", c.max(1));
-        HeaderValue::try_from(text).expect("digits and hyphens make a header value")
+        let [a, b, own] = [0, 1, 2].map(|key: usize| self.keys[key].hash_one(count));
+        let trace = u128::from(a) << 64 | u128::from(b);
+        let sampled = self.share.is_none_or(|share| share.has(trace));
+        SpanIds {
+            trace,
+            // All zeros would be no id; that it comes to this is as likely as that two ids are one.
+            own: own.max(1),
+            parent: None,
+            flags: if sampled { SAMPLED } else { 0 },
+        }
+    }
+
+    /// The ids of a span below a client's; none where that is not sampled.
+    fn child(&self, parent: &HeaderValue) -> Option<SpanIds> {
+        let number = |from, to| u128::from_str_radix(parent.to_str().ok()?.get(from..to)?, 16).ok();
+        let flags = u8::try_from(number(53, 55)?).ok()? & (SAMPLED | RANDOM);
+        if flags & SAMPLED == 0 {
+            return None;
+        }
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        Some(SpanIds {
+            trace: number(3, 35)?,
+            own: self.keys[2].hash_one(count).max(1),
+            parent: u64::try_from(number(36, 52)?).ok(),
+            flags,
+        })
     }
 }
 
@@ -85,7 +134,7 @@ impl Ids {
     /// Tells the task.
     pub(super) fn tell_task(&self, request: &mut RequestHeader) -> Result<()> {
         // What stands beside a `traceparent` that was not kept belongs to no trace.
-        if request.headers.get(TRACE_PARENT) != Some(&self.trace_parent) {
+        if !self.joined {
             request.remove_header(&TRACE_STATE);
         }
         request.insert_header("X-Request-Id", &self.request_id)?;
@@ -99,6 +148,15 @@ impl Ids {
         }
         response.insert_header("X-Request-Id", &self.request_id)
     }
+}
+
+/// As W3C writes it.
+fn trace_parent(ids: &SpanIds) -> HeaderValue {
+    let SpanIds {
+        trace, own, flags, ..
+    } = ids;
+    let text = format!("00-{trace:032x}-{own:016x}-{flags:02x}");
+    HeaderValue::try_from(text).expect("digits and hyphens make a header value")
 }
 
 /// The second of four parts.
@@ -164,7 +222,7 @@ mod tests {
 
     #[test]
     fn ids_that_are_made_are_well_formed_and_all_different() {
-        let mint = Mint::new();
+        let mint = Mint::new(None);
         let request = RequestHeader::build("GET", b"/", None).expect("a request");
         let made: HashSet<_> = (0..10_000)
             .map(|_| mint.ids(&request).trace_parent)
@@ -175,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_a_client_says_is_kept_where_it_can_be_and_replaced_where_not() {
-        let mint = Mint::new();
+        let mint = Mint::new(None);
         let long = "x".repeat(129);
         for (lines, request_id, trace_parent) in [
             (vec![("X-Request-Id", "abc/1=")], Some("abc/1="), None),
@@ -219,6 +277,56 @@ mod tests {
                 trace_parent.is_some(),
                 "{lines:?}"
             );
+        }
+    }
+    #[test]
+    fn a_span_comes_between_a_sampled_parent_and_the_task() {
+        let mint = Mint::new(Some("0".parse().expect("a share")));
+        let ids = |parent: &str| {
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            request
+                .append_header("traceparent", parent)
+                .expect("a header");
+            request
+                .append_header("tracestate", "a=b")
+                .expect("a header");
+            let ids = mint.ids(&request);
+            ids.tell_task(&mut request).expect("a request");
+            assert!(request.headers.contains_key("tracestate"), "{parent}");
+            ids
+        };
+        assert_eq!(ids(SOUND).span, None, "the parent is not sampled");
+        assert_eq!(ids(SOUND).trace_parent, SOUND);
+        for (flags, kept) in [("01", 1), ("03", 3), ("ff", 3)] {
+            let parent = format!(
+                "{}{flags}-later",
+                SOUND.replacen("00-", "cc-", 1).trim_end_matches("00")
+            );
+            let ids = ids(&parent);
+            let span = ids.span.expect("the parent is sampled");
+            let expected = SpanIds {
+                trace: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
+                own: span.own,
+                parent: Some(0xf0_67aa_0ba9_02b7),
+                flags: kept,
+            };
+            assert_eq!(span, expected);
+            let told = format!("00-{}-{:016x}-{kept:02x}", &SOUND[3..35], span.own);
+            assert_eq!(ids.trace_parent, told);
+            assert_eq!(ids.request_id, &SOUND[3..35]);
+        }
+    }
+
+    #[test]
+    fn the_share_decides_about_traces_that_begin_here_and_tells_others_what_it_decided() {
+        let request = RequestHeader::build("GET", b"/", None).expect("a request");
+        for (share, told) in [("0", 0), ("1", 1_000)] {
+            let mint = Mint::new(share.parse().ok());
+            let made: Vec<_> = (0..1_000).map(|_| mint.ids(&request)).collect();
+            assert_eq!(made.iter().filter(|ids| ids.span.is_some()).count(), told);
+            let flag = format!("-0{share}");
+            let says = |ids: &Ids| ids.trace_parent.as_bytes().ends_with(flag.as_bytes());
+            assert!(made.iter().all(says), "{share}");
         }
     }
 }

@@ -65,6 +65,7 @@ fn reason(event: &Event) -> Option<&str> {
         | Event::ScaleRefused { reason, .. }
         | Event::CertificateRefused { reason, .. }
         | Event::CertificateNotIssued { reason, .. }
+        | Event::CollectorLost { reason, .. }
         | Event::StopRequested { reason } => Some(reason),
         Event::LabelsRejected(diagnostic) => Some(&diagnostic.reason),
         _ => None,

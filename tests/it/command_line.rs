@@ -13,6 +13,7 @@ mod plan;
 mod process;
 mod scene;
 mod secrets;
+mod spans;
 mod stop;
 
 use self::process::{Process, hiveway};
@@ -124,6 +125,13 @@ async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
             "[default: json]",
         ),
         ("--trace-headers", "HIVEWAY_TRACE_HEADERS", ""),
+        ("--otlp-endpoint", "HIVEWAY_OTLP_ENDPOINT", "or off]"),
+        (
+            "--otlp-root",
+            "HIVEWAY_OTLP_ROOT",
+            "[default: those that browsers trust]",
+        ),
+        ("--trace-sample", "HIVEWAY_TRACE_SAMPLE", "[default: 1]"),
         ("--threads", "HIVEWAY_THREADS", "number of processors"),
         ("--eject-after", "HIVEWAY_EJECT_AFTER", "[default: 3]"),
         ("--eject-5xx", "HIVEWAY_EJECT_5XX", "[default: off]"),

@@ -36,6 +36,7 @@ mod slow_bodies;
 mod slow_start;
 mod smuggling;
 mod socket;
+mod spans;
 mod sticky;
 mod stop;
 mod streams;

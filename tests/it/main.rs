@@ -9,6 +9,7 @@ mod admin;
 mod agent;
 mod authority;
 mod bounded;
+mod collector;
 mod command_line;
 mod control;
 mod controller;

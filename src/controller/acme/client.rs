@@ -22,12 +22,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Error;
+use crate::authorities;
 
 /// How long one request may take, from the look-up of the name to the end of the answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,18 +63,10 @@ struct Inner {
 impl Client {
     /// One that trusts the authorities in a file, or those that browsers trust.
     pub(super) fn open(root: Option<&Path>) -> Result<Self, Error> {
-        let roots = match root {
-            Some(path) => read(path).map_err(|reason| Error::Authorities {
-                path: path.to_owned(),
-                reason,
-            })?,
-            None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
-        };
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks all versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = authorities::client(root).map_err(|reason| Error::Authorities {
+            path: root.map(Path::to_owned).unwrap_or_default(),
+            reason,
+        })?;
         Ok(Self(Arc::new(Inner {
             connector: TlsConnector::from(Arc::new(config)),
             retry_after: Mutex::default(),
@@ -152,18 +142,5 @@ impl Inner {
             return Err(Unanswered::Status(named(), parts.status));
         }
         Ok(Response::from_parts(parts, Full::new(body.to_bytes())))
-    }
-}
-
-fn read(path: &Path) -> Result<RootCertStore, String> {
-    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    match roots.is_empty() {
-        true => Err("it holds no certificate".to_owned()),
-        false => Ok(roots),
     }
 }

@@ -247,6 +247,11 @@ impl fmt::Display for Event {
                 }
             }
             Self::CertificateNotKept { file, reason } => write!(f, "{file}: {reason}"),
+            Self::CollectorLost { collector, reason } => write!(
+                f,
+                "{collector} does not take spans as they come, so they wait or are dropped: {reason}"
+            ),
+            Self::CollectorReached { collector } => write!(f, "{collector} takes spans again"),
             Self::StopRequested { reason } => write!(f, "stopping: {reason}"),
         }
     }

@@ -1,10 +1,10 @@
-//! How a request ended: what is counted of it, and written down.
+//! How a request ended: what is counted of it, and told.
 
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource};
 
-use super::super::access;
 use super::super::context::Context;
+use super::super::{access, span};
 use super::Proxy;
 
 impl Proxy {
@@ -26,6 +26,9 @@ impl Proxy {
                 error.is_some(),
                 &self.trusted,
             );
+        }
+        if let Some(spans) = &self.spans {
+            span::tell(spans, session, context, written, error, &self.trusted);
         }
         // Its endpoint has room again from here on, whatever is left to be read of the request.
         match context.choice.take() {

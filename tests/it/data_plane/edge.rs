@@ -105,6 +105,7 @@ impl Edge {
             ejection: None,
             judged_every: Duration::from_millis(10),
             access_log: None,
+            spans: None,
             trace_headers: false,
             challenges: Challenges::default(),
         };
