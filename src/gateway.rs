@@ -32,6 +32,7 @@ mod limits;
 mod listener;
 mod middleware;
 mod pace;
+mod paced;
 mod passage;
 mod peer;
 mod pool;

@@ -50,7 +50,7 @@ use super::{Config, cookie, forwarded, framing, hop, middleware, upgrade};
 
 pub(super) use self::body::BODY_TOO_SLOW;
 
-/// How long a client may take to accept more of an answer.
+/// How long a task may take to accept more of a request, and a client more of an answer where no rate is asked of it.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
@@ -62,7 +62,7 @@ pub(super) struct Proxy {
     trusted: Vec<IpNet>,
     metrics: Metrics,
     holding: Arc<Holding>,
-    /// None where bodies may come as slowly as they like.
+    /// None where bodies may come, and answers be taken, as slowly as clients like.
     floor: Option<Floor>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
@@ -78,16 +78,12 @@ impl Proxy {
         holding: Arc<Holding>,
         metrics: Metrics,
     ) -> Self {
-        let limits = config.limits;
         Self {
             table,
             trusted: config.trusted_proxies.clone(),
             metrics,
             holding,
-            floor: limits.min_body_rate.map(|rate| Floor {
-                rate,
-                patience: limits.body_patience,
-            }),
+            floor: Floor::of(config.limits),
             access_log: config.access_log.clone(),
             mint: config.trace_headers.then(Mint::new),
             challenges: config.challenges.clone(),
@@ -128,7 +124,14 @@ impl ProxyHttp for Proxy {
             let said = session.req_header_mut().extensions_mut();
             context.client = said.remove::<Arc<Client>>();
         }
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        let waits = match (self.floor, session.as_http2()) {
+            (None, _) => Some(WRITE_TIMEOUT),
+            // How fast the connection is emptied tells nothing of one stream that the client gives no room.
+            (Some(floor), Some(_)) => Some(floor.patience),
+            // The connection judges by itself, and better: a time-out for each piece is one for slow lines.
+            (Some(_), None) => None,
+        };
+        session.set_write_timeout(waits);
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         if let Some(mint) = &self.mint {
             context.ids = Some(Box::new(mint.ids(session.req_header())));
