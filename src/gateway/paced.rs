@@ -2,7 +2,7 @@
 //!
 //! # Design notes
 //!
-//! A client that reads a byte now and then holds a connection, what waits for it, and its task's connection as long as it likes. Time
+//! A client that reads a byte now and then holds a connection, what waits for it, and a place at its task as long as it likes. Time
 //! uses up its credit only while something waits to be written, so that a task may be as slow as it wants; what the client takes
 //! earns of it ([`Floor`]).
 //!
