@@ -288,7 +288,7 @@ impl ProxyHttp for Proxy {
         };
         choice.answered();
         if let Some(chain) = &choice.pool().chain {
-            chain.answer(session, response)?;
+            chain.answer(session, response, choice.pool().http2)?;
         }
         if choice.pool().policy.sticky && !choice.is_bound() {
             response.append_header("Set-Cookie", choice.target().cookie.clone())?;
