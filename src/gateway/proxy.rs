@@ -7,8 +7,10 @@
 //! what the task can have seen: nothing when the connection failed ([`ProxyHttp::fail_to_connect`]), perhaps all of it
 //! afterwards ([`ProxyHttp::error_while_proxy`]).
 //!
-//! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections and
-//! streams of events `idle_timeout_seconds`.
+//! Pingora (0.9.1) has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
+//! and streams of events `idle_timeout_seconds`. It is copied to the session with the task before the request is sent, no hook is
+//! given that session, and the pool tells connections apart by their file descriptors, which one of our own has not: so the silence
+//! before an answer cannot be bounded by one time and that within it by another.
 
 mod body;
 mod decision;
