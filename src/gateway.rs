@@ -32,6 +32,7 @@ mod limits;
 mod listener;
 mod middleware;
 mod pace;
+mod paced;
 mod passage;
 mod peer;
 mod pool;
@@ -83,7 +84,7 @@ use self::passage::Passages;
 use self::proxy::Proxy;
 use self::steering::Steering;
 use self::table::RouteTable;
-use self::tls::{Serving, Terminator};
+use self::tls::Serving;
 pub use self::tls::{TlsConfig, TlsError, TlsLimits};
 
 /// What a gateway needs to know; filled in by the command line.
@@ -199,8 +200,7 @@ impl Gateway {
                 holding: holding.clone(),
                 access_log: config.access_log.clone(),
             };
-            let terminator = Terminator::new(settings, &config.challenges, passages, metrics)?;
-            let serving = Serving::new(terminator);
+            let serving = Serving::new(settings, &config.challenges, passages, metrics)?;
             let terminator = Some(serving.terminator.clone());
             listeners.push(Listener::bind(Side::Public, settings.address, terminator)?);
             tls = Some(serving);
@@ -335,7 +335,7 @@ impl Gateway {
                     }
                 }
                 () = steering.due() => steering.judge(&emitter),
-                () = Serving::renew(tls.as_mut()) => {}
+                () = Serving::renew(tls.as_mut(), &emitter) => {}
             }
         };
         close.send_replace(true);

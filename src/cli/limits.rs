@@ -18,8 +18,9 @@ pub(super) struct TypedLimits {
     #[arg(long, env = "HIVEWAY_MAX_CONNECTIONS_PER_CLIENT", value_name = "NUMBER", value_parser = connections)]
     max_connections_per_client: Option<NonZeroUsize>,
 
-    /// How many bytes a second a request's body has to bring in the long run; one that falls a minute behind is answered 408.
-    /// Calls of grpc:// routes and WebSockets may take their time. 0: any body may
+    /// How many bytes a second a request's body has to bring in the long run, and a client to take of an answer that waits for
+    /// it. A body that falls a minute behind is answered 408, an answer is cut off. What calls of grpc:// routes and WebSockets
+    /// bring may take its time. 0: there is no rate, and a client has a minute for each piece of an answer
     #[arg(
         long,
         env = "HIVEWAY_MIN_BODY_RATE",

@@ -30,7 +30,8 @@ pub(super) struct TypedTls {
     )]
     certs: Vec<PathBuf>,
 
-    /// A file with authorities, as PEM: clients by TLS have to show a certificate that one of them vouches for
+    /// A file with authorities, as PEM, read again when it changes: clients by TLS have to show a certificate that one of them
+    /// vouches for
     #[arg(long, env = "HIVEWAY_CLIENT_CA", value_name = "FILE")]
     client_ca: Option<PathBuf>,
 }
@@ -57,12 +58,13 @@ impl TypedTls {
                     .to_owned(),
             );
         }
+        let look_every = certificates::LOOK_EVERY;
         let tls = address.map(|address| TlsConfig {
             address,
             client_ca,
+            look_every,
             limits: TlsLimits::default(),
         });
-        let look_every = certificates::LOOK_EVERY;
         Ok((
             tls,
             certificates::Config {

@@ -267,12 +267,19 @@ pub enum Event {
         /// How many whole days are left; none when it has ended.
         days: Option<u64>,
     },
-    /// What a file holds cannot be used as a certificate; what it held before stays in use.
+    /// What a file holds cannot be used as a certificate, or as clients' authorities; what it held before stays in use.
     CertificateRefused {
         /// The file.
         file: Arc<str>,
         /// Why, with the remedy.
         reason: Arc<str>,
+    },
+    /// Clients' certificates are checked by what the file of their authorities holds now.
+    ClientAuthoritiesReplaced {
+        /// The file.
+        file: Arc<str>,
+        /// How many authorities it holds.
+        authorities: usize,
     },
     /// The ACME server issued a certificate.
     CertificateIssued(CertificateRef),
@@ -355,6 +362,7 @@ impl Event {
             Self::CertificateRemoved(_) => "certificate_removed",
             Self::CertificateExpiring { .. } => "certificate_expiring",
             Self::CertificateRefused { .. } => "certificate_refused",
+            Self::ClientAuthoritiesReplaced { .. } => "client_authorities_replaced",
             Self::CertificateIssued(_) => "certificate_issued",
             Self::CertificateNotIssued { .. } => "certificate_not_issued",
             Self::CertificateNotKept { .. } => "certificate_not_kept",

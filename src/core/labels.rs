@@ -154,7 +154,8 @@
 //! `Content-Length`, cannot be set.
 //!
 //! Not compressed: what is encoded already, says `no-transform` or carries a digest of itself, parts (206), streams of
-//! events, and gRPC. An answer that does not say its length is sent on as it comes, compressed piece by piece.
+//! events, and whatever comes by a `grpc://` route. An answer that does not say its length is sent on as it comes, compressed
+//! piece by piece.
 //!
 //! # Health: `probe.*`
 //!

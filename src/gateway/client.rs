@@ -1,7 +1,7 @@
 //! Who sends requests: from where, and by which listener.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::HeaderValue;
 use pingora::protocols::Stream;
@@ -21,6 +21,8 @@ pub(super) struct Client {
     pub(super) tls: Option<Secured>,
     /// How many of its requests it did not wait for the end of.
     given_up: AtomicU32,
+    /// Whether its connection was ended because it took too long to read what it had asked for.
+    lags: AtomicBool,
 }
 
 impl Client {
@@ -39,6 +41,7 @@ impl Client {
             forwarded_for,
             tls,
             given_up: AtomicU32::new(0),
+            lags: AtomicBool::new(false),
         }
     }
 
@@ -60,6 +63,16 @@ impl Client {
     /// How many requests it did not wait for the end of, up to now.
     pub(super) fn given_up(&self) -> u32 {
         self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Its connection ends because it takes too long to read what it has asked for. True for the first to say so.
+    pub(super) fn lags_behind(&self) -> bool {
+        !self.lags.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether its connection was ended for that.
+    pub(super) fn lagged_behind(&self) -> bool {
+        self.lags.load(Ordering::Relaxed)
     }
 }
 

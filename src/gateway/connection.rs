@@ -34,6 +34,7 @@ use crate::metrics::{Counted, Metrics};
 use super::admission::Admission;
 use super::client::{Client, Side};
 use super::head::{Opening, Unread, read_head, refuse};
+use super::paced::Paced;
 use super::passage::Passage;
 use super::proxy::Proxy;
 use super::tls::{self, Terminator};
@@ -146,7 +147,7 @@ enum Opened {
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
 /// request after a while, and never a request. `told` is whose the connection is, where a proxy has told that.
 async fn serve(
-    mut stream: Stream,
+    stream: Stream,
     told: Option<IpAddr>,
     acceptor: Arc<Acceptor>,
     shutdown: ShutdownWatch,
@@ -166,6 +167,7 @@ async fn serve(
     let mut settings: Option<HttpPersistentSettings> = None;
     // Only a plain connection can open as HTTP/2 by itself, and only with its first bytes; TLS has agreed on it before.
     let mut opens = stream.as_any().is::<Plain>();
+    let mut stream = Paced::on(stream, &acceptor, &client);
     loop {
         let head = tokio::select! {
             biased;
@@ -176,7 +178,7 @@ async fn serve(
         let head = match head {
             Ok(Opening::Head(head)) => head,
             Ok(Opening::Http2(preface)) => {
-                let Some(stream) = give_back(stream, &preface) else {
+                let Some(stream) = give_back(Paced::bare(stream), &preface) else {
                     return;
                 };
                 return Box::pin(http2::serve(stream, acceptor, client, shutdown)).await;

@@ -22,7 +22,7 @@ pub(super) struct Context {
     pub(super) choice: Option<Choice>,
     /// By what kind of connection the request goes.
     pub(super) way: Way,
-    /// Why the gateway answered itself.
+    /// Why the gateway answered itself, or cut the answer off.
     pub(super) reason: Option<&'static str>,
     /// With which status, which a call of gRPC is not told as such.
     pub(super) status: Option<u16>,

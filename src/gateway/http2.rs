@@ -6,6 +6,10 @@
 //! behind it: a client that opens requests and takes them back at once stays below every limit of open streams, and has us
 //! connect to tasks again and again. Such a connection is judged by [`Patience`], and told to calm down.
 //!
+//! A client may read the connection and give one of its streams no room. Then the answer waits in the stream's request, where
+//! each piece that came from the task, 64 KiB at most, has a time-out of its own. Until then such a stream holds up to ten pieces,
+//! [`SEND_BUFFER`] here and the connection to its task.
+//!
 //! Pingora's own loop is not used: its streams run as detached tasks, it knows no stop of ours, and a client that does
 //! not answer the farewell would hold it for ever.
 
@@ -35,6 +39,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::client::Client;
 use super::connection::Acceptor;
 use super::framing::HEAD_LIMIT;
+use super::paced::Paced;
 
 use self::patience::Patience;
 
@@ -94,6 +99,7 @@ pub(super) async fn serve(
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: stream.get_socket_digest(),
     });
+    let stream = Paced::on(stream, &acceptor, &client);
     let opened = timeout(limits.head, handshake(stream, Some(options()))).await;
     let Ok(Ok(mut connection)) = opened else {
         return;

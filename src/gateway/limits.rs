@@ -17,10 +17,11 @@ pub struct Limits {
     /// On each connection: between requests. Longer than the idle time-outs of common clients' pools would be kind, but costs
     /// memory; this is what nginx has.
     pub keep_alive: Duration,
-    /// How many bytes a second a request's body has to bring in the long run; none: any number. Calls of `grpc://` routes and
-    /// WebSockets may bring any number.
+    /// How many bytes a second a request's body has to bring in the long run, and a client to take of an answer that waits for
+    /// it; none: any number. What calls of `grpc://` routes and WebSockets bring may come as slowly as it likes.
     pub min_body_rate: Option<NonZeroU32>,
-    /// By how much time a body may fall behind that.
+    /// By how much time a body may fall behind that, either way. On a stream of HTTP/2: for how long each piece of an answer may
+    /// wait for the client to give it room.
     pub body_patience: Duration,
     /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
     /// costs some 45 KB.

@@ -126,15 +126,18 @@ impl Chain {
         }
     }
 
-    /// Changes the answer that the client gets, and sees to it that what follows is compressed.
+    /// Changes the answer that the client gets, and sees to it that what follows is compressed. `trails`: something may follow
+    /// behind its body.
     pub(super) fn answer(
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
+        trails: bool,
     ) -> Result<()> {
         self.response_headers.set_in_response(response)?;
         match &*self.wanted.compress {
             [] => Ok(()),
+            _ if trails => Ok(()),
             offered => compress::begin(offered, session, response),
         }
     }

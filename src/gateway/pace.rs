@@ -1,12 +1,13 @@
-//! How fast a request's body comes: one that drips for long is ended.
+//! How fast a request's body comes, and how fast an answer is taken: what drips for long is ended.
 //!
 //! # Design notes
 //!
 //! A client that sends a byte now and then holds a connection, a request and a place at its task for as long as it likes; each
 //! silence is bounded, and begins anew with every byte. So a body has a credit of time. Silence uses it up, what arrives earns
-//! of it by a floor of bytes a second, and it never grows above what it was at first: an attacker cannot pay ahead.
+//! of it by a floor of bytes a second, and it never grows above what it was at first: an attacker cannot pay ahead. The other way
+//! it is the same with the time that an answer waits for its client ([`paced`](super::paced)).
 //!
-//! It is looked at when something arrives, so no request pays for a timer. That a client which says nothing at all is cut
+//! A request's body is looked at when something arrives, so no request pays for a timer. That a client which says nothing at all is cut
 //! off is the read time-out's part.
 //!
 //! A task that does not read holds its client up, and that silence is not the client's fault. No single one uses up more than
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Limits;
+
 /// What a body has earned and used up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -27,7 +30,7 @@ pub(super) struct Pace {
     credit: Duration,
 }
 
-/// How fast bodies have to come.
+/// How fast bodies have to come, and answers to be taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Floor {
     /// So many bytes a second, in the long run.
@@ -37,6 +40,12 @@ pub(super) struct Floor {
 }
 
 impl Floor {
+    /// What clients are held to; none where they may be as slow as they like.
+    pub(super) fn of(limits: Limits) -> Option<Self> {
+        let patience = limits.body_patience;
+        limits.min_body_rate.map(|rate| Self { rate, patience })
+    }
+
     /// The pace of a body whose first bytes arrive now.
     pub(super) fn begin(self, now: Instant) -> Pace {
         Pace {
@@ -48,13 +57,16 @@ impl Floor {
     /// Takes down that so many bytes arrived; false when the body is too slow.
     pub(super) fn is_kept(self, pace: &mut Pace, bytes: usize, now: Instant) -> bool {
         let silence = now.duration_since(pace.last).min(self.patience);
-        let earned = Duration::from_secs(bytes as u64) / self.rate.get();
-        let credit = (pace.credit + earned).checked_sub(silence);
-        *pace = Pace {
-            last: now,
-            credit: credit.unwrap_or_default().min(self.patience),
-        };
-        credit.is_some()
+        pace.last = now;
+        self.covers(&mut pace.credit, bytes as u64, silence)
+    }
+
+    /// Takes down that so many bytes passed while somebody waited for so long; false when the credit is used up.
+    pub(super) fn covers(self, credit: &mut Duration, bytes: u64, waited: Duration) -> bool {
+        let earned = Duration::from_secs(bytes) / self.rate.get();
+        let left = (*credit + earned).checked_sub(waited);
+        *credit = left.unwrap_or_default().min(self.patience);
+        left.is_some()
     }
 }
 

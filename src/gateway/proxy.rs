@@ -7,8 +7,10 @@
 //! what the task can have seen: nothing when the connection failed ([`ProxyHttp::fail_to_connect`]), perhaps all of it
 //! afterwards ([`ProxyHttp::error_while_proxy`]).
 //!
-//! Pingora has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections and
-//! streams of events `idle_timeout_seconds`.
+//! Pingora (0.9.1) has one read time-out per connection to a task. It is `response_timeout_seconds`, and for upgraded connections
+//! and streams of events `idle_timeout_seconds`. It is copied to the session with the task before the request is sent, no hook is
+//! given that session, and the pool tells connections apart by their file descriptors, which one of our own has not: so the silence
+//! before an answer cannot be bounded by one time and that within it by another.
 
 mod body;
 mod decision;
@@ -51,7 +53,7 @@ use super::{Config, cookie, forwarded, framing, hop, middleware, upgrade};
 
 pub(super) use self::body::BODY_TOO_SLOW;
 
-/// How long a client may take to accept more of an answer.
+/// How long a task may take to accept more of a request, and a client more of an answer where no rate is asked of it.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
@@ -63,7 +65,7 @@ pub(super) struct Proxy {
     trusted: Vec<IpNet>,
     metrics: Metrics,
     holding: Arc<Holding>,
-    /// None where bodies may come as slowly as they like.
+    /// None where bodies may come, and answers be taken, as slowly as clients like.
     floor: Option<Floor>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
@@ -81,17 +83,13 @@ impl Proxy {
         holding: Arc<Holding>,
         metrics: Metrics,
     ) -> Self {
-        let limits = config.limits;
         let share = config.spans.as_ref().map(|spans| spans.share);
         Self {
             table,
             trusted: config.trusted_proxies.clone(),
             metrics,
             holding,
-            floor: limits.min_body_rate.map(|rate| Floor {
-                rate,
-                patience: limits.body_patience,
-            }),
+            floor: Floor::of(config.limits),
             access_log: config.access_log.clone(),
             spans: config.spans.clone(),
             mint: (config.trace_headers || share.is_some()).then(|| Mint::new(share)),
@@ -133,7 +131,14 @@ impl ProxyHttp for Proxy {
             let said = session.req_header_mut().extensions_mut();
             context.client = said.remove::<Arc<Client>>();
         }
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        let waits = match (self.floor, session.as_http2()) {
+            (None, _) => Some(WRITE_TIMEOUT),
+            // How fast the connection is emptied tells nothing of one stream that the client gives no room.
+            (Some(floor), Some(_)) => Some(floor.patience),
+            // The connection judges by itself, and better: a time-out for each piece is one for slow lines.
+            (Some(_), None) => None,
+        };
+        session.set_write_timeout(waits);
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         if let Some(mint) = &self.mint {
             context.ids = Some(Box::new(mint.ids(session.req_header())));
@@ -290,7 +295,7 @@ impl ProxyHttp for Proxy {
         };
         choice.answered();
         if let Some(chain) = &choice.pool().chain {
-            chain.answer(session, response)?;
+            chain.answer(session, response, choice.pool().http2)?;
         }
         if choice.pool().policy.sticky && !choice.is_bound() {
             response.append_header("Set-Cookie", choice.target().cookie.clone())?;

@@ -9,14 +9,16 @@
 //! serves the names of this certificate only.
 //!
 //! TLS 1.2 and 1.3 alone are spoken, by rustls with the cryptography of ring. Sessions are resumed by tickets, whose keys change
-//! every six hours and never leave the process.
+//! every six hours and never leave the process. A session that is resumed is not asked for the client's certificate again, so
+//! tickets die with the authorities ([`authorities`]) that they were given under.
 
+mod authorities;
 mod stream;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,21 +30,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring::{Ticketer, default_provider};
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::server::danger::ClientCertVerifier;
-use tokio_rustls::rustls::server::{
-    Acceptor, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
-};
+use tokio_rustls::rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::certificates::InUse;
 use crate::core::certificates::{Certificate, CertificateIndex};
 use crate::core::lookup::normal_host;
+use crate::journal::Emitter;
 use crate::metrics::Metrics;
 
+use self::authorities::{Authorities, Verifier};
 use self::stream::TlsStream;
 use super::challenge::Challenges;
 use super::passage::{Asked, Passage, Passages};
@@ -54,6 +53,8 @@ pub struct TlsConfig {
     pub address: SocketAddr,
     /// The file with the authorities of which one has to vouch for every client; none: clients show no certificates.
     pub client_ca: Option<PathBuf>,
+    /// From one look at that file to the next.
+    pub look_every: Duration,
     /// What a handshake may cost.
     pub limits: TlsLimits,
 }
@@ -108,8 +109,6 @@ pub(super) enum Opened {
 
 /// Makes TLS of connections. Shared by the connections of a listener.
 pub(super) struct Terminator {
-    /// Of every connection, but for the certificate.
-    template: ServerConfig,
     index: ArcSwap<CertificateIndex<Arc<Identity>>>,
     limits: TlsLimits,
     room: Semaphore,
@@ -156,46 +155,10 @@ impl fmt::Debug for Secured {
 }
 
 impl Terminator {
-    /// One that has no certificate yet.
-    pub(super) fn new(
-        config: &TlsConfig,
-        challenges: &Challenges,
-        passages: Passages,
-        metrics: &Metrics,
-    ) -> Result<Self, TlsError> {
-        let provider = Arc::new(default_provider());
-        let builder = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13, &TLS12])
-            .expect("ring speaks both");
-        let builder = match &config.client_ca {
-            Some(path) => builder.with_client_cert_verifier(verifier(path)?),
-            None => builder.with_no_client_auth(),
-        };
-        let mut template = builder.with_cert_resolver(Arc::new(Nobody));
-        template.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
-        match Ticketer::new() {
-            Ok(ticketer) => {
-                template.ticketer = ticketer;
-                template.session_storage = Arc::new(NoServerSessionStorage {});
-            }
-            // Sessions are then resumed from memory.
-            Err(error) => tracing::debug!(%error, "no tickets for TLS sessions"),
-        }
-        Ok(Self {
-            template,
-            index: ArcSwap::default(),
-            limits: config.limits,
-            room: Semaphore::new(config.limits.at_once),
-            challenges: challenges.clone(),
-            metrics: metrics.clone(),
-            passages: Arc::new(passages),
-        })
-    }
-
-    /// Answers with these certificates from now on. Open connections keep theirs.
-    fn use_certificates(&self, in_use: &InUse) {
+    /// Answers with these certificates from now on. Open connections keep theirs. `template` is what all have in common.
+    fn use_certificates(&self, in_use: &InUse, template: &ServerConfig) {
         let identities = in_use.iter().map(|loaded| {
-            let mut config = self.template.clone();
+            let mut config = template.clone();
             config.cert_resolver = Arc::new(SingleCertAndKey::from(loaded.key.clone()));
             let identity = Identity {
                 certificate: loaded.certificate.clone(),
@@ -257,43 +220,104 @@ impl Terminator {
     }
 }
 
-/// Keeps a terminator's certificates up to date. Owned by the gateway's loop.
+/// Keeps a terminator's certificates and the clients' authorities up to date. Owned by the gateway's loop.
 pub(super) struct Serving {
     pub(super) terminator: Arc<Terminator>,
+    /// Of every connection, but for the certificate.
+    template: ServerConfig,
+    /// None where clients show no certificates.
+    authorities: Option<Authorities>,
     in_use: Option<watch::Receiver<InUse>>,
 }
 
 impl Serving {
-    pub(super) fn new(terminator: Terminator) -> Self {
-        Self {
+    /// One that has no certificate yet.
+    pub(super) fn new(
+        config: &TlsConfig,
+        challenges: &Challenges,
+        passages: Passages,
+        metrics: &Metrics,
+    ) -> Result<Self, TlsError> {
+        let opened = config.client_ca.as_deref();
+        let opened = opened.map(|path| Authorities::open(path, config.look_every));
+        let (authorities, verifier) = opened.transpose()?.unzip();
+        let terminator = Terminator {
+            index: ArcSwap::default(),
+            limits: config.limits,
+            room: Semaphore::new(config.limits.at_once),
+            challenges: challenges.clone(),
+            metrics: metrics.clone(),
+            passages: Arc::new(passages),
+        };
+        Ok(Self {
             terminator: Arc::new(terminator),
+            template: template(verifier),
+            authorities,
             in_use: None,
-        }
+        })
     }
 
     /// Takes the certificates from here, those of now at once.
     pub(super) fn follow(&mut self, mut in_use: watch::Receiver<InUse>) {
         let now = in_use.borrow_and_update().clone();
-        self.terminator.use_certificates(&now);
+        self.terminator.use_certificates(&now, &self.template);
         self.in_use = Some(in_use);
     }
 
-    /// Returns when certificates changed and are in use; never without anybody who changes them.
-    pub(super) async fn renew(serving: Option<&mut Self>) {
-        let Some(serving) = serving else {
+    /// Returns when certificates or authorities changed and are in use; never without anybody who changes them.
+    pub(super) async fn renew(serving: Option<&mut Self>, emitter: &Emitter) {
+        let Some(Self {
+            terminator,
+            template: common,
+            authorities,
+            in_use: Some(in_use),
+        }) = serving
+        else {
             return std::future::pending().await;
         };
-        if let Some(in_use) = &mut serving.in_use
-            && in_use.changed().await.is_ok()
-        {
-            let latest = in_use.borrow_and_update().clone();
-            serving.terminator.use_certificates(&latest);
-            return;
+        let renewed = async {
+            match authorities {
+                Some(authorities) => authorities.changed(emitter, &terminator.metrics).await,
+                None => std::future::pending().await,
+            }
+        };
+        let told = tokio::select! {
+            // What was in use stays so without its keeper, whose end ends the process elsewhere.
+            Ok(()) = in_use.changed() => None,
+            (verifier, event) = renewed => {
+                *common = template(Some(verifier));
+                Some(event)
+            }
+        };
+        let latest = in_use.borrow_and_update().clone();
+        terminator.use_certificates(&latest, common);
+        if let Some(event) = told {
+            emitter.emit(event);
         }
-        // What was in use stays so without its keeper, whose end ends the process elsewhere.
-        serving.in_use = None;
-        std::future::pending::<()>().await;
     }
+}
+
+/// What the connections under all certificates have in common. Tickets that were given under another are worth nothing.
+fn template(verifier: Option<Verifier>) -> ServerConfig {
+    let provider = Arc::new(default_provider());
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .expect("ring speaks both");
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut template = builder.with_cert_resolver(Arc::new(Nobody));
+    template.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+    match Ticketer::new() {
+        Ok(ticketer) => {
+            template.ticketer = ticketer;
+            template.session_storage = Arc::new(NoServerSessionStorage {});
+        }
+        // Sessions are then resumed from memory, which is the template's own.
+        Err(error) => tracing::debug!(%error, "no tickets for TLS sessions"),
+    }
+    template
 }
 
 /// Why a handshake came to nothing: a few words for the metric.
@@ -314,29 +338,6 @@ fn reason(error: &io::Error) -> &'static str {
         Some(_) => "other",
         None => "gone",
     }
-}
-
-/// What clients' certificates are checked by.
-fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let refuse = |reason: String| TlsError::ClientAuthorities {
-        path: path.to_owned(),
-        reason,
-    };
-    let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| refuse(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(refuse("it holds no certificate".to_owned()));
-    }
-    let provider = Arc::new(default_provider());
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| refuse(error.to_string()))
 }
 
 /// Stands where a certificate will.

@@ -14,6 +14,8 @@ use crate::core::certificates::Certificate;
 pub struct TlsMetrics {
     refused: IntCounterVec,
     certificates: Mutex<Certificates>,
+    /// The file of clients' authorities, while what it holds cannot be used.
+    authorities: Mutex<Option<Arc<str>>>,
 }
 
 #[derive(Clone, Default)]
@@ -54,6 +56,7 @@ impl TlsMetrics {
                 &["reason"],
             ),
             certificates: Mutex::default(),
+            authorities: Mutex::default(),
         }
     }
 
@@ -72,6 +75,12 @@ impl TlsMetrics {
         *certificates = Certificates { in_use, refused };
     }
 
+    /// Replaces the file of clients' authorities that is shown as refused.
+    pub fn authorities(&self, refused: Option<Arc<str>>) {
+        let lock = self.authorities.lock();
+        *lock.unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
     pub(super) fn families(&self) -> [MetricFamily; 2] {
         let lock = self.certificates.lock();
         let certificates = lock.unwrap_or_else(PoisonError::into_inner).clone();
@@ -79,7 +88,9 @@ impl TlsMetrics {
             let labels = [("file", &*it.file), ("names", &*it.names)];
             gauge(&labels, it.not_after as f64 / 1e3)
         });
-        let refused = certificates.refused.iter();
+        let lock = self.authorities.lock();
+        let authorities = lock.unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = certificates.refused.iter().chain(&authorities);
         [
             family(
                 "hiveway_certificate_not_after_seconds",

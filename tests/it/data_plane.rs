@@ -33,6 +33,7 @@ mod routing;
 mod service;
 mod silence;
 mod slow_bodies;
+mod slow_readers;
 mod slow_start;
 mod smuggling;
 mod socket;

@@ -227,6 +227,10 @@ impl fmt::Display for Event {
                 f,
                 "certificate {file} cannot be used, what was used before stays: {reason}"
             ),
+            Self::ClientAuthoritiesReplaced { file, authorities } => write!(
+                f,
+                "clients' certificates are checked by what {file} holds now; authorities: {authorities}"
+            ),
             Self::CertificateIssued(certificate) => write!(
                 f,
                 "certificate {certificate} was issued, until {}",

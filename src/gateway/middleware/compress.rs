@@ -9,6 +9,9 @@
 //! An answer of known length comes at once, and is compressed as a whole. One of unknown length may be made while it is read:
 //! what came is sent on with every piece. Streams of events are left alone all the same. They are open for hours by the
 //! thousand, and each would keep its window for all that time to save a few bytes an event.
+//!
+//! What ends a compressed body is known only when the body has ended, and a module can send either that or trailers. So answers of
+//! tasks that speak HTTP/2 are left alone: only they have trailers that Pingora passes on, and a call of gRPC its status there.
 
 use std::any::Any;
 use std::io;
@@ -143,7 +146,7 @@ impl HttpModule for Compression {
         Ok(())
     }
 
-    // The body's end has to be sent, and nothing can follow it here: what an answer says behind its body is lost.
+    // The body's end has to be sent, and nothing can follow it here. What may have trailers is not compressed.
     fn response_trailer_filter(
         &mut self,
         _trailers: &mut Option<Box<HeaderMap>>,

@@ -1,18 +1,27 @@
 //! How a request ended: what is counted of it, and told.
 
 use pingora::proxy::Session;
-use pingora::{Error, ErrorSource};
+use pingora::{Error, ErrorSource, ErrorType};
 
 use super::super::context::Context;
+use super::super::paced::SLOW_READER;
 use super::super::{access, span};
 use super::Proxy;
 
 impl Proxy {
     pub(super) fn conclude(&self, session: &Session, error: Option<&Error>, context: &mut Context) {
-        if error.is_some_and(|error| *error.esource() == ErrorSource::Downstream)
+        if let Some(error) = error
+            && *error.esource() == ErrorSource::Downstream
             && let Some(client) = &context.client
         {
             client.gives_up();
+            let starved = *error.etype() == ErrorType::WriteTimedout;
+            if starved {
+                self.metrics.refused_connections(SLOW_READER).inc();
+            }
+            if starved || client.lagged_behind() {
+                context.reason = Some(SLOW_READER);
+            }
         }
         // 499 is nginx's word for a client that left before its answer.
         let written = session.response_written().map(|it| it.status.as_u16());

@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::edge::Edge;
+use super::http2::{self, get};
 use super::origin::{Behaviour, origins};
 use super::service::Service;
+use super::slow_readers::{Sips, drip, hasty, pour};
 use crate::bounded::bounded;
 
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
@@ -26,6 +28,15 @@ struct Logged {
 
 impl Logged {
     async fn start(selection: Selection, format: Format, services: &[Service]) -> Self {
+        Self::start_with(|_| {}, selection, format, services).await
+    }
+
+    async fn start_with(
+        more: impl FnOnce(&mut hiveway::gateway::Config),
+        selection: Selection,
+        format: Format,
+        services: &[Service],
+    ) -> Self {
         let dropped = IntCounter::new("dropped", "dropped").expect("a counter");
         let (log, writer) = channel(Config { selection, format }, dropped);
         let (read, output) = tokio::io::duplex(1 << 16);
@@ -35,6 +46,7 @@ impl Logged {
             config.access_log = Some(log);
             config.trace_headers = true;
             config.trusted_proxies = vec!["127.0.9.0/24".parse().expect("a network")];
+            more(config);
         };
         Self {
             edge: Edge::start_with(change, services).await,
@@ -124,6 +136,26 @@ async fn what_the_gateway_answers_itself_is_written_down_with_the_reason() {
         assert_eq!(line["client"], "127.0.0.1");
         assert_eq!(line["request_id"].as_str(), answer.head.one("x-request-id"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_its_client_took_too_slowly_is_written_down_as_cut_off_for_that() {
+    let [task] = origins([Behaviour::Hand]).await;
+    let services = [Service::new("web", "web.test").endpoints([&task])];
+    let started = Logged::start_with(hasty, Selection::Errors, Format::Json, &services);
+    let mut logged = started.await;
+    drip(Sips::slowly(logged.edge.internal).await, &task).await;
+    let by_http_1 = logged.json().await;
+    let mut client = http2::Client::connect(logged.edge.internal).await;
+    let (response, _) = client.start(get("web.test", "/"), true).await.unwrap();
+    bounded(pour(&task)).await;
+    let by_http_2 = logged.json().await;
+    for (line, protocol) in [(by_http_1, "HTTP/1.1"), (by_http_2, "HTTP/2.0")] {
+        assert_eq!(line["protocol"], protocol);
+        assert_eq!(line["status"], 200, "{line}");
+        assert_eq!(line["reason"], "slow-reader", "{line}");
+    }
+    drop(response);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,6 +74,7 @@ impl Edge {
             config.tls = Some(TlsConfig {
                 address: "127.0.0.1:0".parse().expect("an address"),
                 client_ca: None,
+                look_every: Duration::from_millis(20),
                 limits: TlsLimits::default(),
             });
             change(config);

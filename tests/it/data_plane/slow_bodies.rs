@@ -193,6 +193,36 @@ async fn calls_and_websockets_have_no_floor() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_the_task_answers_the_rest_of_a_body_may_take_its_time() {
+    const TURNS: usize = 30;
+    let (edge, task) = stage(Behaviour::Hand).await;
+    let mut client = edge.client().await;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: {}\r\n\r\n",
+            TURNS + 1
+        ))
+        .await;
+    client.send("x").await;
+    let mut exchange = task.handed().await;
+    assert_eq!(bounded(exchange.wire.exactly(1)).await, Some(b"x".to_vec()));
+    let said = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    exchange.wire.send(said).await.unwrap();
+    bounded(client.wire.head()).await.expect("an answer");
+    // Three times as long as the patience.
+    for _ in 0..TURNS {
+        tokio::time::sleep(PAUSE).await;
+        client.send("x").await;
+        assert_eq!(bounded(exchange.wire.exactly(1)).await, Some(b"x".to_vec()));
+        exchange.wire.send("1\r\ny\r\n").await.unwrap();
+        assert_eq!(bounded(client.wire.chunk()).await, Some(b"y".to_vec()));
+    }
+    exchange.wire.send("0\r\n\r\n").await.unwrap();
+    assert_eq!(bounded(client.wire.chunk()).await, Some(vec![]));
+    assert!(!edge.metrics.render(None).contains(REFUSED));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_floor_a_body_may_drip() {
     let [task] = origins([Behaviour::Answer]).await;
     let change = |config: &mut hiveway::gateway::Config| {

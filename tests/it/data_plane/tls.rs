@@ -19,7 +19,7 @@ use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, Error, SupportedProtocolVersion, version};
+use tokio_rustls::rustls::{ClientConfig, Error, HandshakeKind, SupportedProtocolVersion, version};
 
 use super::client::Client;
 use super::edge::Edge;
@@ -40,6 +40,8 @@ struct Opened {
     client: Client,
     certificate: CertificateDer<'static>,
     protocol: Option<Vec<u8>>,
+    /// Whether the session is one of an earlier connection.
+    resumed: bool,
 }
 
 impl Secure {
@@ -168,6 +170,7 @@ async fn open(address: SocketAddr, name: &str, config: ClientConfig) -> Result<O
     Ok(Opened {
         certificate: certificates[0].clone(),
         protocol: session.alpn_protocol().map(<[u8]>::to_vec),
+        resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         client: Client::on(stream),
     })
 }

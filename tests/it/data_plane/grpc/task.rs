@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::bounded::bounded;
 
-/// A task of gRPC. Its method `Refuse` answers with a status alone; all others echo.
+/// A task of gRPC. Its method `Refuse` answers with a status alone; all others echo, `Text` as what is no gRPC.
 pub(in super::super) struct GrpcTask {
     pub(in super::super) address: SocketAddr,
     seen: watch::Sender<Seen>,
@@ -98,7 +98,11 @@ async fn echo(
     mut respond: SendResponse<Bytes>,
 ) -> Result<(), h2::Error> {
     let (head, mut body) = request.into_parts();
-    let response = Response::builder().header("content-type", "application/grpc+proto");
+    let kind = match head.uri.path().ends_with("/Text") {
+        true => "text/plain",
+        false => "application/grpc+proto",
+    };
+    let response = Response::builder().header("content-type", kind);
     if head.uri.path().ends_with("/Refuse") {
         let response = response
             .header("grpc-status", "5")

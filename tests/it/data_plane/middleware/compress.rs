@@ -2,9 +2,13 @@
 
 use std::io::{Read as _, Write};
 
+use bytes::Bytes;
 use hiveway::core::middleware::Encoding;
+use http::Request;
 
 use super::super::edge::Edge;
+use super::super::grpc::GrpcTask;
+use super::super::http2;
 use super::super::message::Head;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
@@ -217,4 +221,60 @@ async fn what_does_not_gain_by_it_is_left_alone() {
     let (edge, _task) = edge(said(JSON, 10_000), &[]).await;
     let (head, body) = get(&edge, "GET", "Accept-Encoding: gzip\r\n").await;
     assert_eq!((head.one("vary"), body.len()), (None, 10_000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_by_a_route_of_grpc_is_left_alone_and_keeps_its_trailers() {
+    let task = GrpcTask::start().await;
+    let service = Service::new("echo", "grpc://echo.test").middleware(|it| {
+        it.compress = Encoding::ALL.to_vec();
+    });
+    let edge = Edge::start(&[service.at(task.address)]).await;
+    let mut client = http2::Client::connect(edge.internal).await;
+    // Also what says that it is no gRPC: anything that comes by HTTP/2 may have trailers.
+    for (method, kind) in [("Say", "application/grpc+proto"), ("Text", "text/plain")] {
+        let request = Request::post(format!("http://echo.test/pkg.Echo/{method}"))
+            .header("content-type", kind)
+            .header("accept-encoding", "gzip")
+            .body(());
+        let (response, mut stream) = client.start(request.unwrap(), false).await.unwrap();
+        let message = Bytes::from(vec![b'a'; 10_000]);
+        http2::push(&mut stream, message, true).await.unwrap();
+        let answer = http2::answer(response).await.unwrap();
+        assert_eq!(answer.headers["content-type"], kind);
+        assert_eq!(answer.headers.get("content-encoding"), None, "{kind}");
+        assert_eq!(answer.body, "a".repeat(10_000), "{kind}");
+        let trailers = answer.trailers.expect("trailers");
+        assert_eq!(trailers["grpc-status"], "0", "{kind}");
+        assert_eq!(trailers["x-trailer"], "kept", "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trailers_of_http_1_are_dropped_and_leave_the_answer_whole() {
+    let text = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTrailer: X-Trailer\r\nTransfer-Encoding: chunked\r\n\r\n\
+        5\r\nwhole\r\n0\r\nX-Trailer: lost\r\n\r\n";
+    for offered in [&[][..], &Encoding::ALL[..]] {
+        let (edge, task) = edge(Behaviour::Say(text), offered).await;
+        let (head, body) = get(&edge, "GET", "Accept-Encoding: gzip\r\n").await;
+        let body = match head.one("content-encoding") {
+            Some(encoding) => decompressed(encoding, &body),
+            None => body,
+        };
+        assert_eq!(body, b"whole");
+        // The connections are fit for what comes next.
+        let mut client = edge.client().await;
+        for _ in 0..2 {
+            client
+                .send("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n")
+                .await;
+            bounded(client.wire.head()).await.expect("a head");
+            assert_eq!(bounded(client.wire.chunk()).await, Some(b"whole".to_vec()));
+            assert_eq!(
+                bounded(client.wire.exactly(5)).await,
+                Some(b"0\r\n\r\n".to_vec())
+            );
+        }
+        assert_eq!(task.requests().len(), 3);
+    }
 }

@@ -1,10 +1,16 @@
 //! Requests by TLS: which routes serve them, what tasks and clients are told, and how their connections end.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::version;
 
 use super::super::client::Client;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
+use super::super::slow_readers::{Sips, drip, hasty};
 use super::Secure;
 use crate::bounded::bounded;
 
@@ -254,4 +260,18 @@ async fn an_idle_connection_ends_with_a_word() {
     secure
         .shows("hiveway_connections{listener=\"public-tls\"} 0")
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_taken_at_a_trickle_is_cut_off() {
+    let [task] = origins([Behaviour::Hand]).await;
+    let services = [Service::new("web", "web.test").endpoints([&task])];
+    let secure = Secure::start_with(hasty, &CERTIFICATES, &services).await;
+    let connector = TlsConnector::from(Arc::new(secure.trusting(&version::TLS13)));
+    let stream = Sips::slowly(secure.address()).await;
+    let name = ServerName::try_from("web.test").expect("a name");
+    let opened = bounded(connector.connect(name, stream)).await;
+    drip(opened.expect("a handshake"), &task).await;
+    let cut = secure.edge.metrics.refused_connections("slow-reader");
+    assert_eq!(cut.get(), 1);
 }
