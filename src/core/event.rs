@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::model::NodeId;
-use super::route::{Diagnostic, HostPattern, Level};
+use super::route::{Diagnostic, HostPattern};
 use super::snapshot::{Generation, RouteKey};
 
 pub use certificate_ref::CertificateRef;
@@ -369,39 +369,6 @@ impl Event {
             Self::CollectorLost { .. } => "collector_lost",
             Self::CollectorReached { .. } => "collector_reached",
             Self::StopRequested { .. } => "stop_requested",
-        }
-    }
-
-    /// How much it matters.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::SnapshotPublished { .. } => Severity::Debug,
-            Self::LabelsRejected(diagnostic) => match diagnostic.level {
-                Level::Notice => Severity::Info,
-                Level::Warning => Severity::Warning,
-                Level::Error => Severity::Error,
-            },
-            Self::CertificateExpiring { days, .. } => match days {
-                Some(3..) => Severity::Warning,
-                Some(..3) | None => Severity::Error,
-            },
-            Self::CertificateRefused { .. } => Severity::Error,
-            Self::EndpointFailed { .. }
-            | Self::ProbesDisbelieved { .. }
-            | Self::EngineLost { .. }
-            | Self::ControllerLost { .. }
-            | Self::RoutesFrozen { .. }
-            | Self::PeerRefused { .. }
-            | Self::SnapshotNotKept { .. }
-            | Self::EndpointEjected { .. }
-            | Self::NodeEjected { .. }
-            | Self::AliasesRefused { .. }
-            | Self::CertificateNotIssued { .. }
-            | Self::CertificateNotKept { .. }
-            | Self::CollectorLost { .. }
-            | Self::ScaleRefused { .. } => Severity::Warning,
-            _ => Severity::Info,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::spans::{Span, Spans, Value};
 use super::access::{self, Noted};
 use super::context::Context;
 use super::forwarded;
+use super::paced::SLOW_READER;
 use super::trace::TRACE_STATE;
 
 /// Tells of a request whose trace is sampled. `written`: the status that the client was sent; none where it had left before.
@@ -110,6 +111,7 @@ fn failure(
 ) -> Option<Cow<'static, str>> {
     match context.status.or(written) {
         Some(status @ 500..) => Some(status.to_string().into()),
+        _ if context.reason == Some(SLOW_READER) => Some(SLOW_READER.into()),
         // It was answered here, and whole.
         _ if context.reason.is_some() => None,
         None => Some("client-left".into()),

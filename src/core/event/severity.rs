@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Event;
+use crate::core::route::Level;
+
 /// How much an event matters to an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +28,41 @@ impl Severity {
             Self::Info => "info",
             Self::Warning => "warning",
             Self::Error => "error",
+        }
+    }
+}
+
+impl Event {
+    /// How much it matters.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::SnapshotPublished { .. } => Severity::Debug,
+            Self::LabelsRejected(diagnostic) => match diagnostic.level {
+                Level::Notice => Severity::Info,
+                Level::Warning => Severity::Warning,
+                Level::Error => Severity::Error,
+            },
+            Self::CertificateExpiring { days, .. } => match days {
+                Some(3..) => Severity::Warning,
+                Some(..3) | None => Severity::Error,
+            },
+            Self::CertificateRefused { .. } => Severity::Error,
+            Self::EndpointFailed { .. }
+            | Self::ProbesDisbelieved { .. }
+            | Self::EngineLost { .. }
+            | Self::ControllerLost { .. }
+            | Self::RoutesFrozen { .. }
+            | Self::PeerRefused { .. }
+            | Self::SnapshotNotKept { .. }
+            | Self::EndpointEjected { .. }
+            | Self::NodeEjected { .. }
+            | Self::AliasesRefused { .. }
+            | Self::CertificateNotIssued { .. }
+            | Self::CertificateNotKept { .. }
+            | Self::CollectorLost { .. }
+            | Self::ScaleRefused { .. } => Severity::Warning,
+            _ => Severity::Info,
         }
     }
 }
