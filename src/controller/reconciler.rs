@@ -29,12 +29,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::by_hand::Orders;
-use crate::core::control::{ContainerHint, Note};
+use crate::core::control::{ContainerHint, Note, ProbeReport};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
 use crate::core::labels::Secrets;
 use crate::core::model::{Inventory, TaskId};
-use crate::core::observed::{Observed, ProbeReport};
+use crate::core::observed::Observed;
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
 use crate::core::route::{Diagnostic, ProbeSpec};
 use crate::core::snapshot::{Generation, Snapshot};
