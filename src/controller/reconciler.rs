@@ -92,7 +92,7 @@ pub struct Outputs {
 }
 
 /// Reconciles until `stop`, or until nobody is left to say anything new. `epoch` is the time of the start in
-/// milliseconds: snapshots of a later start are newer.
+/// milliseconds since the Unix epoch, which tells this reconciler's snapshots from those of all others.
 pub async fn run(
     options: Options,
     epoch: u64,
