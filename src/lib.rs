@@ -125,6 +125,7 @@ pub mod healthcheck;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+mod news;
 pub mod operator;
 pub mod order_book;
 pub mod plan;
