@@ -50,6 +50,7 @@ use crate::core::certificates::{Certificate, GivenCertificate, Origin};
 use crate::core::event::Event;
 use crate::journal::Emitter;
 use crate::metrics::{CertificateFigure, Metrics};
+use crate::news;
 
 pub use self::pair::{Loaded, Refusal};
 
@@ -305,12 +306,12 @@ impl Keeper {
         loaded.sort_by_key(|(origin, it)| it.certificate.precedence(*origin, now));
         let own = loaded.iter().filter(|(origin, _)| *origin == Origin::Own);
         let own: Given = own.map(|(_, it)| it.give()).collect();
-        tell(&self.own, own);
+        news::tell(&self.own, own);
         let others = loaded
             .iter()
             .filter(|(origin, _)| *origin != Origin::Issued);
         let others: NotIssued = others.map(|(_, it)| it.certificate.clone()).collect();
-        tell(&self.not_issued, others);
+        news::tell(&self.not_issued, others);
         let figures = loaded
             .iter()
             .map(|(_, it)| CertificateFigure::of(&it.certificate));
@@ -332,14 +333,6 @@ impl Keeper {
 #[must_use]
 pub fn issued_name(host: &str) -> String {
     format!("acme:{host}")
-}
-
-fn tell<T: PartialEq>(sender: &watch::Sender<T>, new: T) {
-    sender.send_if_modified(|old| {
-        let differs = *old != new;
-        *old = new;
-        differs
-    });
 }
 
 /// For how long what cannot be used may be about to change.

@@ -29,7 +29,6 @@ pub mod rates;
 pub mod reconcile;
 pub mod retry_budget;
 pub mod route;
-pub mod scale;
 pub mod signals;
 pub mod snapshot;
 pub mod status;

@@ -17,9 +17,8 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock;
-use crate::core::control::{CommandTarget, CommandTargets, Note};
+use crate::core::control::{CommandTarget, CommandTargets, Note, ProbeReport, ProbeResult};
 use crate::core::model::TaskId;
-use crate::core::observed::{ProbeReport, ProbeResult};
 use crate::core::pacing;
 use crate::core::route::Check;
 use crate::engine::{Engine, Error, ExecId, ExecOutcome};

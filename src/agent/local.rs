@@ -10,6 +10,7 @@ use crate::core::control::{CommandTargets, Note};
 use crate::core::model::NodeId;
 use crate::engine::Engine;
 use crate::metrics::Metrics;
+use crate::news;
 
 /// Passes an agent's notes on, until either side is gone. Those that the reconciler was too slow for are counted.
 pub async fn pass_notes(
@@ -38,12 +39,7 @@ pub async fn pick_commands(
 ) {
     loop {
         let picked = all.borrow_and_update().get(&engine.node()).cloned();
-        own.send_if_modified(|old| {
-            let picked = picked.unwrap_or_default();
-            let differs = *old != picked;
-            *old = picked;
-            differs
-        });
+        news::tell(&own, picked.unwrap_or_default());
         tokio::select! {
             changed = all.changed() => if changed.is_err() {
                 return;

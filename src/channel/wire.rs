@@ -121,7 +121,8 @@ impl Receiver {
         }
     }
 
-    /// The next message, where one comes in time.
+    /// The next message, from a peer that is never silent for longer than `patience`. One whose long message is still coming in
+    /// over a slow line is not silent.
     ///
     /// # Errors
     ///
@@ -130,7 +131,62 @@ impl Receiver {
         &mut self,
         patience: Duration,
     ) -> Result<T, WireError> {
-        let heard = timeout(patience, self.next()).await;
-        heard.unwrap_or(Err(WireError::Hear(patience)))
+        let mut arrived = self.0.read_buffer().len();
+        loop {
+            if let Ok(heard) = timeout(patience, self.next()).await {
+                return heard;
+            }
+            let before = std::mem::replace(&mut arrived, self.0.read_buffer().len());
+            if arrived <= before {
+                return Err(WireError::Hear(patience));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::channel::{Identity, Secret, accept, connect};
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_takes_long_to_come_is_heard_and_one_that_stops_halfway_is_not() {
+        let identity = Identity::derive(&Secret::none());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let accepting = async {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            accept(stream, &identity).await.expect("the same secret")
+        };
+        let (accepted, connected) = tokio::join!(accepting, connect(address, &identity));
+        let ((mut sender, _), (_, mut receiver, _)) = (accepted, connected.expect("accepted"));
+
+        let said = "word ".repeat(1000);
+        let json = encode(&said);
+        let mut message = BytesMut::new();
+        message.put_u32(json.len() as u32);
+        message.put_slice(&json);
+        let speaking = async {
+            for part in message.chunks(message.len() / 8) {
+                sender.0.write_all(part).await.expect("it is read");
+                sender.0.flush().await.expect("it is read");
+                sleep(PATIENCE * 3 / 4).await;
+            }
+            let half = &message[..message.len() / 2];
+            sender.0.write_all(half).await.expect("it is read");
+            sender.0.flush().await.expect("it is read");
+        };
+        let hearing = async {
+            let whole = receiver.next_within::<String>(PATIENCE).await;
+            (whole, receiver.next_within::<String>(PATIENCE).await)
+        };
+        let ((), (whole, half)) = tokio::join!(speaking, hearing);
+        assert_eq!(whole.expect("all of it came"), said);
+        assert!(matches!(half, Err(WireError::Hear(PATIENCE))), "{half:?}");
     }
 }

@@ -27,6 +27,7 @@ use crate::core::model::{
     TaskId, TaskState,
 };
 use crate::journal::Emitter;
+use crate::news;
 
 /// How often the file is looked at. Reading a small file costs less than being told of its changes would.
 const LOOK: Duration = Duration::from_millis(100);
@@ -122,11 +123,7 @@ impl InventoryFile {
                             version,
                         });
                     }
-                    inventory.send_if_modified(|old| {
-                        let differs = old.as_deref() != Some(&parsed);
-                        *old = Some(Arc::new(parsed));
-                        differs
-                    });
+                    news::tell(&inventory, Some(Arc::new(parsed)));
                 }
                 Err(error) if !std::mem::replace(&mut lost, true) => {
                     let reason = error.to_string().into();

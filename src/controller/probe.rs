@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::core::control::{ProbeReport, ProbeResult};
 use crate::core::desired::ProbeTarget;
 use crate::core::model::TaskId;
-use crate::core::observed::{ProbeReport, ProbeResult};
 use crate::core::pacing;
 use crate::metrics::Metrics;
 use crate::roster;

@@ -29,18 +29,19 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::by_hand::Orders;
-use crate::core::control::{ContainerHint, Note};
+use crate::core::control::{ContainerHint, Note, ProbeReport};
 use crate::core::desired::{Desired, Options};
 use crate::core::event::Event;
 use crate::core::labels::Secrets;
 use crate::core::model::{Inventory, TaskId};
-use crate::core::observed::{Observed, ProbeReport};
+use crate::core::observed::Observed;
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
 use crate::core::route::{Diagnostic, ProbeSpec};
 use crate::core::snapshot::{Generation, Snapshot};
 use crate::core::wishes::Wishes;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
+use crate::news;
 
 pub use self::inquiry::Inquiry;
 use self::pace::Pace;
@@ -92,7 +93,7 @@ pub struct Outputs {
 }
 
 /// Reconciles until `stop`, or until nobody is left to say anything new. `epoch` is the time of the start in
-/// milliseconds: snapshots of a later start are newer.
+/// milliseconds since the Unix epoch, which tells this reconciler's snapshots from those of all others.
 pub async fn run(
     options: Options,
     epoch: u64,
@@ -239,7 +240,9 @@ impl State {
         let names = Secrets::named_in(inventory);
         self.needs_secrets = !names.is_empty();
         let read = Some(secrets::read(folder, names).await);
-        replace(&mut self.options.labels.secrets, read)
+        let differs = self.options.labels.secrets != read;
+        self.options.labels.secrets = read;
+        differs
     }
 
     fn take_inventory(&mut self, inventory: &Inventory) {
@@ -252,18 +255,14 @@ impl State {
             self.outputs.diagnostics.send_replace(diagnostics);
         }
         let commands = Arc::new(desired.commands());
-        self.outputs
-            .commands
-            .send_if_modified(|old| replace(old, commands));
+        news::tell(&self.outputs.commands, commands);
         let mut targets = desired.probe_targets();
         let specs = targets.iter();
         self.probed = specs
             .map(|(task, target)| (task.clone(), target.spec.clone()))
             .collect();
         targets.retain(|_, target| !target.spec.is_command());
-        self.outputs
-            .targets
-            .send_if_modified(|old| replace(old, Arc::new(targets)));
+        news::tell(&self.outputs.targets, Arc::new(targets));
         self.observed.retain(|task| self.probed.contains_key(task));
         self.observed.signals.retain(&desired);
         self.desired = desired;
@@ -282,9 +281,7 @@ impl State {
             replicas: self.desired.scale.clone(),
             aliases: aliases.cloned(),
         };
-        self.outputs
-            .wishes
-            .send_if_modified(|old| replace(old, wishes));
+        news::tell(&self.outputs.wishes, wishes);
     }
 
     /// True when the result changes what is believed of a task.
@@ -350,9 +347,7 @@ impl State {
         if self.warm {
             self.deadline = None;
         }
-        self.outputs
-            .frozen
-            .send_if_modified(|old| replace(old, frozen));
+        news::tell(&self.outputs.frozen, frozen);
     }
 
     fn warms_up(&mut self) -> bool {
@@ -375,11 +370,4 @@ impl State {
         });
         true
     }
-}
-
-/// Replaces a watched value, and wakes its readers only when it differs.
-fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
-    let differs = *old != new;
-    *old = new;
-    differs
 }

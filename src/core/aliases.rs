@@ -25,9 +25,9 @@ use std::time::Duration;
 
 pub use self::change::AliasChange;
 use self::refusal::Refusal;
-use super::model::{OwnNetwork, OwnService, UpdateState};
+use super::model::{OwnNetwork, UpdateState};
 use super::route::is_local;
-use super::wishes::Wishes;
+use super::wishes::{AliasWish, Wishes};
 
 /// How long the names must have been the same before any is added.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -35,17 +35,6 @@ const SETTLED: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a name has to be unwanted to be worth an update of its own.
 const LINGERING: Duration = Duration::from_secs(600);
-
-/// The names that should resolve to Hiveway's own service, beside those that do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AliasWish {
-    /// The service as it was at the last look.
-    pub service: OwnService,
-    /// The networks on which the names should resolve (`--network`), as far as the service is attached to them.
-    pub networks: Vec<Arc<str>>,
-    /// The names: the `.local` hosts of all routes.
-    pub names: BTreeSet<Arc<str>>,
-}
 
 /// What to do about aliases now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use super::acme::{Challenge, IssuedCertificate};
 use super::by_hand::Orders;
 use super::certificates::GivenCertificate;
 use super::model::{ContainerId, NodeId, TaskId, Timestamp};
-use super::observed::ProbeReport;
 use super::route::ProbeSpec;
 use super::snapshot::{Delta, Generation, Snapshot};
 
@@ -127,6 +126,18 @@ pub enum Note {
     Hint(ContainerHint),
     /// A command in a container passed or failed.
     Report(ProbeReport),
+}
+
+/// What one probe found: nothing wrong, or what, in words.
+pub type ProbeResult = Result<(), Arc<str>>;
+
+/// What one probe found, and of whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The task.
+    pub task: TaskId,
+    /// Nothing wrong, or what.
+    pub result: ProbeResult,
 }
 
 /// Something happened to the container of a task. It can make a controller look, or drain what it knows of, and no more.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use self::agents::Agents;
 use self::networks::{Networks, address};
-use super::aliases::AliasWish;
 use super::control::{CommandTarget, CommandTargets};
 use super::labels::{self, LabelOptions};
 use super::model::{
@@ -20,9 +19,9 @@ use super::model::{
     TaskState, Timestamp,
 };
 use super::route::{Check, Diagnostic, ProbeSpec, ServiceSpec};
-use super::scale::ScaleWish;
 use super::snapshot::GatewayTask;
 use super::tcp_route;
+use super::wishes::{AliasWish, ScaleWish};
 
 /// The routed services with the tasks that can be reached, and what to say about the labels.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,9 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::by_hand::ByHand;
+use super::control::ProbeResult;
 use super::model::TaskId;
 use super::route::ProbeSpec;
 use super::signals::Signals;
@@ -47,18 +46,6 @@ pub enum Standing {
     Passing,
     /// The last `fall` results failed, or it has not passed `rise` times in a row since.
     Failing,
-}
-
-/// What one probe found: nothing wrong, or what, in words.
-pub type ProbeResult = Result<(), Arc<str>>;
-
-/// What one probe found, and of whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeReport {
-    /// The task.
-    pub task: TaskId,
-    /// Nothing wrong, or what.
-    pub result: ProbeResult,
 }
 
 impl Observed {

@@ -35,11 +35,13 @@ pub struct Outcome {
 /// Brings what is published in line with what is desired and observed.
 #[must_use]
 pub fn reconcile(desired: &Desired, observed: &Observed, current: &Snapshot) -> Outcome {
+    let services = desired.services.iter();
+    let services = services.map(|(id, service)| (id, &service.name, &service.spec));
     let next = Snapshot {
         generation: current.generation.next(),
         clusters: clusters(desired, observed, current),
         routes: routes(desired),
-        tcp_routes: tcp_route::routes(desired),
+        tcp_routes: tcp_route::routes(services),
         gateways: desired.gateways.clone(),
     };
     let delta = Delta::between(current, &next);

@@ -65,8 +65,9 @@ pub struct GatewayTask {
     pub controller: bool,
 }
 
-/// Orders the snapshots of one swarm: the greater is the newer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Tells snapshots apart, and orders those of one reconciler. Of two reconcilers' snapshots neither is the newer
+/// ([`following`](super::following)), so this type has no order of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     /// When the reconciler that made it started, in milliseconds since the Unix epoch.
     pub epoch: u64,

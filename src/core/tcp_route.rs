@@ -14,7 +14,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::desired::Desired;
 use super::event::Event;
 use super::lookup::RouteIndex;
 use super::model::ServiceId;
@@ -57,12 +56,14 @@ impl<T> TcpIndex<T> {
     }
 }
 
-/// The TCP routes that stand, with the services that claim them.
-pub(super) fn routes(desired: &Desired) -> BTreeMap<HostPattern, Arc<[Claim]>> {
-    let terminated = terminated(desired.services.values().map(|it| (&it.name, &it.spec)));
+/// The TCP routes that stand, with those that claim them of these services, all that there are: each by id, name and labels.
+pub(super) fn routes<'a>(
+    services: impl Iterator<Item = (&'a ServiceId, &'a Arc<str>, &'a ServiceSpec)> + Clone,
+) -> BTreeMap<HostPattern, Arc<[Claim]>> {
+    let terminated = terminated(services.clone().map(|(_, name, spec)| (name, spec)));
     let mut routes: BTreeMap<HostPattern, Vec<Claim>> = BTreeMap::new();
-    for (id, service) in &desired.services {
-        let tcp = service.spec.tcp_routes();
+    for (id, _, spec) in services {
+        let tcp = spec.tcp_routes();
         for route in tcp.filter(|route| !terminated.contains_key(&route.host)) {
             let claim = Claim {
                 service: id.clone(),

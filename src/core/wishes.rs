@@ -1,10 +1,9 @@
 //! What the actuator is to write into the swarm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::aliases::AliasWish;
-use super::model::ServiceId;
-use super::scale::ScaleWish;
+use super::model::{OwnService, ServiceId};
 
 /// Everything that is to be as labels ask. Written by the reconciler with every inventory, read by the actuator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +14,28 @@ pub struct Wishes {
     pub replicas: BTreeMap<ServiceId, ScaleWish>,
     /// The names of Hiveway's own service; none before warm-up is over, and where they are not managed.
     pub aliases: Option<AliasWish>,
+}
+
+/// What one service's `scale` label asks for, beside what Swarm was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleWish {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The replicas that its spec had at the last look.
+    pub current: u64,
+    /// The replicas that its label asks for.
+    pub wanted: u64,
+}
+
+/// The names that should resolve to Hiveway's own service, beside those that do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasWish {
+    /// The service as it was at the last look.
+    pub service: OwnService,
+    /// The networks on which the names should resolve (`--network`), as far as the service is attached to them.
+    pub networks: Vec<Arc<str>>,
+    /// The names: the `.local` hosts of all routes.
+    pub names: BTreeSet<Arc<str>>,
 }
 
 impl Wishes {

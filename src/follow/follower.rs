@@ -16,6 +16,7 @@ use crate::core::control::{Standing, ToNode};
 use crate::core::event::Event;
 use crate::core::following::{self, Source};
 use crate::core::snapshot::Snapshot;
+use crate::news;
 
 /// The state of a follower: it is settled anew from all of it after every change.
 pub(super) struct Follower {
@@ -176,11 +177,7 @@ impl Follower {
                 merged.extend(more.iter().map(|(task, it)| (task.clone(), it.clone())));
             }
         }
-        self.outputs.commands.send_if_modified(|old| {
-            let differs = *old != commands;
-            *old = commands;
-            differs
-        });
+        news::tell(&self.outputs.commands, commands);
     }
 
     /// What all controllers expect to be asked; only one of them does, but for moments.
@@ -195,11 +192,7 @@ impl Follower {
                 all.chain(open.flat_map(|it| &**it)).cloned().collect()
             }
         };
-        self.outputs.challenges.send_if_modified(|old| {
-            let differs = *old != challenges;
-            *old = challenges;
-            differs
-        });
+        news::tell(&self.outputs.challenges, challenges);
     }
 
     fn take_issued(&self, certificates: Vec<Arc<IssuedCertificate>>) {

@@ -85,9 +85,10 @@ impl Links {
             return;
         }
         let candidates = following::candidates(&self.found.addresses, snapshot, self.port);
-        // One that is heard stays until it ends by itself, whatever is said of its address.
+        // One that is being opened or is open stays until it ends by itself, whatever is said of its address: were it forgotten
+        // and its address named again, there would be two, and the end of the one be taken for that of the other.
         self.links
-            .retain(|address, link| candidates.contains(address) || link.standing.is_some());
+            .retain(|address, link| candidates.contains(address) || link.is_under_way());
         let now = Instant::now();
         for address in candidates {
             let new = !self.links.contains_key(&address);
@@ -152,6 +153,11 @@ impl Links {
 }
 
 impl Link {
+    /// Whether a task opens or keeps it.
+    fn is_under_way(&self) -> bool {
+        self.retry.is_none() && !self.itself
+    }
+
     /// Takes in how the controller stands.
     pub(super) fn hear(&mut self, standing: Standing) {
         self.standing = Some(standing);
@@ -170,5 +176,51 @@ impl Link {
             (None, Some(failure)) => Some(failure.to_string()),
             (None, None) => Some("no answer yet".to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::sync::{broadcast, mpsc};
+
+    use super::*;
+    use crate::channel::{Identity, Secret};
+    use crate::core::control::AcmeShare;
+    use crate::journal;
+    use crate::order_book::OrderBook;
+
+    #[tokio::test]
+    async fn a_link_that_is_being_opened_outlasts_its_address_and_is_not_opened_twice() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = silent.local_addr().expect("an address");
+        let (heard, _told) = mpsc::channel(1);
+        let linking = Linking {
+            identity: Identity::derive(&Secret::none()),
+            node: None,
+            acme: AcmeShare::Nothing,
+            order_book: OrderBook::default(),
+            own_listener: None,
+            serves_tls: false,
+            notes: broadcast::Sender::new(1),
+            heard,
+        };
+        let mut links = Links::new(linking, journal::channel().0, channel::PORT);
+        let mut find = |addresses: &[SocketAddr], ended: Option<Ended>| {
+            links.found = Found {
+                addresses: addresses.iter().copied().collect(),
+                failures: vec!["another place does not resolve".into()],
+            };
+            if let Some(ended) = ended {
+                links.end(address, &ended);
+            }
+            links.open(None);
+            (links.links.len(), links.tasks.len())
+        };
+        assert_eq!(find(&[address], None), (1, 1));
+        assert_eq!(find(&[], None), (1, 1));
+        assert_eq!(find(&[address], None), (1, 1));
+        let ended = Ended::Open(channel::Error::Hang);
+        assert_eq!(find(&[], Some(ended)).0, 0);
     }
 }

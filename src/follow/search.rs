@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::channel::PORT;
+use crate::news;
 
 /// From one look-up to the next. Docker's own DNS answers, from memory.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -96,11 +97,7 @@ pub(super) async fn run(places: Vec<Place>, found: watch::Sender<Found>) {
             addresses: known.iter().flatten().copied().collect(),
             failures,
         };
-        found.send_if_modified(|old| {
-            let differs = *old != latest;
-            *old = latest;
-            differs
-        });
+        news::tell(&found, latest);
         sleep(PAUSE).await;
     }
 }

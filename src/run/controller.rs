@@ -167,7 +167,7 @@ pub(super) fn run(
     (own, told_wishes)
 }
 
-/// Milliseconds since the Unix epoch: the snapshots of a later start are newer.
+/// Milliseconds since the Unix epoch, which tell the snapshots of this start from those of all others.
 fn epoch() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

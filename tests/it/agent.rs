@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::agent;
-use hiveway::core::control::{CommandTargets, Note};
-use hiveway::core::observed::ProbeReport;
+use hiveway::core::control::{CommandTargets, Note, ProbeReport};
 use hiveway::engine::Engine;
 use hiveway::journal;
 use hiveway::metrics::Metrics;

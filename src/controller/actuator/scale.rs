@@ -10,8 +10,7 @@ use super::spec::{self, SpecError};
 use crate::backoff;
 use crate::core::event::Event;
 use crate::core::model::ServiceId;
-use crate::core::scale::ScaleWish;
-use crate::core::wishes::Wishes;
+use crate::core::wishes::{ScaleWish, Wishes};
 use crate::engine::Engine;
 use crate::journal::Emitter;
 

@@ -39,7 +39,7 @@ pub(super) async fn update<T, E: From<SpecError>>(
     change: impl Fn(&mut Value) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let failed = |error: Error| E::from(error.into());
-    let mut tries = 1..=TRIES;
+    let mut retries = 1..TRIES;
     loop {
         let path = format!("/services/{id}");
         let mut service: Value = engine.get_json(&path).await.map_err(failed)?;
@@ -53,7 +53,7 @@ pub(super) async fn update<T, E: From<SpecError>>(
         let path = format!("{path}/update?version={version}");
         match engine.post_json::<Value>(&path, &service["Spec"]).await {
             Ok(_) => return Ok(Some(done)),
-            Err(error) if error.is_conflict() && tries.next().is_some() => {}
+            Err(error) if error.is_conflict() && retries.next().is_some() => {}
             Err(error) => return Err(failed(error)),
         }
     }

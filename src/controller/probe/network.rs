@@ -16,8 +16,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Ask;
+use crate::core::control::ProbeResult;
 use crate::core::desired::ProbeTarget;
-use crate::core::observed::ProbeResult;
 use crate::core::route::Check;
 
 /// Asks over the network.

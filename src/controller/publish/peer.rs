@@ -134,7 +134,6 @@ impl Conversation {
                         certificates.mark_changed();
                     }
                 }
-                // A snapshot goes before the standing that speaks of it.
                 Ok(()) = editions.changed(), if self.follows.is_some() => {
                     let edition = editions.borrow_and_update().clone();
                     if let (Some(edition), Some(follows)) = (edition, &mut self.follows)

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Desired, DesiredService};
-use crate::core::aliases::AliasWish;
 use crate::core::model::OwnService;
 use crate::core::route::{Diagnostic, HostPattern, Level, RouteSpec};
+use crate::core::wishes::AliasWish;
 
 impl Desired {
     /// Reads the `.local` hosts of all routes.

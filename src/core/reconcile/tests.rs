@@ -369,7 +369,7 @@ proptest! {
                 let delta = Delta::between(&current, &snapshot);
                 follower = delta.apply(&follower).expect("the follower saw every generation");
                 prop_assert_eq!(&follower, &snapshot);
-                prop_assert!(snapshot.generation > current.generation);
+                prop_assert_eq!(snapshot.generation, current.generation.next());
                 current = snapshot;
             }
             prop_assert_eq!(reconcile(&desired, &observed, &current), Outcome::default());

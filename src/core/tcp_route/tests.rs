@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::desired::Options;
+use crate::core::desired::{Desired, Options};
 use crate::core::model::{Inventory, Mode, Service};
 use crate::core::observed::Observed;
 use crate::core::reconcile::reconcile;

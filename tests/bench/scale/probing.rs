@@ -8,8 +8,8 @@ use anyhow::bail;
 use clap::ValueEnum;
 use hiveway::cli::{self, Command};
 use hiveway::controller::probe::Ask;
+use hiveway::core::control::ProbeResult;
 use hiveway::core::desired::ProbeTarget;
-use hiveway::core::observed::ProbeResult;
 use hiveway::run;
 
 /// How the tasks are probed.

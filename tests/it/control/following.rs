@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use hiveway::channel;
 use hiveway::core::control::{
-    CommandTarget, ContainerAction, ContainerHint, Note, Standing, ToController, ToNode,
+    CommandTarget, ContainerAction, ContainerHint, Note, ProbeReport, Standing, ToController,
+    ToNode,
 };
 use hiveway::core::event::Event;
-use hiveway::core::observed::ProbeReport;
 use hiveway::core::route::ProbeSpec;
 use hiveway::core::snapshot::Delta;
 use hiveway::follow::Own;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::{self, Network, Targets};
+use hiveway::core::control::ProbeReport;
 use hiveway::core::desired::ProbeTarget;
 use hiveway::core::model::TaskId;
-use hiveway::core::observed::ProbeReport;
 use hiveway::core::route::{Check, ProbeSpec};
 use hiveway::journal;
 use hiveway::metrics::Metrics;

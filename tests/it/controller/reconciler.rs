@@ -12,14 +12,13 @@ use hiveway::controller::probe::Targets;
 use hiveway::controller::publish::Commands;
 use hiveway::controller::reconciler::{self, Inputs, Inquiry, Outputs};
 use hiveway::core::by_hand::Orders;
-use hiveway::core::control::Note;
+use hiveway::core::control::{Note, ProbeReport};
 use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
 use hiveway::core::model::{
     DesiredState, Inventory, Mode, Node, OwnService, Service, Task, TaskAddress, TaskId, TaskState,
     UpdateState,
 };
-use hiveway::core::observed::ProbeReport;
 use hiveway::core::snapshot::{EndpointState, Snapshot};
 use hiveway::core::wishes::Wishes;
 use hiveway::journal;
