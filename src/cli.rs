@@ -15,6 +15,7 @@ pub mod reference;
 mod run;
 mod tls;
 mod value;
+pub(crate) mod variables;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
