@@ -16,6 +16,7 @@ mod run;
 mod spans;
 mod tls;
 mod value;
+pub(crate) mod variables;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -139,7 +140,12 @@ pub struct Refused {
 ///
 /// [`Refused`] for a mistake, and for `--help`.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Refused> {
-    let typed = Typed::try_parse_from(arguments).map_err(|error| refuse(&error))?;
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command = arguments
+        .get(1)
+        .and_then(|it| it.to_str())
+        .unwrap_or_default();
+    let typed = Typed::try_parse_from(&arguments).map_err(|error| refuse(&error, command))?;
     Ok(match typed.command {
         TypedCommand::Run(run) => Command::Run(Box::new(
             run.configure().map_err(|text| contradict(&text, "run"))?,
@@ -175,7 +181,8 @@ fn contradict(text: &str, command: &str) -> Refused {
     }
 }
 
-fn refuse(error: &clap::Error) -> Refused {
+/// What clap complains of, in a line; `command` is the word that was written where a command stands.
+fn refuse(error: &clap::Error, command: &str) -> Refused {
     let text = error.render();
     if !error.use_stderr() {
         let text = if std::io::stdout().is_terminal() {
@@ -207,7 +214,7 @@ fn refuse(error: &clap::Error) -> Refused {
     let typed = Typed::command();
     let mut commands = typed.get_subcommands().map(clap::Command::get_name);
     let command = commands
-        .find(|command| text.contains(&format!("Usage: hiveway {command} ")))
+        .find(|known| *known == command)
         .map(|command| format!(" {command}"))
         .unwrap_or_default();
     Refused {

@@ -18,6 +18,7 @@ use std::time::SystemTime;
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -97,7 +98,19 @@ pub fn init(format: LogFormat) -> Result<(), Error> {
     Ok(())
 }
 
+/// A word alone has to be a level: the library takes a level that is mistyped for a target, and tells nothing.
 fn filter(wanted: &str) -> Result<EnvFilter, Error> {
+    let mut words = wanted.split(',').map(str::trim);
+    let slip = words.find(|word| {
+        let alone = !word.is_empty() && !word.contains(['=', '[', ']', '{', '}']);
+        alone && word.parse::<LevelFilter>().is_err()
+    });
+    if let Some(slip) = slip {
+        return Err(Error::ParseFilter {
+            filter: wanted.to_owned(),
+            reason: format!("{slip} is no level"),
+        });
+    }
     EnvFilter::builder()
         .parse(format!("{DEFAULT_FILTER},{wanted}"))
         .map_err(|error| Error::ParseFilter {
@@ -224,6 +237,11 @@ pub(crate) mod tests {
                 .to_string()
                 .starts_with("HIVEWAY_LOG=\"hiveway=loud\" is no log filter ("),
             "{error}"
+        );
+        let error = filter("debgu,pingora=warn").expect_err("no level");
+        assert_eq!(
+            error.to_string(),
+            "HIVEWAY_LOG=\"debgu,pingora=warn\" is no log filter (debgu is no level): write a level, as in debug, or info,pingora=warn"
         );
         assert_eq!(
             "xml".parse::<LogFormat>().expect_err("unknown").to_string(),

@@ -25,7 +25,7 @@ use crate::admin::{self, AdminState};
 use crate::agent;
 use crate::certificates::Given;
 use crate::channel::{Identity, Secret};
-use crate::cli::{ControlConfig, RunConfig};
+use crate::cli::{self, ControlConfig, RunConfig};
 use crate::controller::acme::{self, Issuer};
 use crate::controller::probe::{Ask, Network};
 use crate::controller::publish::Publisher;
@@ -77,6 +77,10 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         spans,
     } = config;
     logging::init(log_format)?;
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for slip in cli::variables::unread(names) {
+        tracing::warn!(target: "hiveway", "{slip}");
+    }
     open_files::raise_limit();
     let (emitter, events) = journal::channel();
     let metrics = Metrics::new(&emitter);

@@ -18,6 +18,8 @@ pub struct Config {
     pub format: Format,
     /// Whether warnings are errors.
     pub strict: bool,
+    /// What is not as bad as this is not written.
+    pub least: Level,
 }
 
 /// A file that cannot be read.
@@ -35,11 +37,17 @@ pub struct Unreadable {
 /// [`Unreadable`] for the first file that cannot be read; then nothing is written.
 pub fn run(config: &Config) -> Result<bool, Unreadable> {
     let sources = read_all(&config.files)?;
-    let checked = check(&sources, &config.options);
+    let mut checked = check(&sources, &config.options);
+    let passes = passes(&checked, config.strict);
+    // What makes the check fail is written, whatever was asked for.
+    let fatal = |level| level == Level::Error || level == Level::Warning && config.strict;
+    checked
+        .findings
+        .retain(|it| it.level >= config.least || fatal(it.level));
     // A reader that has gone away, such as `head`, is no error.
     let text = format::write(config.format, &checked, &sources);
     let _ = io::stdout().write_all(text.as_bytes());
-    Ok(passes(&checked, config.strict))
+    Ok(passes)
 }
 
 /// Whether no finding is an error.

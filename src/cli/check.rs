@@ -10,6 +10,7 @@ use super::value::{domain, network_name};
 use crate::check::command::Config;
 use crate::check::{Format, Options};
 use crate::core::labels::LabelOptions;
+use crate::core::route::Level;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedCheck {
@@ -23,6 +24,10 @@ pub(super) struct TypedCheck {
     /// Take warnings for errors
     #[arg(long)]
     strict: bool,
+
+    /// Only what matters at least so much
+    #[arg(long, value_name = "SEVERITY", default_value = "notice")]
+    severity: TypedLevel,
 }
 
 /// Which files are read, and with what.
@@ -62,12 +67,23 @@ enum TypedFormat {
     Github,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TypedLevel {
+    /// All
+    Notice,
+    /// What has no effect, or less than it says, and errors
+    Warning,
+    /// What is wrong and would be dropped
+    Error,
+}
+
 impl TypedCheck {
     pub(super) fn configure(self) -> Config {
         let Self {
             files,
             format,
             strict,
+            severity,
         } = self;
         let (files, options) = files.configure();
         Config {
@@ -79,6 +95,11 @@ impl TypedCheck {
                 TypedFormat::Github => Format::Github,
             },
             strict,
+            least: match severity {
+                TypedLevel::Notice => Level::Notice,
+                TypedLevel::Warning => Level::Warning,
+                TypedLevel::Error => Level::Error,
+            },
         }
     }
 }

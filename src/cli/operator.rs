@@ -107,7 +107,7 @@ pub(super) struct TypedAdmin {
 pub(super) struct TypedWrite {
     /// The endpoint's task or container: its id, or the beginning of it
     endpoint: String,
-    /// The file with the token that the instance was started with
+    /// The file with the token that the instance was started with; deploy/stack.yml shows how it is given one
     #[arg(long, env = "HIVEWAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: PathBuf,
     #[command(flatten)]
@@ -252,13 +252,17 @@ fn manual<C: CommandFactory>() -> String {
     command.build();
     let mut text = Vec::new();
     let page = |command: clap::Command, text: &mut Vec<u8>| {
+        let has_more = command.get_after_help().is_some();
         let page = clap_mangen::Man::new(command);
         let written = page
             .render_name_section(text)
             .and_then(|()| page.render_synopsis_section(text))
             .and_then(|()| page.render_description_section(text))
             .and_then(|()| page.render_options_section(text))
-            .and_then(|()| page.render_extra_section(text));
+            .and_then(|()| match has_more {
+                true => page.render_extra_section(text),
+                false => Ok(()),
+            });
         written.expect("memory takes what is written to it");
     };
     let title = clap_mangen::Man::new(command.clone()).render_title(&mut text);

@@ -305,4 +305,13 @@ mod tests {
         let refused = networks(&["--network", "mesh,"]).unwrap_err();
         assert!(refused.contains("separated by commas"), "{refused}");
     }
+
+    #[test]
+    fn a_value_that_is_wrong_leads_to_the_help_of_its_command() {
+        let refused = parse(["hiveway", "run", "--admin", "off"].map(Into::into));
+        assert_eq!(
+            refused.expect_err("no address").text,
+            "hiveway: invalid value 'off' for '--admin <ADDRESS>': give ADDRESS:PORT, such as 127.0.0.1:9900; see hiveway run --help"
+        );
+    }
 }

@@ -37,7 +37,6 @@
 //! | `http`, `ws` | plain HTTP only |
 //! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308) |
 //! | `grpc` | as without a scheme, but by HTTP/2, to the task as well: with prior knowledge, and without TLS |
-//!
 //! | `tcp` | a connection by TLS that asks for the host (SNI) is passed on to the task undecrypted |
 //!
 //! WebSockets work on every route of HTTP, whatever its scheme. TCP routes have rules of their own, [below](#tcp-routes).

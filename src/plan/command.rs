@@ -9,6 +9,7 @@ use crate::check::command::{Unreadable, passes, read_all};
 use crate::check::{self, Format};
 use crate::controller::swarm;
 use crate::core::desired;
+use crate::core::route::Level;
 use crate::engine::{self, Engine, EngineConfig};
 
 /// What `hiveway plan` needs.
@@ -35,7 +36,7 @@ pub enum Outcome {
     Same,
     /// Something would.
     Differs,
-    /// The files have errors, which are told of; no engine was asked.
+    /// The files have errors, which alone are told of; no engine was asked.
     Refused,
 }
 
@@ -50,15 +51,17 @@ pub enum Error {
     Ask(#[from] engine::Error),
 }
 
-/// Writes the plan to standard output. Files with errors are not planned with: their findings are written instead.
+/// Writes the plan to standard output. Files with errors are not planned with: these are written instead.
 ///
 /// # Errors
 ///
 /// A file or the engine cannot be read.
 pub async fn run(config: &Config) -> Result<Outcome, Error> {
     let sources = read_all(&config.files)?;
-    let checked = check::check(&sources, &config.options);
+    let mut checked = check::check(&sources, &config.options);
     if !passes(&checked, false) {
+        // What is no error is not why, and `hiveway check` tells it.
+        checked.findings.retain(|it| it.level == Level::Error);
         write(&check::write(config.format, &checked, &sources));
         return Ok(Outcome::Refused);
     }

@@ -173,7 +173,9 @@ fn find<'a>(
         [only] => Ok(only),
         [] => Err(Problem(
             StatusCode::NOT_FOUND,
-            format!("no endpoint's task or container has the id {id:?}; /v1/snapshot lists them"),
+            format!(
+                "no endpoint's task or container has the id {id:?}; `hiveway explain URL` and /v1/snapshot list them"
+            ),
         )),
         _ => Err(Problem(
             StatusCode::CONFLICT,

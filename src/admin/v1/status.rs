@@ -119,7 +119,7 @@ fn labels(diagnostics: &BTreeSet<Diagnostic>) -> Condition {
             Truth::False,
             "Complaints",
             format!(
-                "labels that are wrong: {errors}, without full effect: {warnings}; see /v1/diagnostics"
+                "labels that are wrong: {errors}, without full effect: {warnings}; the log and /v1/diagnostics tell which"
             ),
         ),
     };

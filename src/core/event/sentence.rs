@@ -16,7 +16,9 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     f,
-                    "warmed up: {services} routed services, {ready} endpoints in rotation"
+                    "warmed up: {}, {} in rotation",
+                    counted(*services, "routed service"),
+                    counted(*ready, "endpoint")
                 )?;
                 match undecided {
                     0 => Ok(()),
@@ -29,8 +31,10 @@ impl fmt::Display for Event {
                 routes,
             } => write!(
                 f,
-                "snapshot {} published: {clusters} clusters and {routes} routes changed",
-                generation.sequence
+                "snapshot {} published: {} and {} changed",
+                generation.sequence,
+                counted(*clusters, "cluster"),
+                counted(*routes, "route")
             ),
             Self::RouteAdded { route, services } => {
                 write!(
@@ -258,5 +262,12 @@ impl fmt::Display for Event {
             Self::CollectorReached { collector } => write!(f, "{collector} takes spans again"),
             Self::StopRequested { reason } => write!(f, "stopping: {reason}"),
         }
+    }
+}
+
+fn counted(count: usize, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
     }
 }

@@ -24,9 +24,19 @@ pub(super) fn answer(
         let says = format!("it is redirected to {location} (routing.redirect)");
         return Some(Outcome::answer(redirect.status, "redirect", says));
     }
-    let client = client.filter(|client| !middleware.allows(*client))?;
-    let says = format!("clients from {client} are not let in (routing.allow_cidrs)");
-    Some(Outcome::answer(403, "not-allowed", says))
+    if middleware.allow.as_deref() == Some(&[]) {
+        let says = "nobody is let in, for nothing of routing.allow_cidrs could be read";
+        return Some(Outcome::answer(403, "not-allowed", says.to_owned()));
+    }
+    if let Some(client) = client.filter(|client| !middleware.allows(*client)) {
+        let says = format!("clients from {client} are not let in (routing.allow_cidrs)");
+        return Some(Outcome::answer(403, "not-allowed", says));
+    }
+    let nobody_is_known = middleware.basic_auth.as_deref() == Some(&[]);
+    nobody_is_known.then(|| {
+        let says = "nobody is let in, for nothing of routing.basic_auth could be read";
+        Outcome::answer(401, "unauthorized", says.to_owned())
+    })
 }
 
 /// The same in words, with all that depends on more than is asked here, in the order in which it happens.

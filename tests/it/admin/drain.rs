@@ -162,7 +162,7 @@ async fn an_endpoint_is_drained_by_any_good_beginning_of_an_id_until_that_is_und
     assert_eq!(status["drained_by_hand"], serde_json::json!(["t2"]));
 
     for (id, status, why) in [
-        ("nobody", 404, "/v1/snapshot lists them"),
+        ("nobody", 404, "/v1/snapshot list them"),
         ("012", 404, "012"),
         ("0123", 409, "2 endpoints"),
     ] {

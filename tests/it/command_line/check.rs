@@ -112,6 +112,23 @@ async fn only_errors_fail_and_with_strict_warnings_too() {
 }
 
 #[tokio::test]
+async fn what_matters_less_than_asked_for_is_left_out_unless_it_makes_the_check_fail() {
+    let warned = NOTICED.replace("replicas: 2", "replicas: 2\n      x: ${NOPE}");
+    let folder = Folder::with("a.yml", &warned);
+    for (arguments, expected) in [
+        (&["--severity=notice"][..], (0, true, true)),
+        (&["--severity=warning"], (0, false, true)),
+        (&["--severity=error"], (0, false, false)),
+        (&["--severity=error", "--strict"], (1, false, true)),
+    ] {
+        let ended = said(&folder, &[&["a.yml"], arguments].concat()).await;
+        let told = |level: &str| ended.stdout.contains(&format!("{level}: "));
+        let found = (ended.code, told("notice"), told("warning"));
+        assert_eq!(found, expected, "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_line_that_is_wrong_is_told_in_one_line() {
     let folder = Folder::with("a.yml", NOTICED);
     for (arguments, code, told) in [

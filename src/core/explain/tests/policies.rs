@@ -93,9 +93,21 @@ fn what_depends_on_more_than_is_asked_is_told() {
             ". policy: api: an endpoint is chosen by the header x-user (routing.balance)",
             ". policy: api: an endpoint works on 4 requests of each gateway at most (routing.max_in_flight)",
             ". policy: api: a request that finds no endpoint waits for 5s (routing.hold_seconds)",
+            "! policy: nobody is let in, for nothing of routing.allow_cidrs could be read",
         ]
     );
-    assert_eq!(status, None);
+    assert_eq!(status, Some(403));
+    let snapshot = with(|_, middleware| middleware.basic_auth = Some(Vec::new()));
+    assert_eq!(
+        told(&snapshot, &Known::default()),
+        (
+            vec![
+                ". policy: api: nobody is let in, for nothing of routing.basic_auth could be read: 401".to_owned(),
+                "! policy: nobody is let in, for nothing of routing.basic_auth could be read".to_owned(),
+            ],
+            Some(401)
+        )
+    );
     assert_eq!(
         told(&of(&[("api", "web.test/api", &[Ready])]), &Known::default()).0,
         [""; 0]
