@@ -78,11 +78,13 @@ impl Pair {
         format!("{}{}", self.certificate, self.key)
     }
 
-    /// Writes NAME.crt and NAME.key.
+    /// Puts NAME.crt and NAME.key there, each at once, so that nobody reads half a file.
     pub(crate) fn write(&self, folder: &Path, name: &str) {
         for (extension, text) in [("crt", &self.certificate), ("key", &self.key)] {
             let path = folder.join(format!("{name}.{extension}"));
-            std::fs::write(path, text).expect("a writable folder");
+            let next = path.with_extension("next");
+            std::fs::write(&next, text).expect("a writable folder");
+            std::fs::rename(&next, &path).expect("a writable folder");
         }
     }
 }
