@@ -14,6 +14,7 @@ mod process;
 mod scene;
 mod secrets;
 mod stop;
+mod terminal;
 
 use self::process::{Process, hiveway};
 use crate::folder::Folder;
