@@ -80,8 +80,8 @@ pub(super) enum TypedOperator {
     },
     /// Take an endpoint out of rotation by hand: it gets no new requests until undrain, or until its task ends
     ///
-    /// Any instance can be asked: every controller is told, also one that starts later, for as long as one instance that
-    /// knows of it runs.
+    /// Any instance can be asked: every controller is told, also one that starts later. It is forgotten only where all instances
+    /// that know of it end at once and none has a --state-dir.
     Drain(TypedWrite),
     /// End what drain did
     Undrain(TypedWrite),
