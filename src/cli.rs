@@ -252,13 +252,13 @@ enum TypedCommand {
     /// Check stack files before you deploy them: every label, variable and network that would not do what it says
     ///
     /// No engine is needed. Exit status: 0 when there is nothing worse than notices and warnings, 1 when there are errors (or
-    /// warnings, with --strict), 64 for a mistake on the command line, 66 when a file cannot be read.
+    /// warnings, with --strict), 64 for a mistake on the command line, such as a file that cannot be read.
     Check(Box<TypedCheck>),
     /// Tell what stack files would change in the swarm if they were deployed: services, routes, names and settings
     ///
     /// Nothing is changed, and no running Hiveway is needed. Files with errors are refused with what `hiveway check` says of
     /// them. Exit status: 0, or with --detailed-exitcode 2 when something would change; 1 when the files have errors or the
-    /// engine cannot be asked, 64 for a mistake on the command line, 66 when a file cannot be read.
+    /// engine cannot be asked, 64 for a mistake on the command line, such as a file that cannot be read.
     Plan(Box<TypedPlan>),
     /// Tell what a label means: its values, default and an example; without a key, the reference of all, as Markdown
     Labels {

@@ -30,7 +30,7 @@ use self::link::Linking;
 use self::links::Links;
 use self::search::Found;
 pub use self::search::Place;
-pub use self::store::{Store, StoreError};
+pub use self::store::Store;
 use crate::certificates::Given;
 use crate::channel::{self, Identity};
 use crate::core::acme::{Challenge, Issued};

@@ -58,7 +58,7 @@
 //! [`supervisor`] owns every task, and [`run`] wires them; [`cli`] turns flags into each component's configuration.
 //! [`check`] reads stack files before they are deployed, and [`plan`] compares them with the swarm. [`operator`] is the other
 //! end of the admin listener: the commands that ask a running instance. What is drained by hand stands in the [`order_book`] of
-//! every process.
+//! every process, and is [`kept`] on disk as the last snapshot is.
 //! [`demo`] is the example's server and client, and the story that `hiveway demo` tells.
 //!
 //! What users read is in `deploy/reference`. Labels and flags are told there by the code itself, through
@@ -126,6 +126,7 @@ pub mod follow;
 pub mod gateway;
 pub mod healthcheck;
 pub mod journal;
+pub mod kept;
 pub mod logging;
 pub mod metrics;
 mod news;

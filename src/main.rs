@@ -17,8 +17,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long `hiveway healthcheck` waits for an answer; below the time-out of the image's HEALTHCHECK.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `EX_NOINPUT` of sysexits.
-const NO_INPUT: u8 = 66;
+/// `EX_USAGE` of sysexits, which [`cli::parse`] ends with, too: a file that cannot be read is one that was named wrongly.
+const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
                 .chain()
                 .any(|it| it.is::<check::command::Unreadable>());
             match unread {
-                true => ExitCode::from(NO_INPUT),
+                true => ExitCode::from(USAGE),
                 false => ExitCode::FAILURE,
             }
         }

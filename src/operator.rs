@@ -3,7 +3,9 @@
 mod client;
 mod events;
 mod explain;
+mod line;
 mod paint;
+mod screen;
 mod status;
 mod table;
 mod write;
@@ -117,6 +119,11 @@ fn tell(text: &str) -> bool {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .is_ok()
+}
+
+/// Tells what stands in the way, beside the answer.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "hiveway: {text}");
 }
 
 /// A value as JSON on several lines.

@@ -1,8 +1,10 @@
 //! The orders that this process knows of: what operators drained by hand, here or anywhere in the swarm.
 //!
 //! The admin listener writes into it what it is asked for; the follower and the control channel tell it to others and take in
-//! what others tell; the reconciler is woken by it. Why that makes all controllers of one mind is told in
+//! what others tell; the reconciler is woken by it, and the store keeps it. Why that makes all controllers of one mind is told in
 //! `core/by_hand/orders.rs`.
+
+mod store;
 
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use crate::clock;
 use crate::core::by_hand::Orders;
 use crate::core::model::TaskId;
 use crate::core::snapshot::Snapshot;
+
+pub use self::store::Store;
 
 /// The orders of this process. Clones are the same book.
 #[derive(Clone, Debug)]

@@ -38,7 +38,7 @@ use crate::gateway::{Challenges, Gateway};
 use crate::journal::{self, Journal};
 use crate::logging;
 use crate::metrics::Metrics;
-use crate::order_book::OrderBook;
+use crate::order_book::{self, OrderBook};
 use crate::readiness::Readiness;
 use crate::spans;
 use crate::supervisor::Supervisor;
@@ -160,6 +160,11 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
     };
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(kept);
     let order_book = OrderBook::new(snapshot.clone());
+    let mut orders_kept = control.state_dir.as_deref().map(order_book::Store::new);
+    if let Some(store) = &mut orders_kept {
+        order_book.take_in(&store.restore(&emitter).await);
+    }
+    let orders = order_book.subscribe();
     let (mut instance, desk) = overview::open(
         &role,
         &settings,
@@ -296,6 +301,13 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         let (snapshot, emitter, stop) = (snapshot.clone(), emitter.clone(), supervisor.stop());
         supervisor.serve("the keeper of the last snapshot", async move {
             store.run(snapshot, emitter, stop).await;
+            Ok(())
+        });
+    }
+    if let Some(store) = orders_kept {
+        let (emitter, stop) = (emitter.clone(), supervisor.stop());
+        supervisor.serve("the keeper of what is drained by hand", async move {
+            store.run(orders, emitter, stop).await;
             Ok(())
         });
     }

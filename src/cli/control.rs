@@ -32,8 +32,8 @@ pub(super) struct TypedControl {
     #[arg(long, env = "HIVEWAY_LISTEN_CONTROL", value_name = "ADDRESS")]
     listen_control: Option<Listen>,
 
-    /// A folder in which the last good snapshot is kept, to begin with when no controller can be reached, and on controllers
-    /// what an ACME server issued
+    /// A folder in which the last good snapshot is kept, to begin with when no controller can be reached, what was drained by
+    /// hand, and on controllers what an ACME server issued
     #[arg(long, env = "HIVEWAY_STATE_DIR", value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
 

@@ -22,7 +22,8 @@ pub(super) enum TypedOperator {
     /// Show how a running instance stands: conditions, services with their endpoints and requests, nodes
     ///
     /// Requests are those through this instance's own gateway: each counts for itself. What other nodes steer by is known
-    /// to the controller that they follow.
+    /// to the controller that they follow. A terminal is given what fits its width: long names are shortened, and routes left out
+    /// where there is no room; with `| cat` every name is whole. With --watch, an instance that goes away is asked again.
     #[command(after_help = format!("{INSIDE}status"))]
     Status {
         /// Show it again and again
@@ -55,6 +56,8 @@ pub(super) enum TypedOperator {
         admin: TypedAdmin,
     },
     /// Show what happened lately
+    ///
+    /// With --follow, an instance that goes away is asked again, and what was not seen of it yet is shown then.
     #[command(after_help = format!("{INSIDE}events --follow"))]
     Events {
         /// Show what happens from now on as well
@@ -77,8 +80,8 @@ pub(super) enum TypedOperator {
     },
     /// Take an endpoint out of rotation by hand: it gets no new requests until undrain, or until its task ends
     ///
-    /// Any instance can be asked: every controller is told, also one that starts later, for as long as one instance that
-    /// knows of it runs.
+    /// Any instance can be asked: every controller is told, also one that starts later. It is forgotten only where all instances
+    /// that know of it end at once and none has a --state-dir.
     Drain(TypedWrite),
     /// End what drain did
     Undrain(TypedWrite),

@@ -11,8 +11,8 @@ const OPENING: &str = "<!-- Made by `make docs` from the flags of src/cli.rs and
 `hiveway COMMAND --help` says the same of one command, `hiveway man` of all as a manual page. A flag wins over its variable, and the
 variable over the default.
 
-Exit status of every command: 0 when all went well, 64 for a mistake on the command line, 66 where a stack file cannot be read, 1 for
-everything else. What a command adds to that is told below.
+Exit status of every command: 0 when all went well, 64 for a mistake on the command line, such as a stack file that cannot be read, 1
+for everything else. What a command adds to that is told below.
 
 | variable without a flag | meaning |
 |---|---|

@@ -146,6 +146,7 @@ impl Issuer {
         let mut known = folder.certificates(&emitter).await;
         acme::forget_ended(&mut known, clock::now());
         let challenges = watch::Sender::new(Arc::default());
+        metrics.acme().begin();
         Ok(Self {
             orderer: Orderer::new(config, client, folder.clone(), challenges.clone()),
             folder,

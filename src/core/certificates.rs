@@ -103,15 +103,16 @@ pub fn succeed(
     }
 }
 
-/// How much of a certificate's time is left. Each is told of once.
+/// How much of a certificate's time is left. Each is told of once. One that is issued for days, as by many ACME servers, is
+/// renewed with less left than others have when they are told of: of it, the share that is left counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Term {
     /// Enough.
     #[default]
     Ample,
-    /// Less than fourteen days: what renews it has failed for a while.
+    /// Less than fourteen days and a quarter of its time: what renews it has failed for a while.
     Fortnight,
-    /// Less than three days: somebody has to do something.
+    /// Less than three days and a tenth of its time: somebody has to do something.
     Days,
     /// None.
     Over,
@@ -124,10 +125,16 @@ impl Term {
     /// What is left at this time.
     #[must_use]
     pub fn of(certificate: &Certificate, now: Timestamp) -> Self {
-        match certificate.not_after.0.saturating_sub(now.0) {
+        let Certificate {
+            not_before,
+            not_after,
+            ..
+        } = certificate;
+        let whole = not_after.0.saturating_sub(not_before.0);
+        match not_after.0.saturating_sub(now.0) {
             0 => Self::Over,
-            left if left < 3 * DAY => Self::Days,
-            left if left < 14 * DAY => Self::Fortnight,
+            left if left < (3 * DAY).min(whole / 10) => Self::Days,
+            left if left < (14 * DAY).min(whole / 4) => Self::Fortnight,
             _ => Self::Ample,
         }
     }

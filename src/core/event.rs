@@ -207,6 +207,13 @@ pub enum Event {
         /// Why, with the remedy.
         reason: Arc<str>,
     },
+    /// What was drained by hand could not be kept, or what was kept cannot be used.
+    OrdersNotKept {
+        /// The file.
+        path: Arc<str>,
+        /// Why, with the remedy.
+        reason: Arc<str>,
+    },
     /// This gateway sends an endpoint nothing for a while, because requests to it fail.
     EndpointEjected {
         /// Which one.
@@ -351,6 +358,7 @@ impl Event {
             Self::PeerRefused { .. } => "peer_refused",
             Self::SnapshotRestored { .. } => "snapshot_restored",
             Self::SnapshotNotKept { .. } => "snapshot_not_kept",
+            Self::OrdersNotKept { .. } => "orders_not_kept",
             Self::EndpointEjected { .. } => "endpoint_ejected",
             Self::EndpointReinstated { .. } => "endpoint_reinstated",
             Self::NodeEjected { .. } => "node_ejected",

@@ -147,7 +147,8 @@
 //!
 //! `secret:NAME` stands for the users in a Docker secret, whose lines are those of `htpasswd -nB`, with every `$` once. The
 //! secret is given to Hiveway's own service, which mounts it as `/run/secrets/NAME` (`--secrets`), where the managers'
-//! instances read it, and again when it changes. While it cannot be read, none of its users is let in.
+//! instances read it, and again when it changes. While it cannot be read, none of its users is let in. A user may be called
+//! `secret` as well: what follows the colon then is a hash, which begins with `$`, as no name does.
 //!
 //! A header's name may be written in any case. The headers of which HTTP itself is made, such as `Host` and
 //! `Content-Length`, cannot be set.

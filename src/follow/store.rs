@@ -1,18 +1,9 @@
 //! The last good snapshot, kept on disk: a gateway that starts while every controller is away begins with it.
-//!
-//! # Design notes
-//!
-//! The file is one line that says what follows, and the snapshot as JSON. The line carries a digest, so that a file that was
-//! cut off or changed is told from a good one. It is written beside the old one and moved over it, so there is always a
-//! whole one; the name that it is written under is this process's own, because two instances share the folder while one
-//! replaces the other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -20,35 +11,19 @@ use tokio_util::sync::CancellationToken;
 use crate::core::event::Event;
 use crate::core::snapshot::{Generation, Snapshot};
 use crate::journal::Emitter;
+use crate::kept::{KeptError, KeptFile};
 
-/// What the first line begins with; the number counts formats.
-const FORMAT: &str = "hiveway-snapshot 1 sha256:";
+/// What the file holds; the number counts formats.
+const FORMAT: &str = "hiveway-snapshot 1";
 /// The file's name in the folder.
 const NAME: &str = "snapshot.json";
 /// The least time between two writes, so that a rolling update is not written down task by task.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Why what was kept cannot be used, or nothing can be kept.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The folder cannot be used.
-    #[error(
-        "the last good snapshot cannot be read or kept here: {0}; give a folder that may be written to with --state-dir"
-    )]
-    Access(std::io::Error),
-    /// The file is of another version of Hiveway, or was never ours.
-    #[error("what is kept here is not in a form that this version reads, so it is not used")]
-    Recognise,
-    /// The file was cut off or changed.
-    #[error("what is kept here was cut off or changed, so it is not used")]
-    Verify,
-}
-
 /// The folder that the snapshot is kept in.
 #[derive(Clone, Debug)]
 pub struct Store {
-    file: PathBuf,
-    draft: PathBuf,
+    file: KeptFile,
     /// What the file holds, as far as this process knows.
     kept: Option<Generation>,
 }
@@ -57,15 +32,8 @@ impl Store {
     /// One in this folder, which is made where it is missing when something is kept.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
-        let own = std::process::id();
-        // In a container every process is the first; the host name is the container's.
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
         Self {
-            file: folder.join(NAME),
-            draft: folder.join(format!("{NAME}.{host}.{own}")),
+            file: KeptFile::new(folder, NAME, FORMAT),
             kept: None,
         }
     }
@@ -78,7 +46,7 @@ impl Store {
                 self.kept = Some(snapshot.generation);
                 emitter.emit(Event::SnapshotRestored {
                     generation: snapshot.generation,
-                    path: self.path(),
+                    path: self.file.path(),
                 });
                 Some(Arc::new(snapshot))
             }
@@ -119,59 +87,25 @@ impl Store {
             }
             stop.run_until_cancelled(snapshots.changed()).await;
         }
-        let _ = tokio::fs::remove_file(&self.draft).await;
+        self.file.close().await;
     }
 
-    async fn read(&self) -> Result<Option<Snapshot>, StoreError> {
-        let text = match tokio::fs::read(&self.file).await {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::Access(error)),
-        };
-        let end = text.iter().position(|&byte| byte == b'\n');
-        let (line, body) = text.split_at(end.ok_or(StoreError::Recognise)?);
-        let body = &body[1..];
-        let sum = line.strip_prefix(FORMAT.as_bytes());
-        if sum.ok_or(StoreError::Recognise)? != sum_of(body).as_bytes() {
-            return Err(StoreError::Verify);
-        }
-        let snapshot = serde_json::from_slice(body).map_err(|_| StoreError::Recognise)?;
-        Ok(Some(snapshot))
+    async fn read(&self) -> Result<Option<Snapshot>, KeptError> {
+        let body = self.file.read().await?;
+        let snapshot = body.map(|it| serde_json::from_slice(&it));
+        snapshot.transpose().map_err(|_| KeptError::Recognise)
     }
 
-    async fn write(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    /// It holds the hashes of passwords, so that nobody else may read it.
+    async fn write(&self, snapshot: &Snapshot) -> Result<(), KeptError> {
         let body = serde_json::to_vec(snapshot).expect("a snapshot is plain data");
-        let line = format!("{FORMAT}{}\n", sum_of(&body));
-        let write = async {
-            if let Some(folder) = self.file.parent() {
-                tokio::fs::create_dir_all(folder).await?;
-            }
-            // It holds the hashes of passwords.
-            let mut options = tokio::fs::OpenOptions::new();
-            let options = options.write(true).create(true).truncate(true).mode(0o600);
-            let mut draft = options.open(&self.draft).await?;
-            draft.write_all(line.as_bytes()).await?;
-            draft.write_all(&body).await?;
-            draft.sync_all().await?;
-            tokio::fs::rename(&self.draft, &self.file).await
-        };
-        write.await.map_err(StoreError::Access)
+        self.file.write(&body).await
     }
 
-    fn path(&self) -> Arc<str> {
-        self.file.display().to_string().into()
-    }
-
-    fn complain(&self, emitter: &Emitter, error: &StoreError) {
+    fn complain(&self, emitter: &Emitter, error: &KeptError) {
         emitter.emit(Event::SnapshotNotKept {
-            path: self.path(),
+            path: self.file.path(),
             reason: error.to_string().into(),
         });
     }
-}
-
-fn sum_of(body: &[u8]) -> String {
-    let digest = digest(&SHA256, body);
-    let hexadecimal = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    hexadecimal.collect()
 }

@@ -3,6 +3,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Registry};
 
 use super::{counters, gauges};
+use crate::core::acme::Failure;
 
 /// The figures of the controller that orders.
 pub struct AcmeMetrics {
@@ -25,6 +26,18 @@ impl AcmeMetrics {
                 "Names that need a certificate from the ACME server, by whether they have one; told by the leading controller.",
                 &["state"],
             ),
+        }
+    }
+
+    /// Tells of no orders with any result. Without that the first failure would not be seen to grow.
+    pub fn begin(&self) {
+        for result in [
+            "issued",
+            Failure::Away.as_str(),
+            Failure::Refused.as_str(),
+            Failure::Limited { retry_after: None }.as_str(),
+        ] {
+            self.orders.with_label_values(&[result]);
         }
     }
 

@@ -29,7 +29,8 @@ struct Certificates {
 pub struct CertificateFigure {
     file: Arc<str>,
     names: String,
-    /// In milliseconds since the Unix epoch.
+    /// Both in milliseconds since the Unix epoch.
+    not_before: u64,
     not_after: u64,
 }
 
@@ -41,6 +42,7 @@ impl CertificateFigure {
         Self {
             file: certificate.file.clone(),
             names: names.join(","),
+            not_before: certificate.not_before.0,
             not_after: certificate.not_after.0,
         }
     }
@@ -81,13 +83,16 @@ impl TlsMetrics {
         *lock.unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
-    pub(super) fn families(&self) -> [MetricFamily; 2] {
+    pub(super) fn families(&self) -> [MetricFamily; 3] {
         let lock = self.certificates.lock();
         let certificates = lock.unwrap_or_else(PoisonError::into_inner).clone();
-        let ends = certificates.in_use.iter().map(|it| {
-            let labels = [("file", &*it.file), ("names", &*it.names)];
-            gauge(&labels, it.not_after as f64 / 1e3)
-        });
+        let moments = |pick: fn(&CertificateFigure) -> u64| {
+            let all = certificates.in_use.iter();
+            all.map(move |it| {
+                let labels = [("file", &*it.file), ("names", &*it.names)];
+                gauge(&labels, pick(it) as f64 / 1e3)
+            })
+        };
         let lock = self.authorities.lock();
         let authorities = lock.unwrap_or_else(PoisonError::into_inner).clone();
         let refused = certificates.refused.iter().chain(&authorities);
@@ -96,7 +101,13 @@ impl TlsMetrics {
                 "hiveway_certificate_not_after_seconds",
                 "When a certificate in use ends, in seconds since the Unix epoch.",
                 MetricType::GAUGE,
-                ends,
+                moments(|it| it.not_after),
+            ),
+            family(
+                "hiveway_certificate_not_before_seconds",
+                "When the time of a certificate in use began, in seconds since the Unix epoch.",
+                MetricType::GAUGE,
+                moments(|it| it.not_before),
             ),
             family(
                 "hiveway_certificate_refused",
@@ -122,7 +133,7 @@ mod tests {
             names: ["shop.test", "*.shop.test"]
                 .map(|name| CertificateName::parse(name).expect("a name"))
                 .into(),
-            not_before: Timestamp(0),
+            not_before: Timestamp(1_700_000_000_000),
             not_after: Timestamp(1_800_000_000_000),
             fallback: false,
         };
@@ -135,6 +146,7 @@ mod tests {
             samples(&metrics.render(None), "hiveway_certificate"),
             [
                 r#"hiveway_certificate_not_after_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1800000000"#,
+                r#"hiveway_certificate_not_before_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1700000000"#,
                 r#"hiveway_certificate_refused{file="/certs/bad.crt"} 1"#,
             ]
         );

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderName, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -124,6 +124,7 @@ impl Client {
         path: &str,
         token: &str,
     ) -> Result<T, Error> {
+        let token = (header::AUTHORIZATION, format!("Bearer {token}"));
         self.ask(Method::POST, path, Some(token)).await
     }
 
@@ -131,10 +132,10 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        token: Option<&str>,
+        field: Option<(HeaderName, String)>,
     ) -> Result<T, Error> {
         let exchange = async {
-            let answer = self.open(method, path, token).await?;
+            let answer = self.open(method, path, field).await?;
             let status = answer.status;
             let body = answer.body.collect().await;
             let body = body.map_err(|error| self.unheard(path, error))?.to_bytes();
@@ -155,9 +156,14 @@ impl Client {
         }
     }
 
-    /// Opens a stream of server-sent events.
-    pub(super) async fn stream(&self, path: &str) -> Result<Stream<'_>, Error> {
-        let answer = self.open(Method::GET, path, None).await?;
+    /// Opens a stream of server-sent events: those after this one.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        after: Option<&str>,
+    ) -> Result<Stream<'_>, Error> {
+        let after = after.map(|id| (HeaderName::from_static("last-event-id"), id.to_owned()));
+        let answer = self.open(Method::GET, path, after).await?;
         if answer.status != StatusCode::OK {
             let body = answer.body.collect().await;
             let body = body.map_err(|error| self.unheard(path, error))?.to_bytes();
@@ -172,7 +178,12 @@ impl Client {
         })
     }
 
-    async fn open(&self, method: Method, path: &str, token: Option<&str>) -> Result<Answer, Error> {
+    async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        field: Option<(HeaderName, String)>,
+    ) -> Result<Answer, Error> {
         let connect = TcpStream::connect((self.target.host.as_str(), self.target.port));
         let stream = match timeout(PATIENCE, connect).await {
             Ok(Ok(stream)) => stream,
@@ -191,8 +202,8 @@ impl Client {
             .method(method)
             .uri(path)
             .header(header::HOST, &self.target.authority);
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        if let Some((name, value)) = field {
+            request = request.header(name, value);
         }
         let request = request.body(Empty::<Bytes>::new());
         let request = request.map_err(|error| self.unheard(path, error))?;
@@ -255,10 +266,18 @@ pub(super) struct Stream<'a> {
     read: Vec<u8>,
 }
 
+/// An event of a stream.
+pub(super) struct Sent {
+    /// What kind of event it is, where that is told.
+    pub(super) name: Option<String>,
+    /// Where it stands in the stream, to go on after it.
+    pub(super) id: Option<String>,
+    pub(super) data: String,
+}
+
 impl Stream<'_> {
-    /// The next event: its name, where it has one, and its data. An instance that stops ends the stream, which is an error:
-    /// nobody asked for that.
-    pub(super) async fn next(&mut self) -> Result<(Option<String>, String), Error> {
+    /// The next event. An instance that stops ends the stream, which is an error: nobody asked for that.
+    pub(super) async fn next(&mut self) -> Result<Sent, Error> {
         loop {
             while let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
                 let block: Vec<u8> = self.read.drain(..end + 2).collect();
@@ -269,7 +288,11 @@ impl Stream<'_> {
                     value.map(str::to_owned)
                 };
                 if let Some(data) = field("data") {
-                    return Ok((field("event"), data));
+                    return Ok(Sent {
+                        name: field("event"),
+                        id: field("id"),
+                        data,
+                    });
                 }
             }
             match self.body.frame().await {

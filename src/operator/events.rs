@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::sleep;
 
-use super::client::{Client, Error, escape};
+use super::client::{Client, Error, Stream, escape};
 use super::paint::{Colour, Paint};
 use super::table::printable;
-use super::{Events, Format, tell};
+use super::{Events, Format, complain, tell};
 use crate::clock;
+
+/// How long an instance that has gone away is left alone.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// What is shown of an event. Read leniently, so that another version's can be shown as well.
 #[derive(Deserialize)]
@@ -39,11 +43,22 @@ pub(super) async fn run(events: Events) -> Result<(), Error> {
         tell(&text);
         return Ok(());
     }
-    let mut stream = client.stream(&format!("/v1/events/stream{query}")).await?;
+    let path = format!("/v1/events/stream{query}");
+    let mut stream = client.stream(&path, None).await?;
+    let mut last: Option<String> = None;
     loop {
-        let (name, data) = stream.next().await?;
-        let value: Value = serde_json::from_str(&data).unwrap_or_default();
-        let text = match (name.as_deref(), events.format) {
+        let sent = match stream.next().await {
+            Ok(sent) => sent,
+            Err(error) => {
+                complain(&format!("{error}; asking again"));
+                stream = again(&client, &path, last.as_deref()).await;
+                complain("the instance answers again");
+                continue;
+            }
+        };
+        let value: Value = serde_json::from_str(&sent.data).unwrap_or_default();
+        last = sent.id.or(last);
+        let text = match (sent.name.as_deref(), events.format) {
             (Some("lagged"), Format::Human) => {
                 let missed = value
                     .get("missed")
@@ -58,6 +73,16 @@ pub(super) async fn run(events: Events) -> Result<(), Error> {
         };
         if !tell(&text) {
             return Ok(());
+        }
+    }
+}
+
+/// The stream of an instance that has gone away, which an update or a restart brings back.
+async fn again<'a>(client: &'a Client, path: &str, last: Option<&str>) -> Stream<'a> {
+    loop {
+        sleep(BETWEEN_TRIES).await;
+        if let Ok(stream) = client.stream(path, last).await {
+            return stream;
         }
     }
 }

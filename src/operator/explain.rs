@@ -1,7 +1,8 @@
 //! `hiveway explain`: where a request would go, step by step.
 
 use super::client::{Client, Error, escape};
-use super::paint::{Colour, Paint};
+use super::paint::Colour;
+use super::screen::Screen;
 use super::table::{Cell, Table, printable};
 use super::{Explain, Format, json, tell};
 use crate::core::explain::{EndpointView, Explanation, Place, ServiceView, Verdict};
@@ -19,13 +20,13 @@ pub(super) async fn run(explain: Explain) -> Result<(), Error> {
     }
     let explanation: Explanation = client.get(&path).await?;
     tell(&match explain.format {
-        Format::Human => show(&explanation, Paint::for_stdout()),
+        Format::Human => show(&explanation, Screen::of_stdout()),
         Format::Json => json(&explanation),
     });
     Ok(())
 }
 
-fn show(explanation: &Explanation, paint: Paint) -> String {
+fn show(explanation: &Explanation, screen: Screen) -> String {
     let Explanation {
         request,
         generation,
@@ -52,9 +53,9 @@ fn show(explanation: &Explanation, paint: Paint) -> String {
     };
     let mut text = format!(
         "{} {by}\n\n",
-        paint.colour(Colour::Strong, &printable(&title))
+        screen.paint.colour(Colour::Strong, &printable(&title))
     );
-    let mut table = Table { rows: Vec::new() };
+    let mut table = Table::of_text(&[]);
     for (number, step) in (1..).zip(steps) {
         let verdict = match step.verdict {
             Verdict::Passes => Cell::coloured("ok", Colour::Good),
@@ -68,10 +69,10 @@ fn show(explanation: &Explanation, paint: Paint) -> String {
             Cell::new(&*step.says),
         ]);
     }
-    text.push_str(&table.show(1, paint));
+    text.push_str(&table.show(1, screen));
     for service in services {
         text.push('\n');
-        text.push_str(&show_service(service, paint));
+        text.push_str(&show_service(service, screen));
     }
     let (colour, answer) = match outcome.status {
         None => (Colour::Good, outcome.says.clone()),
@@ -84,28 +85,24 @@ fn show(explanation: &Explanation, paint: Paint) -> String {
             ),
         ),
     };
+    let answer = screen.paint.colour(colour, &printable(&answer));
     text.push_str(&format!(
-        "\n=> {}\n",
-        paint.colour(colour, &printable(&answer))
+        "\n{}",
+        screen.prose(None, &format!("=> {answer}"))
     ));
     for diagnostic in diagnostics {
+        let label = screen.paint.colour(Colour::Worse, "label:");
         let says = printable(&diagnostic.to_string());
-        text.push_str(&format!(
-            "{} {says}\n",
-            paint.colour(Colour::Worse, "label:")
-        ));
+        text.push_str(&screen.prose(None, &format!("{label} {says}")));
     }
     for unknown in unknown {
-        let says = format!("not known here: {unknown}");
-        text.push_str(&format!(
-            "{}\n",
-            paint.colour(Colour::Quiet, &printable(&says))
-        ));
+        let says = printable(&format!("not known here: {unknown}"));
+        text.push_str(&screen.prose(Some(Colour::Quiet), &says));
     }
     text
 }
 
-fn show_service(service: &ServiceView, paint: Paint) -> String {
+fn show_service(service: &ServiceView, screen: Screen) -> String {
     let mut told = format!("{}, port {}", service.service, service.port);
     match (service.claims, service.share_percent) {
         (false, _) => told.push_str(": not for requests of this kind"),
@@ -117,7 +114,7 @@ fn show_service(service: &ServiceView, paint: Paint) -> String {
     if service.probes_disbelieved {
         told.push_str(", probes are not believed");
     }
-    let mut table = Table::new(&["CONTAINER", "NODE", "ADDRESS", "STATE", "PLACE", "REASON"]);
+    let mut table = Table::of_text(&["CONTAINER", "NODE", "ADDRESS", "STATE", "PLACE", "REASON"]);
     for endpoint in &service.endpoints {
         table.add(row(endpoint));
         for more in more(endpoint) {
@@ -131,13 +128,13 @@ fn show_service(service: &ServiceView, paint: Paint) -> String {
             ]);
         }
     }
-    let told = paint.colour(Colour::Strong, &printable(&told));
+    let told = screen.prose(Some(Colour::Strong), &printable(&told));
     if service.endpoints.is_empty() {
         return format!(
-            "{told}\n  no task of it runs with an address on the network that it is reached on\n"
+            "{told}  no task of it runs with an address on the network that it is reached on\n"
         );
     }
-    format!("{told}\n{}", table.show(2, paint))
+    format!("{told}{}", table.show(2, screen))
 }
 
 fn row(endpoint: &EndpointView) -> [Cell; 6] {

@@ -8,6 +8,11 @@ pub(super) struct Paint {
     on: bool,
 }
 
+/// Whether the terminal can do nothing but print.
+pub(super) fn dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// What a colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colour {
@@ -22,9 +27,8 @@ impl Paint {
     /// By what standard output is, and by `NO_COLOR` (<https://no-color.org>).
     pub(super) fn for_stdout() -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
-            on: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+            on: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb(),
         }
     }
 

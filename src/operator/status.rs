@@ -1,19 +1,22 @@
 //! `hiveway status`: conditions, services with what their requests come to, and nodes.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Client, Error};
-use super::paint::{Colour, Paint};
+use super::paint::Colour;
+use super::screen::Screen;
 use super::table::{Cell, Table, printable};
-use super::{Format, json, tell};
+use super::{Format, complain, json, tell};
 use crate::core::model::Timestamp;
 use crate::core::rates::{Rates, RequestCounts};
 use crate::core::status::{NodeStatus, ServiceStatus, Status, Truth};
+
+/// Empties the screen of a terminal.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
 /// The shortest time between two looks; an instance has other things to do.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -26,29 +29,74 @@ struct Both<'a> {
     rates: &'a BTreeMap<String, Rates>,
 }
 
+/// The latest answer.
+struct Seen {
+    status: Status,
+    rates: BTreeMap<String, Rates>,
+    at: Instant,
+}
+
+/// Watching goes on while there is no answer, because an instance that is replaced comes back.
 pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
     let client = Client::new(&asked.admin_url)?;
-    let paint = Paint::for_stdout();
-    let clears = asked.watch && asked.format == Format::Human && io::stdout().is_terminal();
-    let mut before: Status = client.get("/v1/status").await?;
+    let mut seen = Seen {
+        status: client.get("/v1/status").await?,
+        rates: BTreeMap::new(),
+        at: Instant::now(),
+    };
+    let mut away: Option<Error> = None;
+    let replaces = asked.watch && asked.format == Format::Human && Screen::of_stdout().moves();
+    if replaces {
+        tell(CLEAR);
+    }
     loop {
-        let looked = Instant::now();
         sleep(asked.interval.max(SHORTEST)).await;
-        let status: Status = client.get("/v1/status").await?;
-        let rates = rates(&before, &status, looked.elapsed());
+        match client.get("/v1/status").await {
+            Ok(status) => {
+                let between = seen.at.elapsed();
+                seen = Seen {
+                    rates: rates(&seen.status, &status, between),
+                    at: Instant::now(),
+                    status,
+                };
+                if away.take().is_some() && !replaces {
+                    complain("the instance answers again");
+                }
+            }
+            Err(error) if asked.watch => {
+                let told = away.replace(error);
+                if let (None, Some(error), false) = (told, &away, replaces) {
+                    complain(&format!("{error}; asking again"));
+                }
+                if !replaces {
+                    continue;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        let screen = Screen::of_stdout();
         let text = match asked.format {
-            Format::Human => show(&status, &rates, paint),
+            Format::Human => {
+                let away = away.iter().map(|error| banner(error, &seen, screen));
+                away.collect::<String>() + &show(&seen.status, &seen.rates, screen)
+            }
             Format::Json => json(&Both {
-                status: &status,
-                rates: &rates,
+                status: &seen.status,
+                rates: &seen.rates,
             }),
         };
-        let clear = if clears { "\u{1b}[H\u{1b}[2J" } else { "" };
-        if !tell(&format!("{clear}{text}")) || !asked.watch {
+        let instead = replaces.then(|| screen.instead(&text)).flatten();
+        if !tell(&instead.unwrap_or(text)) || !asked.watch {
             return Ok(());
         }
-        before = status;
     }
+}
+
+/// What stands above an answer that is old.
+fn banner(error: &Error, seen: &Seen, screen: Screen) -> String {
+    let age = humantime::format_duration(Duration::from_secs(seen.at.elapsed().as_secs()));
+    let says = format!("no answer for {age}, what follows is old; asking again: {error}");
+    screen.prose(Some(Colour::Bad), &printable(&says)) + "\n"
 }
 
 fn rates(before: &Status, after: &Status, between: Duration) -> BTreeMap<String, Rates> {
@@ -66,10 +114,10 @@ fn rates(before: &Status, after: &Status, between: Duration) -> BTreeMap<String,
     rates.collect()
 }
 
-fn show(status: &Status, rates: &BTreeMap<String, Rates>, paint: Paint) -> String {
-    let mut text = head(status, paint);
+fn show(status: &Status, rates: &BTreeMap<String, Rates>, screen: Screen) -> String {
+    let mut text = head(status, screen);
     text.push('\n');
-    let mut table = Table::new(&["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
+    let mut table = Table::of_text(&["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
     for condition in &status.conditions {
         let truth = match condition.status {
             Truth::True => Cell::coloured("True", Colour::Good),
@@ -84,40 +132,39 @@ fn show(status: &Status, rates: &BTreeMap<String, Rates>, paint: Paint) -> Strin
             Cell::new(&*condition.message),
         ]);
     }
-    text.push_str(&table.show(0, paint));
+    text.push_str(&table.show(0, screen));
     if !status.services.is_empty() {
-        let mut table = Table::new(&[
+        let heads = [
             "SERVICE", "READY", "EJECTED", "REQ/S", "5XX/S", "P99", "REQUESTS", "5XX", "ROUTES",
-        ]);
+        ];
+        let mut table = Table::of_names(&heads, &[0, 8]);
         for service in &status.services {
             table.add(service_row(service, rates.get(&*service.service)));
         }
         text.push('\n');
-        text.push_str(&table.show(0, paint));
+        text.push_str(&table.show(0, screen));
     }
     if !status.nodes.is_empty() {
-        let mut table = Table::new(&["NODE", "ADDRESS", "ROLE", "FOLLOWS", "GENERATION"]);
+        let mut table =
+            Table::of_names(&["NODE", "ADDRESS", "ROLE", "FOLLOWS", "GENERATION"], &[3]);
         for node in &status.nodes {
             table.add(node_row(node, status));
         }
         text.push('\n');
-        text.push_str(&table.show(0, paint));
+        text.push_str(&table.show(0, screen));
     }
     for task in &status.drained_by_hand {
         text.push_str(&format!("drained by hand: task {task}\n"));
     }
     for unknown in &status.unknown {
-        let says = format!("not known here: {unknown}");
-        text.push_str(&format!(
-            "{}\n",
-            paint.colour(Colour::Quiet, &printable(&says))
-        ));
+        let says = printable(&format!("not known here: {unknown}"));
+        text.push_str(&screen.prose(Some(Colour::Quiet), &says));
     }
     text
 }
 
-fn head(status: &Status, paint: Paint) -> String {
-    let name = paint.colour(
+fn head(status: &Status, screen: Screen) -> String {
+    let name = screen.paint.colour(
         Colour::Strong,
         &format!("hiveway {}", printable(&status.version)),
     );
@@ -153,7 +200,7 @@ fn head(status: &Status, paint: Paint) -> String {
         status.role,
         node.unwrap_or_default()
     );
-    format!("{name}: {}\n", printable(&told))
+    screen.prose(None, &format!("{name}: {}", printable(&told)))
 }
 
 fn service_row(service: &ServiceStatus, rates: Option<&Rates>) -> [Cell; 9] {
@@ -183,15 +230,17 @@ fn service_row(service: &ServiceStatus, rates: Option<&Rates>) -> [Cell; 9] {
         Cell::new(p99.map_or("-".to_owned(), |it| format!("{:.1} ms", it * 1e3))),
         Cell::new(service.requests.total.to_string()),
         Cell::new(service.requests.failed.to_string()),
-        Cell::new(routes(&service.routes)),
+        routes(&service.routes),
     ]
 }
 
-/// So many as a terminal's line has room for; the others are counted, and told as JSON.
-fn routes(all: &[String]) -> String {
+/// The first two; the others are counted, and told as JSON.
+fn routes(all: &[String]) -> Cell {
     match all {
-        [first, second, _, ..] => format!("{first} {second} +{}", all.len() - 2),
-        few => few.join(" "),
+        [first, second] => Cell::new(format!("{first} {second}")).or(format!("{first} +1")),
+        [first, second, ..] => Cell::new(format!("{first} {second} +{}", all.len() - 2))
+            .or(format!("{first} +{}", all.len() - 1)),
+        few => Cell::new(few.join(" ")),
     }
 }
 

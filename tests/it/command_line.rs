@@ -15,6 +15,7 @@ mod scene;
 mod secrets;
 mod spans;
 mod stop;
+mod terminal;
 
 use self::process::{Process, hiveway};
 use crate::folder::Folder;

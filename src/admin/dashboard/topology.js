@@ -168,7 +168,8 @@ function table({ name, endpoints }) {
 function settings({ policy }) {
   const entries = Object.entries(policy).map(([key, value]) => {
     const length = value !== null && typeof value === "object" && "secs" in value;
-    const text = length ? `${value.secs + value.nanos / 1e9} s` : typeof value === "string" ? value : JSON.stringify(value);
+    const plain = typeof (value ?? "none") === "string" ? value ?? "none" : JSON.stringify(value);
+    const text = length ? `${value.secs + value.nanos / 1e9} s` : plain;
     return [element("dt", {}, key.replaceAll("_", " ")), element("dd", {}, text)];
   });
   return element("dl", {}, ...entries.flat());

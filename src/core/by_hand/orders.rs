@@ -7,7 +7,8 @@
 //! task, whoever has a later one wins, and orders can therefore be merged in any order, twice, and over any detour. Every
 //! process keeps those that it knows of, tells all of them to every controller that it has a link to, and takes in those
 //! that controllers tell. So an order holds everywhere within a round trip or two, whichever process was asked, and
-//! outlives each controller for as long as one process that knew of it runs. It is kept on no disk.
+//! outlives each controller for as long as one process that knew of it runs. Processes with a folder for it keep it on disk as
+//! well, for the time when all of them start again at once.
 //!
 //! An order lives until its task ends. Since a task may be known here and not yet there, an order on a task that is not
 //! known is kept for [`UNKNOWN`] before it is forgotten, and not taken in again from somebody who has not forgotten it.

@@ -172,20 +172,31 @@ fn a_worse_certificate_does_not_take_the_place_of_a_better_one() {
 
 #[test]
 fn the_end_is_told_of_in_three_steps() {
-    let ends = valid(0, 20 * DAY);
+    let ends = valid(0, 90 * DAY);
     for (now, term, days) in [
-        (0, Term::Ample, Some(20)),
-        (6 * DAY, Term::Ample, Some(14)),
-        (6 * DAY + 1, Term::Fortnight, Some(13)),
-        (17 * DAY, Term::Fortnight, Some(3)),
-        (17 * DAY + 1, Term::Days, Some(2)),
-        (20 * DAY - 1, Term::Days, Some(0)),
-        (20 * DAY, Term::Over, None),
+        (0, Term::Ample, Some(90)),
+        (76 * DAY, Term::Ample, Some(14)),
+        (76 * DAY + 1, Term::Fortnight, Some(13)),
+        (87 * DAY, Term::Fortnight, Some(3)),
+        (87 * DAY + 1, Term::Days, Some(2)),
+        (90 * DAY - 1, Term::Days, Some(0)),
+        (90 * DAY, Term::Over, None),
         (99 * DAY, Term::Over, None),
     ] {
         let now = Timestamp(now);
         let told = (Term::of(&ends, now), days_left(ends.not_after, now));
         assert_eq!(told, (term, days), "{now:?}");
+    }
+    // A day is all that some servers give, and it is renewed when a third of it is left.
+    let ends = valid(0, DAY);
+    for (now, term) in [
+        (0, Term::Ample),
+        (DAY * 3 / 4, Term::Ample),
+        (DAY * 3 / 4 + 1, Term::Fortnight),
+        (DAY * 9 / 10 + 1, Term::Days),
+        (DAY, Term::Over),
+    ] {
+        assert_eq!(Term::of(&ends, Timestamp(now)), term, "{now:?}");
     }
 }
 

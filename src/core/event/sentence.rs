@@ -149,7 +149,9 @@ impl fmt::Display for Event {
                 "began with snapshot {} of {path}, until a controller is heard",
                 generation.sequence
             ),
-            Self::SnapshotNotKept { path, reason } => write!(f, "{path}: {reason}"),
+            Self::SnapshotNotKept { path, reason } | Self::OrdersNotKept { path, reason } => {
+                write!(f, "{path}: {reason}")
+            }
             Self::EndpointEjected {
                 endpoint,
                 reason,

@@ -55,6 +55,7 @@ impl Event {
             | Self::RoutesFrozen { .. }
             | Self::PeerRefused { .. }
             | Self::SnapshotNotKept { .. }
+            | Self::OrdersNotKept { .. }
             | Self::EndpointEjected { .. }
             | Self::NodeEjected { .. }
             | Self::AliasesRefused { .. }

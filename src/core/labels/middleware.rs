@@ -72,7 +72,7 @@ enum Who {
 
 fn who(text: &str, before: &[Who]) -> Result<Who, Fault> {
     if let Some(secret) = users::name(text) {
-        return Ok(Who::Secret(secret.into()));
+        return Ok(Who::Secret(secret?.into()));
     }
     let users = before.iter().filter_map(|who| match who {
         Who::User(user) => Some(user.clone()),

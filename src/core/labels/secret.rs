@@ -14,8 +14,8 @@ pub(super) fn masked(key: &str, value: &str) -> String {
         return value.to_owned();
     }
     let items = value.split(';').map(|item| match item.split_once(':') {
-        // The name of a secret is none.
-        Some(_) if users::name(item).is_some() => item.to_owned(),
+        // The name of a secret is none. What cannot be one may be the password of a user who is called so.
+        Some(_) if matches!(users::name(item), Some(Ok(_))) => item.to_owned(),
         Some((user, _)) => format!("{user}:{HIDDEN}"),
         None if item.trim().is_empty() => item.to_owned(),
         None => HIDDEN.to_owned(),
@@ -41,6 +41,11 @@ mod tests {
                 "hiveway.routing.basic_auth",
                 "secret:shop;alice:word",
                 "secret:shop;alice:…",
+            ),
+            (
+                "hiveway.routing.basic_auth",
+                "secret:pass word;secret:$2y$05$x;secret:",
+                "secret:…;secret:…;secret:…",
             ),
             ("hiveway.routing.basic_auth", "password", "…"),
             ("hiveway.routing.basic-Auth", "alice:password", "alice:…"),

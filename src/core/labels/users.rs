@@ -1,4 +1,9 @@
 //! `secret:NAME` in `routing.basic_auth`: users out of a secret that holds lines of `htpasswd`.
+//!
+//! # Design notes
+//!
+//! A user may be called `secret`. What tells the two apart is what follows: a hash begins with `$` or `{`, which no name does.
+//! Anything else is taken for a name, so that a mistake in one is told as that, and not as a hash that is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,7 +28,8 @@ impl Secrets {
         let labels = services.flat_map(|it| it.labels.iter().chain(&it.container_labels));
         let values = labels.filter(|(key, _)| key.ends_with(".basic_auth"));
         let items = values.flat_map(|(_, value)| value.split(';'));
-        items.filter_map(|item| Some(name(item)?.into())).collect()
+        let names = items.filter_map(|item| name(item)?.ok());
+        names.map(Arc::from).collect()
     }
 }
 
@@ -40,13 +46,41 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// The secret that an item names. A hash begins with a `$`, which no secret's name has, so that a user may be called `secret`.
-pub(super) fn name(item: &str) -> Option<&str> {
+/// The most characters that Docker lets the name of a secret have.
+const LONGEST: usize = 64;
+
+/// The secret that an item names, or what is wrong with the name; none where the item is a user and a hash.
+pub(super) fn name(item: &str) -> Option<Result<&str, Fault>> {
     let name = item.trim().strip_prefix("secret:")?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let whole = name.len() <= 64 && name.bytes().all(allowed);
+    if name.starts_with(['$', '{']) {
+        return None;
+    }
+    let allowed = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
     // Nothing that leads out of the folder is a name.
-    (whole && name.starts_with(|first: char| first.is_ascii_alphanumeric())).then_some(name)
+    let first = name.chars().next();
+    let reason = match (first, name.chars().find(|it| !allowed(*it))) {
+        (None, _) => "names no secret after the colon".to_owned(),
+        (_, Some(wrong)) => format!("has {} in the name of a secret", named(wrong)),
+        (Some(first), _) if !first.is_ascii_alphanumeric() => {
+            format!("begins the name of a secret by {first:?}")
+        }
+        _ if name.len() > LONGEST => {
+            format!("has more than {LONGEST} characters in the name of a secret")
+        }
+        _ => return Some(Ok(name)),
+    };
+    Some(Err(Fault::error(
+        reason,
+        "write secret:NAME with a name as `docker secret ls` shows it: letters, digits, -, _ and ., and first a letter or digit; \
+         for a user called secret write the hash of a password after the colon",
+    )))
+}
+
+fn named(wrong: char) -> String {
+    match wrong {
+        ' ' => "a blank".to_owned(),
+        wrong => format!("{wrong:?}"),
+    }
 }
 
 /// Adds the users of a secret to those of the label. Where nobody has looked for secrets, it is believed that there is one.
@@ -118,20 +152,42 @@ mod tests {
     const HASH: &str = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
 
     #[test]
-    fn only_a_name_that_docker_allows_is_a_secrets() {
-        for (item, expected) in [
-            ("secret:shop", Some("shop")),
-            (" secret:shop.users-2_b ", Some("shop.users-2_b")),
-            ("secret:", None),
-            ("secret:../shadow", None),
-            ("secret:.hidden", None),
-            ("secret:a/b", None),
-            ("secret:$2y$05$x", None),
-            ("alice:$2y$05$x", None),
-        ] {
-            assert_eq!(name(item), expected, "{item}");
+    fn what_follows_is_a_name_or_a_hash_and_a_bad_name_is_told_as_one() {
+        for item in ["secret:shop", " secret:shop "] {
+            assert_eq!(name(item), Some(Ok("shop")), "{item}");
         }
-        assert_eq!(name(&format!("secret:{}", "a".repeat(65))), None);
+        let longest = "a".repeat(64);
+        for whole in ["shop.users-2_b", "2", &longest] {
+            assert_eq!(name(&format!("secret:{whole}")), Some(Ok(whole)));
+        }
+        for user in [
+            "alice:$2y$05$x",
+            "secret:$2y$05$x",
+            "secret:$$2y$$05$$x",
+            "secret:$argon2id$x",
+            "secret:{SHA}x",
+            "Secret:shop",
+            "secret",
+        ] {
+            assert_eq!(name(user), None, "{user}");
+        }
+        for (wrong, reason) in [
+            ("", "names no secret after the colon"),
+            ("no such", "has a blank in the name of a secret"),
+            (" shop", "has a blank in the name of a secret"),
+            ("../shadow", "has '/' in the name of a secret"),
+            ("shop\u{7}", "has '\\u{7}' in the name of a secret"),
+            ("bücher", "has 'ü' in the name of a secret"),
+            (".hidden", "begins the name of a secret by '.'"),
+            (
+                &format!("{longest}a"),
+                "has more than 64 characters in the name of a secret",
+            ),
+        ] {
+            let item = format!("secret:{wrong}");
+            let told = name(&item).map(|it| it.map_err(|it| it.reason));
+            assert_eq!(told, Some(Err(reason.to_owned())), "{item}");
+        }
     }
 
     /// The users of a label, and what is said; without `read` nobody has looked for secrets.

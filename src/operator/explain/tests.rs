@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::super::paint::Paint;
 use super::*;
 
 #[test]
@@ -31,7 +32,7 @@ fn people_read_the_steps_the_endpoints_the_outcome_and_what_is_not_known() {
     }))
     .expect("an explanation");
     assert_eq!(
-        show(&explanation, Paint::none()),
+        show(&explanation, Screen::endless(Paint::none())),
         "\
 GET http://web.test/?a by snapshot 12
 
@@ -49,5 +50,5 @@ web, port 80: 100 % of the requests, weight 100
 not known here: probe results
 "
     );
-    assert!(show(&explanation, Paint::all()).contains("\u{1b}[32mok\u{1b}[0m"));
+    assert!(show(&explanation, Screen::endless(Paint::all())).contains("\u{1b}[32mok\u{1b}[0m"));
 }

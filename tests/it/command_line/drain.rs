@@ -90,3 +90,38 @@ async fn a_drain_holds_at_every_controller_and_outlives_each() {
         process.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_drain_outlives_a_process_that_keeps_it_on_disk() {
+    let service = Service::start().await;
+    let token = service.folder.file("token");
+    std::fs::write(&token, "0123456789abcdef0123456789abcdef\n").expect("a writable folder");
+    let (inventory, state) = (
+        service.folder.file("inventory.json"),
+        service.folder.file("state"),
+    );
+    let alone = async || {
+        let source = ["--inventory", &*inventory, "--controllers", "127.0.0.1:1"];
+        let flags = ["--admin-token-file", &*token, "--state-dir", &*state];
+        Running::start(&service, &[source, flags].concat()).await
+    };
+    let write = async |process: &Running, what: &str| {
+        let admin = format!("http://{}", process.address("admin"));
+        let flags = ["--admin-token-file", &*token, "--admin-url", &admin];
+        let written = hiveway([&[what, CONTAINER], &flags[..]].concat()).await;
+        assert_eq!((written.code, &*written.stderr), (0, ""), "{what}");
+    };
+    let process = alone().await;
+    state_is(&process, "ready", 0).await;
+    write(&process, "drain").await;
+    state_is(&process, "draining", 1).await;
+    process.end().await;
+    let process = alone().await;
+    state_is(&process, "draining", 1).await;
+    write(&process, "undrain").await;
+    state_is(&process, "ready", 0).await;
+    process.end().await;
+    let process = alone().await;
+    state_is(&process, "ready", 0).await;
+    process.end().await;
+}

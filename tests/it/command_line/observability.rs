@@ -15,7 +15,9 @@ use serde_json::Value;
 use self::exposed::Exposed;
 use self::query::{Query, Use};
 use super::scene::{Scene, Server};
+use crate::authority::Authority;
 use crate::eventually::eventually;
+use crate::folder::Folder;
 use crate::wish;
 
 /// What Prometheus itself adds to every sample, or makes of a target.
@@ -131,8 +133,26 @@ async fn every_figure_that_alerts_and_dashboard_ask_for_is_told_and_of_the_kind_
     assert!(written.len() > 50, "{written:?}");
 
     let server = Server::start(2).await;
-    let scene =
-        Scene::start(&[server.service("shop", "shop.local", &[("hiveway.scale", "x")])]).await;
+    let shop = server.service("shop", "shop.local", &[("hiveway.scale", "x")]);
+    // One certificate is good, and one is none; the server that issues others is away.
+    let certificates = Folder::with("bad.pem", "no certificate");
+    let pair = Authority::new("the test").vouch(&["shop.test"]);
+    std::fs::write(certificates.file("good.pem"), pair.combined()).expect("a writable folder");
+    let state = Folder::new();
+    let flags = [
+        "--certs",
+        &certificates.path().display().to_string(),
+        "--listen-public",
+        "127.0.0.1:0",
+        "--listen-public-tls",
+        "127.0.0.1:0",
+        "--acme-directory",
+        "https://127.0.0.1:1/directory",
+        "--acme-agree",
+        "--state-dir",
+        &state.path().display().to_string(),
+    ];
+    let scene = Scene::start_with(&[shop], &flags).await;
     assert_eq!(scene.ask("shop.local").await, 200);
     assert_eq!(scene.ask("nobody.local").await, 404);
     let told = eventually(

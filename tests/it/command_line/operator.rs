@@ -150,12 +150,6 @@ async fn events_are_listed_and_followed() {
     })
     .await;
     controller.end().await;
-    let ended = bounded(following.wait()).await.expect("it ran");
-    assert_eq!(
-        ended.code(),
-        Some(1),
-        "an instance that is gone is no success"
-    );
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ async fn a_plan_needs_a_stack_and_files() {
         (vec!["plan", "--stack", "shop"], 64, "<FILE>"),
         (
             vec!["plan", "--stack", "shop", "/nowhere.yml"],
-            66,
+            64,
             "/nowhere.yml",
         ),
         (

@@ -97,13 +97,19 @@ pub(super) struct Scene {
 impl Scene {
     /// Starts it with these services and waits until it has routes.
     pub(super) async fn start(services: &[Value]) -> Self {
+        Self::start_with(services, &[]).await
+    }
+
+    /// The same with further flags.
+    pub(super) async fn start_with(services: &[Value], flags: &[&str]) -> Self {
         let inventory = json!({ "services": services });
         let folder = Folder::with("inventory.json", &inventory.to_string());
         let file = folder.file("inventory.json");
         let arguments = format!(
             "--inventory {file} --listen-internal 127.0.0.1:0 --admin 127.0.0.1:0 --grace 1s --log-format json"
         );
-        let mut process = Process::start(arguments.split(' ').map(str::to_owned), []);
+        let arguments = arguments.split(' ').chain(flags.iter().copied());
+        let mut process = Process::start(arguments.map(str::to_owned), []);
         let line = process.line_with("listens").await;
         let line: Value = serde_json::from_str(&line).expect("JSON");
         let address = |name: &str| {

@@ -1,12 +1,18 @@
 //! What operators drained by hand, on its way to every controller.
 
+use hiveway::core::by_hand::Orders;
+use hiveway::core::event::Event;
 use hiveway::core::model::TaskId;
-use hiveway::order_book::OrderBook;
+use hiveway::journal;
+use hiveway::order_book::{OrderBook, Store};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::controllers::Controller;
 use super::node::Node;
 use super::snapshot;
 use crate::bounded::bounded;
+use crate::folder::Folder;
 
 /// Waits until the task is drained according to this book, or is not.
 async fn comes(book: &OrderBook, task: &TaskId, drained: bool) {
@@ -33,4 +39,47 @@ async fn an_order_given_anywhere_reaches_every_controller_and_every_node() {
     for book in [&first.order_book, &a.order_book, &second.order_book] {
         comes(book, &task, false).await;
     }
+}
+
+/// What is kept in a folder, and what was told of it.
+async fn restore(folder: &Folder) -> (Orders, Vec<Event>) {
+    let (emitter, mut events) = journal::channel();
+    let kept = Store::new(folder.path()).restore(&emitter).await;
+    (
+        kept,
+        std::iter::from_fn(|| events.try_recv().ok()).collect(),
+    )
+}
+
+#[tokio::test]
+async fn orders_are_kept_on_disk_and_a_file_that_was_changed_is_not_believed() {
+    let folder = Folder::new();
+    assert_eq!(restore(&folder).await, (Orders::default(), vec![]));
+    let book = OrderBook::default();
+    let (emitter, _events) = journal::channel();
+    let stop = CancellationToken::new();
+    let mut running = JoinSet::new();
+    let store = Store::new(folder.path());
+    running.spawn(store.run(book.subscribe(), emitter, stop.clone()));
+    let (a, b) = (TaskId::from("a"), TaskId::from("b"));
+    book.order(&a, true);
+    book.order(&b, true);
+    book.order(&a, false);
+    // What came before the end is not left out.
+    stop.cancel();
+    bounded(running.join_all()).await;
+    assert_eq!(restore(&folder).await, ((*book.latest()).clone(), vec![]));
+    let files = std::fs::read_dir(folder.path()).expect("a folder");
+    assert_eq!(files.count(), 1, "no draft is left");
+
+    let file = folder.path().join("orders.json");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    std::fs::write(&file, text.replace("\"b\"", "\"c\"")).expect("a writable file");
+    let (kept, told) = restore(&folder).await;
+    assert_eq!(kept, Orders::default());
+    let [Event::OrdersNotKept { path, reason }] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(path.ends_with("/orders.json"), "{path}");
+    assert!(reason.contains("cut off or changed"), "{reason}");
 }

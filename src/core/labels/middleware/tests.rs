@@ -75,6 +75,7 @@ fn a_bad_value_of_any_label_is_told_with_its_service_its_reason_and_a_remedy() {
         ("basic_auth", "alice", "…"),
         ("basic_auth", "alice:s3cret", "alice:…"),
         ("basic_auth", "secret:../shadow", "secret:…"),
+        ("basic_auth", "secret:no such", "secret:…"),
         ("max_body_bytes", "1MB", "1MB"),
         ("max_body_bytes", "-1", "-1"),
         ("headers.request.Host", "x", "x"),
@@ -128,12 +129,30 @@ fn an_item_that_cannot_be_read_is_dropped_and_the_others_stand() {
 }
 
 #[test]
+fn a_bad_name_of_a_secret_is_told_as_that_and_a_user_may_be_called_secret() {
+    let auth = format!("secret:{HASH}; secret:no such");
+    let labels = [ROUTE, ("hiveway.routing.basic_auth", &auth)];
+    let (spec, diagnostics) = parsed(REPLICATED, &labels, &[]);
+    let known = spec.policy.middleware.and_then(|it| it.basic_auth.clone());
+    assert_eq!(known, users(&["secret"]));
+    let [said] = &diagnostics[..] else {
+        panic!("{diagnostics:?}");
+    };
+    let reason = "has a blank in the name of a secret";
+    assert_eq!((&*said.value, &*said.reason), ("secret:…", reason));
+    for part in ["docker secret ls", "called secret"] {
+        assert!(said.remedy.contains(part), "{said}");
+    }
+}
+
+#[test]
 fn what_guards_and_cannot_be_read_lets_nobody_in() {
     for (key, value) in [
         ("hiveway.routing.allow_cidrs", "lan"),
         ("hiveway.routing.allow_cidrs", " , "),
         ("hiveway.routing.allow_cidrs", ""),
         ("hiveway.routing.basic_auth", "alice:secret"),
+        ("hiveway.routing.basic_auth", "secret:no such"),
         ("hiveway.routing.basic_auth", ";"),
     ] {
         let (middleware, said) = read(&[(key, value)]);

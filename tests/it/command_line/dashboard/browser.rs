@@ -59,7 +59,12 @@ impl Page {
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
             .arg(program)
             // Where tests are root, as in a container, there is no sandbox; nothing but the page under test is loaded.
-            .args(["--headless", "--no-sandbox", "--disable-gpu"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--hide-scrollbars",
+            ])
             .args(["--no-first-run", "--disable-background-networking"])
             .args(["--disable-dev-shm-usage", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -87,8 +92,7 @@ impl Page {
         for domain in ["Page", "Runtime", "Log", "Network", "Accessibility"] {
             page.call(&format!("{domain}.enable"), json!({})).await;
         }
-        let size = json!({ "width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        page.call("Emulation.setDeviceMetricsOverride", size).await;
+        page.resize(1280, 900).await;
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         page.call(
             "Emulation.setEmulatedMedia",
@@ -97,6 +101,13 @@ impl Page {
         .await;
         page.call("Page.navigate", json!({ "url": url })).await;
         page
+    }
+
+    /// Gives the window so many pixels.
+    pub(super) async fn resize(&mut self, width: u32, height: u32) {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size).await;
     }
 
     /// The value of an expression in the page. A promise is waited for.
