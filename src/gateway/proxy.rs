@@ -184,7 +184,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         if let Some(lack) = context.choice.as_ref().and_then(Choice::lack) {
-            match Box::pin(self.hold(session, context, lack)).await? {
+            match Box::pin(self.hold_again(session, context, lack)).await? {
                 Ok(choice) => context.choice = Some(choice),
                 Err(answer) => {
                     context.refusal = Some(Box::new(answer));
