@@ -261,6 +261,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        upgrade::check(session.req_header(), response)?;
         hop::strip(response);
         if let Some(choice) = &context.choice
             && choice.secure

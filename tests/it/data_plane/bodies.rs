@@ -139,3 +139,23 @@ async fn an_answer_that_cannot_be_read_is_a_bad_gateway() {
         answer.assert_refused(502, "response-failed");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_cannot_take_over_a_connection_that_was_not_offered_to_it() {
+    let said =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let [task, other] = origins([Behaviour::Say(said), Behaviour::Answer]).await;
+    let web = Service::new("web", "web.test").policy(|policy| policy.retries = 0);
+    let other = Service::new("other", "other.test").endpoints([&other]);
+    let edge = Edge::start(&[web.endpoints([&task]), other]).await;
+    for lines in ["", "Connection: Upgrade\r\nUpgrade: mine\r\n"] {
+        let mut client = edge.client().await;
+        let answer = client.get_with("web.test", "/", lines).await;
+        answer.assert_refused(502, "response-failed");
+        let _ = client
+            .wire
+            .send("GET /next HTTP/1.1\r\nHost: other.test\r\n\r\n")
+            .await;
+    }
+    assert!(!task.bytes().contains("/next"), "{}", task.bytes());
+}
