@@ -128,20 +128,11 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::Access(error)),
         };
-        let end = text.iter().position(|&byte| byte == b'\n');
-        let (line, body) = text.split_at(end.ok_or(StoreError::Recognise)?);
-        let body = &body[1..];
-        let sum = line.strip_prefix(FORMAT.as_bytes());
-        if sum.ok_or(StoreError::Recognise)? != sum_of(body).as_bytes() {
-            return Err(StoreError::Verify);
-        }
-        let snapshot = serde_json::from_slice(body).map_err(|_| StoreError::Recognise)?;
-        Ok(Some(snapshot))
+        decode(&text).map(Some)
     }
 
     async fn write(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        let body = serde_json::to_vec(snapshot).expect("a snapshot is plain data");
-        let line = format!("{FORMAT}{}\n", sum_of(&body));
+        let text = encode(snapshot);
         let write = async {
             if let Some(folder) = self.file.parent() {
                 tokio::fs::create_dir_all(folder).await?;
@@ -150,8 +141,7 @@ impl Store {
             let mut options = tokio::fs::OpenOptions::new();
             let options = options.write(true).create(true).truncate(true).mode(0o600);
             let mut draft = options.open(&self.draft).await?;
-            draft.write_all(line.as_bytes()).await?;
-            draft.write_all(&body).await?;
+            draft.write_all(&text).await?;
             draft.sync_all().await?;
             tokio::fs::rename(&self.draft, &self.file).await
         };
@@ -170,8 +160,92 @@ impl Store {
     }
 }
 
+fn encode(snapshot: &Snapshot) -> Vec<u8> {
+    let body = serde_json::to_vec(snapshot).expect("a snapshot is plain data");
+    let mut text = format!("{FORMAT}{}\n", sum_of(&body)).into_bytes();
+    text.extend(body);
+    text
+}
+
+fn decode(text: &[u8]) -> Result<Snapshot, StoreError> {
+    let end = text.iter().position(|&byte| byte == b'\n');
+    let (line, body) = text.split_at(end.ok_or(StoreError::Recognise)?);
+    let body = &body[1..];
+    let sum = line.strip_prefix(FORMAT.as_bytes());
+    if sum.ok_or(StoreError::Recognise)? != sum_of(body).as_bytes() {
+        return Err(StoreError::Verify);
+    }
+    serde_json::from_slice(body).map_err(|_| StoreError::Recognise)
+}
+
 fn sum_of(body: &[u8]) -> String {
     let digest = digest(&SHA256, body);
     let hexadecimal = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
     hexadecimal.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::core::snapshot::GatewayTask;
+
+    fn snapshot(epoch: u64, sequence: u64, addresses: &[[u8; 4]]) -> Snapshot {
+        let gateway = |address: &[u8; 4]| GatewayTask {
+            node: "n".into(),
+            address: (*address).into(),
+            controller: address[0] > 127,
+        };
+        Snapshot {
+            generation: Generation { epoch, sequence },
+            gateways: addresses.iter().map(gateway).collect(),
+            ..Snapshot::default()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_comes_back_whole_or_not_at_all(
+            epoch: u64,
+            sequence: u64,
+            addresses in prop::collection::vec(any::<[u8; 4]>(), 0..4),
+            changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..3),
+            (begin, end) in any::<(Index, Index)>(),
+            cut in 0..4,
+        ) {
+            let snapshot = snapshot(epoch, sequence, &addresses);
+            let good = encode(&snapshot);
+            prop_assert_eq!(decode(&good).expect("it was encoded here"), snapshot);
+            let mut text = good.clone();
+            for (place, byte) in changes {
+                let place = place.index(text.len());
+                text[place] = byte;
+            }
+            let (begin, end) = (begin.index(text.len()), end.index(text.len()));
+            match cut {
+                0 => text.truncate(begin),
+                1 => drop(text.drain(begin.min(end)..begin.max(end))),
+                2 => text.extend_from_within(begin..),
+                _ => {}
+            }
+            prop_assert_eq!(decode(&text).is_ok(), text == good);
+        }
+
+        #[test]
+        fn what_was_never_kept_is_not_used(
+            line in prop::sample::select(vec!["", "\n", FORMAT, "hiveway-snapshot 2 sha256:"]),
+            rest in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let text = [line.as_bytes(), &rest].concat();
+            prop_assert!(decode(&text).is_err());
+        }
+
+        #[test]
+        fn a_good_sum_makes_no_snapshot_of_what_is_none(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let text = [format!("{FORMAT}{}\n", sum_of(&body)).as_bytes(), &body].concat();
+            prop_assert!(matches!(decode(&text), Err(StoreError::Recognise)));
+        }
+    }
 }
