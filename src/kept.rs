@@ -65,16 +65,7 @@ impl KeptFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(KeptError::Access(error)),
         };
-        let end = text.iter().position(|&byte| byte == b'\n');
-        let (line, body) = text.split_at(end.ok_or(KeptError::Recognise)?);
-        let body = &body[1..];
-        let sum = line
-            .strip_prefix(self.format.as_bytes())
-            .and_then(|rest| rest.strip_prefix(b" sha256:"));
-        match sum.ok_or(KeptError::Recognise)? == sum_of(body).as_bytes() {
-            true => Ok(Some(body.to_vec())),
-            false => Err(KeptError::Verify),
-        }
+        Ok(Some(body(self.format, &text)?.to_vec()))
     }
 
     /// Keeps this instead of what was kept. Only its owner can read it.
@@ -83,7 +74,7 @@ impl KeptFile {
     ///
     /// [`KeptError::Access`]; then what was kept stays.
     pub async fn write(&self, body: &[u8]) -> Result<(), KeptError> {
-        let line = format!("{} sha256:{}\n", self.format, sum_of(body));
+        let line = line(self.format, body);
         let write = async {
             if let Some(folder) = self.file.parent() {
                 tokio::fs::create_dir_all(folder).await?;
@@ -111,8 +102,79 @@ impl KeptFile {
     }
 }
 
-fn sum_of(body: &[u8]) -> String {
+/// What stands before a content.
+fn line(format: &str, body: &[u8]) -> String {
     let digest = digest(&SHA256, body);
     let hexadecimal = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    hexadecimal.collect()
+    format!("{format} sha256:{}\n", hexadecimal.collect::<String>())
+}
+
+/// The content of a whole file.
+fn body<'a>(format: &str, text: &'a [u8]) -> Result<&'a [u8], KeptError> {
+    let end = text.iter().position(|&byte| byte == b'\n');
+    let (first, body) = text.split_at(end.ok_or(KeptError::Recognise)? + 1);
+    let sum = first.strip_prefix(format.as_bytes());
+    if !sum.is_some_and(|rest| rest.starts_with(b" sha256:")) {
+        return Err(KeptError::Recognise);
+    }
+    match first == line(format, body).as_bytes() {
+        true => Ok(body),
+        false => Err(KeptError::Verify),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+
+    const FORMAT: &str = "hiveway-test 1";
+
+    fn file(content: &[u8]) -> Vec<u8> {
+        [line(FORMAT, content).as_bytes(), content].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_comes_back_whole_or_not_at_all(
+            content in vec(any::<u8>(), 0..200),
+            changes in vec((any::<Index>(), any::<u8>()), 0..3),
+            (begin, end) in any::<(Index, Index)>(),
+            cut in 0..4,
+        ) {
+            let good = file(&content);
+            prop_assert_eq!(body(FORMAT, &good).expect("it was kept here"), content);
+            let mut text = good.clone();
+            for (place, byte) in changes {
+                let place = place.index(text.len());
+                text[place] = byte;
+            }
+            let (begin, end) = (begin.index(text.len()), end.index(text.len()));
+            match cut {
+                0 => text.truncate(begin),
+                1 => drop(text.drain(begin.min(end)..begin.max(end))),
+                2 => text.extend_from_within(begin..),
+                _ => {}
+            }
+            prop_assert_eq!(body(FORMAT, &text).is_ok(), text == good);
+        }
+
+        #[test]
+        fn what_was_never_kept_is_not_used(
+            first in select(vec!["", "\n", FORMAT, "hiveway-test 1 sha256:", "hiveway-test 1 sha256:\n"]),
+            rest in vec(any::<u8>(), 0..200),
+        ) {
+            let text = [first.as_bytes(), &rest].concat();
+            prop_assert!(body(FORMAT, &text).is_err());
+        }
+
+        #[test]
+        fn what_another_version_kept_is_not_recognised(content in vec(any::<u8>(), 0..200)) {
+            let read = body("hiveway-test 2", &file(&content)).map(<[u8]>::to_vec);
+            prop_assert!(matches!(read, Err(KeptError::Recognise)), "{read:?}");
+        }
+    }
 }

@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::snapshot::GatewayTask;
+    use crate::core::snapshot::{Delta, GatewayTask};
 
     const COLD: Standing = Standing {
         generation: None,
@@ -188,6 +188,45 @@ mod tests {
         assert!(!is_news(generation(5, 6), have));
         assert!(is_news(generation(4, 1), have));
         assert!(is_news(generation(5, 0), None));
+    }
+
+    /// What a controller publishes: each differs from the one before, and some go back to what was.
+    fn published(addresses: &[u8]) -> Vec<Snapshot> {
+        let snapshot = |(sequence, address): (u64, &u8)| Snapshot {
+            generation: Generation { epoch: 5, sequence },
+            gateways: Arc::new([GatewayTask {
+                node: "n".into(),
+                address: [10, 0, 0, *address].into(),
+                controller: true,
+            }]),
+            ..Snapshot::default()
+        };
+        (0..).zip(addresses).map(snapshot).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn in_whatever_order_deltas_come_only_newer_snapshots_follow_and_each_is_one_that_was_published(
+            addresses in proptest::collection::vec(0u8..3, 2..8),
+            deltas in proptest::collection::vec(any::<[proptest::sample::Index; 2]>(), 0..20),
+        ) {
+            let published = published(&addresses);
+            let mut held = published[0].clone();
+            for delta in deltas {
+                let [from, to] = delta.map(|it| it.get(&published));
+                let Some(offered) = Delta::between(from, to).apply(&held) else {
+                    prop_assert_ne!(from.generation, held.generation);
+                    continue;
+                };
+                prop_assert_eq!(&offered, to);
+                if is_news(offered.generation, Some(held.generation)) {
+                    prop_assert!(offered.generation.sequence > held.generation.sequence);
+                    held = offered;
+                }
+                let sequence = usize::try_from(held.generation.sequence).expect("a short story");
+                prop_assert_eq!(&held, &published[sequence]);
+            }
+        }
     }
 
     #[test]

@@ -206,6 +206,31 @@ mod tests {
         }
 
         #[test]
+        fn the_route_is_the_one_that_a_look_at_all_of_them_finds(
+            routes in proptest::collection::btree_set("(\\*\\.)?[ab](\\.[ab]){0,2}(/|/[ab]|/[ab]/[ab])", 1..12),
+            host in "[ab](\\.[ab]){0,3}",
+            path in "(/[ab]|/|/%61|/\\.\\.|/a;b){0,3}/?",
+        ) {
+            let index: RouteIndex<String> = routes.iter().map(|route| (key(route), route.clone())).collect();
+            let rank = |route: &&String| {
+                let RouteKey { host: pattern, path: prefix } = key(route);
+                let (exact, name) = match &pattern {
+                    HostPattern::Exact(name) => (true, name),
+                    HostPattern::Under(name) => (false, name),
+                };
+                let covers = match exact {
+                    true => host == **name,
+                    false => host.strip_suffix(&**name).is_some_and(|rest| rest.ends_with('.')),
+                };
+                let below = format!("{}/", prefix.0.trim_end_matches('/'));
+                let under = *prefix.0 == *"/" || path == *prefix.0 || path.starts_with(&below);
+                (covers && under).then_some((exact, name.len(), prefix.0.len()))
+            };
+            let best = routes.iter().filter(|it| rank(it).is_some()).max_by_key(rank);
+            prop_assert_eq!(index.find(&host, &path), best);
+        }
+
+        #[test]
         fn no_host_header_panics(header in "\\PC{0,40}") {
             let _ = index(&["a.b/", "*.b/x"]).find(&normal_host(&header), "/");
         }

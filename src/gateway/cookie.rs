@@ -84,6 +84,8 @@ fn value(pair: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(cookies: &[&'static str]) -> RequestHeader {
@@ -130,6 +132,33 @@ mod tests {
                 .map(|it| it.to_str().expect("text"))
                 .collect();
             assert_eq!(rest, left, "{cookies:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_task_never_sees_the_sticky_cookie_and_always_the_others(
+            lines in prop::collection::vec(
+                "((CONTAINERID|containerid|a|\u{e9}|)=?[ -:<-~\u{e9}]{0,6}|CONTAINERID=[a-f0-9]{3})?(;[ ;]{0,2}(CONTAINERID=x|b=\"[0-9]\"|=)){0,3}",
+                0..4,
+            ),
+        ) {
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            for line in &lines {
+                request.append_header("Cookie", line.as_bytes()).expect("a header");
+            }
+            let others = |request: &RequestHeader| -> Vec<Vec<u8>> {
+                let headers = request.headers.get_all(COOKIE).iter();
+                let all = headers.flat_map(pairs).filter(|pair| value(pair).is_none());
+                all.map(<[u8]>::to_vec).collect()
+            };
+            let before = others(&request);
+            strip(&mut request);
+            prop_assert_eq!(containers(&request).count(), 0);
+            prop_assert_eq!(&others(&request), &before);
+            join(&mut request);
+            prop_assert_eq!(others(&request), before);
+            prop_assert!(request.headers.get_all(COOKIE).iter().count() < 2);
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What a task is told of the client: `X-Forwarded-For`, `-Proto` and `-Host`, set from the connection.
 //!
 //! A client's own values are dropped, since anyone can write them; only those of a peer in `--trusted-proxies` are kept and
-//! added to.
+//! added to. That goes for every `X-Forwarded-*`, whether it is written here or not: a task believes what its framework does.
+//!
+//! Tasks that get headers as variables (CGI, WSGI, PHP and their like) cannot tell `X_Forwarded_For` from `X-Forwarded-For`, so
+//! that the former would be taken for ours, or for what frames the request. No proxy writes it so, and nobody is believed.
 
 use std::net::IpAddr;
 
-use http::header::{FORWARDED, HOST};
+use http::header::{CONTENT_LENGTH, FORWARDED, HOST, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use pingora::Result;
@@ -16,8 +19,10 @@ use super::client::Client;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What the headers begin with that tell of the client.
+const FORWARDED_ANY: &str = "x-forwarded-";
 
 /// Whether a proxy says that its client came by TLS; none where it does not say.
 pub(super) fn says_tls(request: &RequestHeader) -> Option<bool> {
@@ -65,11 +70,13 @@ pub(super) fn set(
     request.insert_header("X-Forwarded-For", chain)?;
     let proto = HeaderValue::from_static(if secure { "https" } else { "http" });
     request.insert_header("X-Forwarded-Proto", proto)?;
-    // Most requests have none of them: one pass over their few headers costs less than three look-ups.
-    if !trusted && request.headers.keys().any(is_hearsay) {
-        request.remove_header(&FORWARDED);
-        request.remove_header(&FORWARDED_PREFIX);
-        request.remove_header(&REAL_IP);
+    // Most requests have none of them: one pass over their few headers costs less than a look-up for each.
+    let unwanted = |name: &&HeaderName| is_disguised(name) || (!trusted && is_hearsay(name));
+    if request.headers.keys().any(|name| unwanted(&name)) {
+        let names: Vec<_> = request.headers.keys().filter(unwanted).cloned().collect();
+        for name in names {
+            request.remove_header(&name);
+        }
     }
     if !(trusted && request.headers.contains_key(FORWARDED_HOST))
         && let Some(host) = request.headers.get(HOST).cloned()
@@ -81,10 +88,23 @@ pub(super) fn set(
 
 /// Whether a header is what anyone may say of the client, and is not written anew here.
 fn is_hearsay(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "forwarded" | "x-forwarded-prefix" | "x-real-ip"
-    )
+    match name.as_str() {
+        other if other.starts_with(FORWARDED_ANY) => {
+            ![FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST].contains(name)
+        }
+        _ => *name == REAL_IP || *name == FORWARDED,
+    }
+}
+
+/// Whether a header's name becomes one that tells of the client, or frames the request, where underscores and hyphens are one.
+fn is_disguised(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    if !name.starts_with(['x', 'c', 't']) || !name.contains('_') {
+        return false;
+    }
+    let plain = name.replace('_', "-");
+    let ours = [REAL_IP, CONTENT_LENGTH, TRANSFER_ENCODING];
+    plain.starts_with(FORWARDED_ANY) || ours.iter().any(|ours| *ours == *plain)
 }
 
 #[cfg(test)]

@@ -146,6 +146,8 @@ pub(super) fn raw_head(session: &ServerSession) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(version: Version, headers: &[(&'static str, &'static str)]) -> RequestHeader {
@@ -238,5 +240,54 @@ mod tests {
             check(&request(Version::HTTP_10, &[]), b"GET / HTTP/1.0\r\n\r\n"),
             Ok(())
         );
+    }
+
+    /// Header lines of which some frame a body, or nearly do.
+    fn lines() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+        let line = prop_oneof![
+            3 => Just(("Host", "web.test".to_owned())),
+            1 => "[a-z.:@, /]{0,8}".prop_map(|value| ("Host", value)),
+            3 => "([0-9]{1,3}|[0-9+x_ ,-]{0,4})".prop_map(|value| ("Content-Length", value)),
+            3 => "(chunked|CHUNKED|identity|gzip, chunked|chunked,|)".prop_map(|value| ("Transfer-Encoding", value)),
+            1 => "[a-z]{0,3}".prop_map(|value| ("Content-Length-Not", value)),
+        ];
+        proptest::collection::vec(line, 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_let_through_has_one_host_and_one_framing(lines in lines(), end in "(\r\n|\n)") {
+            let mut request = RequestHeader::build("POST", b"/", None).expect("a request");
+            request.set_version(Version::HTTP_11);
+            let mut raw = "POST / HTTP/1.1\r\n".to_owned();
+            for (name, value) in &lines {
+                request.append_header(*name, value).expect("a header");
+                raw += &format!("{name}: {value}{end}");
+            }
+            raw += "\r\n";
+            let all = |name: &str| -> Vec<&str> {
+                lines.iter().filter(|line| line.0 == name).map(|line| &*line.1).collect()
+            };
+            let host = all("Host").first().is_some_and(|it| !it.is_empty() && it.bytes().all(stands_in_host));
+            let framed = match (&all("Content-Length")[..], &all("Transfer-Encoding")[..]) {
+                ([], []) => true,
+                ([length], []) => length.bytes().all(|it| it.is_ascii_digit()),
+                ([], [coding]) => coding.eq_ignore_ascii_case("chunked"),
+                _ => false,
+            };
+            let whole = end == "\r\n" || lines.is_empty();
+            prop_assert_eq!(check(&request, raw.as_bytes()).is_ok(), host && framed && whole);
+        }
+
+        #[test]
+        fn lines_are_counted_alike_whatever_they_hold(
+            lines in proptest::collection::vec("[a-z]{1,2}:[a-z]{0,3}", 250..262),
+            end in "(\r\n|\n)",
+            body in "(\r\n|a|\n){0,20}",
+        ) {
+            let head = lines.iter().fold("GET / HTTP/1.1\r\n".to_owned(), |head, line| head + line + &end);
+            let head = head + &end + &body;
+            prop_assert_eq!(has_too_many_lines(head.as_bytes()), lines.len() > LINE_LIMIT);
+        }
     }
 }

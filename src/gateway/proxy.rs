@@ -189,7 +189,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         if let Some(lack) = context.choice.as_ref().and_then(Choice::lack) {
-            match Box::pin(self.hold(session, context, lack)).await? {
+            match Box::pin(self.hold_again(session, context, lack)).await? {
                 Ok(choice) => context.choice = Some(choice),
                 Err(answer) => {
                     context.refusal = Some(Box::new(answer));
@@ -266,6 +266,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        upgrade::check(session.req_header(), response)?;
         hop::strip(response);
         if let Some(choice) = &context.choice
             && choice.secure

@@ -194,5 +194,45 @@ mod tests {
             let (_, left) = read(&bytes);
             prop_assert!(left <= bytes.len());
         }
+
+        #[test]
+        fn who_is_written_is_who_is_read(
+            source: IpAddr,
+            port: u16,
+            note in prop::collection::vec(any::<u8>(), 0..300),
+            rest in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let (own, family) = match source {
+                IpAddr::V4(_) => ("10.0.0.1", "TCP4"),
+                IpAddr::V6(_) => ("2001:db8::1", "TCP6"),
+            };
+            let text = format!("PROXY {family} {source} {own} {port} 80\r\n").into_bytes();
+            let source_pair = SocketAddr::new(source, port).to_string();
+            let own_pair = SocketAddr::new(own.parse().expect("an address"), 80).to_string();
+            let binary = binary(v2::Command::Proxy, pair(&source_pair, &own_pair), &note);
+            for header in [text, binary] {
+                let bytes = [&header[..], &rest].concat();
+                prop_assert_eq!(read(&bytes), (Ok(Some(source)), rest.len()));
+            }
+        }
+
+        #[test]
+        fn a_damaged_header_is_never_read_past_what_it_may_have(
+            begin in prop::sample::select(vec![false, true]),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+            behind in prop::collection::vec(any::<u8>(), 0..9000),
+        ) {
+            let mut header = match begin {
+                true => binary(v2::Command::Proxy, pair("203.0.113.9:5000", "10.0.0.1:80"), b"note"),
+                false => b"PROXY TCP4 203.0.113.9 10.0.0.1 5000 80\r\n".to_vec(),
+            };
+            for (place, byte) in changes {
+                let place = place.index(header.len());
+                header[place] = byte;
+            }
+            let bytes = [header, behind].concat();
+            let (_, left) = read(&bytes);
+            prop_assert!(bytes.len() - left <= SIGNATURE.len() + 4 + LONGEST_REST);
+        }
     }
 }

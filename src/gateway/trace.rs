@@ -194,6 +194,8 @@ fn is_trace_parent(value: &[u8]) -> bool {
 mod tests {
     use std::collections::HashSet;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const SOUND: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
@@ -327,6 +329,33 @@ mod tests {
             let flag = format!("-0{share}");
             let says = |ids: &Ids| ids.trace_parent.as_bytes().ends_with(flag.as_bytes());
             assert!(made.iter().all(says), "{share}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_client_says_a_task_is_told_well_formed_ids(
+            version in "(00|cc|ff|0)",
+            trace in "(4bf92f3577b34da6a3ce929d0e0e4736|0{32}|[0-9a-g]{32})",
+            own in "(00f067aa0ba902b7|0{16}|[0-9a-fA]{16})",
+            rest in "(0[0-3]|[0-9a-f]{2}|\u{e9})(-[!-~]{0,300})?",
+            request_id in "([a-z0-9]{1,130}|[ -~]{0,20})",
+            share in prop::sample::select(vec![None, Some("0"), Some("1")]),
+        ) {
+            let mint = Mint::new(share.and_then(|share| share.parse().ok()));
+            let said = format!("{version}-{trace}-{own}-{rest}");
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            request.append_header(TRACE_PARENT, said.as_bytes()).expect("a header");
+            request.append_header("X-Request-Id", &*request_id).expect("a header");
+            let ids = mint.ids(&request);
+            prop_assert!(is_trace_parent(ids.trace_parent.as_bytes()), "{:?}", ids.trace_parent);
+            prop_assert!(is_request_id(ids.request_id.as_bytes()), "{:?}", ids.request_id);
+            // A trace is the client's where its header is sound, and then has the same id.
+            prop_assert_eq!(ids.joined, is_trace_parent(said.as_bytes()));
+            prop_assert_eq!(ids.joined, ids.trace_id() == trace.as_bytes());
+            if ids.span.is_none() && ids.joined {
+                prop_assert_eq!(ids.trace_parent.as_bytes(), said.as_bytes());
+            }
         }
     }
 }

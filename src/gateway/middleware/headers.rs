@@ -26,6 +26,7 @@ impl Headers {
     }
 
     pub(super) fn set_in_request(&self, request: &mut RequestHeader) -> Result<()> {
+        self.take_out_disguised(request);
         for (name, value) in &self.0 {
             match value {
                 Some(value) => request.insert_header(name, value)?,
@@ -33,6 +34,23 @@ impl Headers {
             }
         }
         Ok(())
+    }
+
+    /// Takes out what a task that gets headers as variables would not tell from those of the labels: `X_Tenant` from `X-Tenant`.
+    fn take_out_disguised(&self, request: &mut RequestHeader) {
+        let is_disguised = |name: &&HeaderName| {
+            let name = name.as_str();
+            let plain = || name.replace('_', "-");
+            name.contains('_') && self.names().any(|own| own.replace('_', "-") == plain())
+        };
+        let names = request.headers.keys().filter(is_disguised);
+        for name in names.cloned().collect::<Vec<_>>() {
+            request.remove_header(&name);
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 
     pub(super) fn set_in_response(&self, response: &mut ResponseHeader) -> Result<()> {

@@ -183,7 +183,24 @@ mod tests {
                 *byte = put;
             }
             bytes.extend(rest);
-            let _ = told(&bytes);
+            let mut left = &bytes[..];
+            if let Ok(hello) = read(&mut left).now_or_never().expect("a slice is never waited for") {
+                prop_assert_eq!([&hello.bytes[..], left].concat(), &bytes[..]);
+                prop_assert!(hello.name.is_none_or(|name| ServerName::try_from(name).is_ok()));
+            }
+        }
+
+        #[test]
+        fn a_length_that_is_wrong_anywhere_gives_another_name_to_nobody(at in 5_usize..500, by in 1_u8..=255) {
+            let mut bytes = hello("db.example.com", 0);
+            let place = bytes.windows(14).position(|it| it == b"db.example.com").expect("it stands there");
+            // All but the name itself.
+            let at = at % bytes.len();
+            prop_assume!(!(place..place + 14).contains(&at));
+            bytes[at] = bytes[at].wrapping_add(by);
+            if let Ok(Some(name)) = told(&bytes) {
+                prop_assert_eq!(name, "db.example.com");
+            }
         }
 
         #[test]

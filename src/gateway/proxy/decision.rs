@@ -120,6 +120,21 @@ impl Proxy {
             .await
     }
 
+    /// Waits for another endpoint when one has failed a request that was let in. As after any other wait, the endpoint may be
+    /// another service's, or the labels may say something else by then.
+    pub(super) async fn hold_again(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        lack: Lack,
+    ) -> Result<Result<Choice, Answer>> {
+        context.admitted = lack.chain.clone();
+        match self.hold(session, context, lack).await? {
+            Ok(choice) => Ok(self.admit(session.req_header(), context, choice).await),
+            Err(answer) => Ok(Err(answer)),
+        }
+    }
+
     /// Lets a request in to a service that does not let everybody in, or says what it is answered.
     pub(super) async fn admit(
         &self,

@@ -139,3 +139,67 @@ async fn an_answer_that_cannot_be_read_is_a_bad_gateway() {
         answer.assert_refused(502, "response-failed");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_cannot_take_over_a_connection_that_was_not_offered_to_it() {
+    let said =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let [task, other] = origins([Behaviour::Say(said), Behaviour::Answer]).await;
+    let web = Service::new("web", "web.test").policy(|policy| policy.retries = 0);
+    let other = Service::new("other", "other.test").endpoints([&other]);
+    let edge = Edge::start(&[web.endpoints([&task]), other]).await;
+    for lines in ["", "Connection: Upgrade\r\nUpgrade: mine\r\n"] {
+        let mut client = edge.client().await;
+        let answer = client.get_with("web.test", "/", lines).await;
+        answer.assert_refused(502, "response-failed");
+        let _ = client
+            .wire
+            .send("GET /next HTTP/1.1\r\nHost: other.test\r\n\r\n")
+            .await;
+    }
+    assert!(!task.bytes().contains("/next"), "{}", task.bytes());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_body_of_a_request_that_is_refused_is_never_read_as_the_next() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let services = [
+        Service::new("web", "web.test").endpoints([&task]),
+        Service::new("small", "small.test")
+            .endpoints([&task])
+            .middleware(|it| it.max_body_bytes = Some(1)),
+        Service::new("near", "near.test")
+            .endpoints([&task])
+            .middleware(|it| it.allow = Some(vec!["192.0.2.0/24".parse().expect("a network")])),
+        Service::new("tls", "https://tls.test").endpoints([&task]),
+        Service::new("none", "none.test"),
+    ];
+    let edge = Edge::start(&services).await;
+    let length = SMUGGLED.len();
+    for (host, status) in [
+        ("unknown.test", "404"),
+        ("small.test", "413"),
+        ("near.test", "403"),
+        ("tls.test", "308"),
+        ("none.test", "503"),
+    ] {
+        for (framing, body) in [
+            (format!("Content-Length: {length}"), SMUGGLED.to_owned()),
+            (
+                "Transfer-Encoding: chunked".to_owned(),
+                format!("{length:x}\r\n{SMUGGLED}\r\n0\r\n\r\n"),
+            ),
+        ] {
+            let shown = format!("{host}, {framing}");
+            let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\n{framing}\r\n\r\n");
+            let mut client = edge.client().await;
+            client.send(format!("{head}{body}")).await;
+            let _ = client.wire.finish().await;
+            let told = client.closed().await;
+            assert_eq!(told.matches("HTTP/1.").count(), 1, "{shown}: {told}");
+            assert_eq!(told.split(' ').nth(1), Some(status), "{shown}: {told}");
+        }
+    }
+    assert!(!task.bytes().contains("GET /smuggled"), "{}", task.bytes());
+    assert_eq!(edge.get("web.test", "/").await.status, 200);
+}

@@ -81,6 +81,47 @@ async fn a_trusted_proxy_is_believed_and_added_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_else_is_forwarded_counts_from_trusted_proxies_alone() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let service = Service::new("web", "web.test").endpoints([&task]);
+    let edge = Edge::start_with(trusting, &[service]).await;
+    for name in ["User", "Port", "Server", "Ssl", "Scheme", "Prefix"] {
+        let lines = format!("X-Forwarded-{name}: 1\r\nx-forwarded-{name}: 2\r\n");
+        let name = format!("x-forwarded-{}", name.to_lowercase());
+        let head = received(&edge, CLIENT, &lines, &task).await;
+        assert_eq!(head.all(&name), Vec::<&str>::new(), "{name}");
+        let head = received(&edge, PROXY, &lines, &task).await;
+        assert_eq!(head.all(&name), ["1", "2"], "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_only_its_underscores_tell_from_ours_is_nobodys() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let service = Service::new("web", "web.test").endpoints([&task]);
+    let edge = Edge::start_with(trusting, &[service]).await;
+    for name in [
+        "X_Forwarded_For",
+        "X-Forwarded_Proto",
+        "x_forwarded-host",
+        "X_FORWARDED_USER",
+        "X_Real_IP",
+        "Content_Length",
+        "Transfer_Encoding",
+    ] {
+        for from in [CLIENT, PROXY] {
+            let head = received(&edge, from, &format!("{name}: 1\r\n"), &task).await;
+            assert_eq!(head.one(&name.to_lowercase()), None, "{name} from {from}");
+        }
+    }
+    // Others are the application's.
+    let lines = "X_Tenant: 1\r\nclient_id: 2\r\nX-Forward_For: 3\r\n";
+    let head = received(&edge, CLIENT, lines, &task).await;
+    let told = ["x_tenant", "client_id", "x-forward_for"].map(|name| head.one(name));
+    assert_eq!(told, [Some("1"), Some("2"), Some("3")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_for_tls_only_sends_plain_clients_there() {
     let [task, plain] = origins([Behaviour::Answer; 2]).await;
     let services = [

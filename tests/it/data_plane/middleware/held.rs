@@ -110,3 +110,37 @@ async fn who_waits_while_the_guard_changes_is_asked_again() {
     held(&edge, "0").await;
     assert_eq!(task.requests(), []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_another_endpoint_while_the_guard_changes_is_asked_again() {
+    let [gone, task] = origins([Behaviour::Refuse, Behaviour::Answer]).await;
+    let edge = Edge::start(&[web(|_| {}).endpoints([&gone])]).await;
+    let mut client = edge.client().await;
+    client.send(post("", "abc")).await;
+    held(&edge, "1").await;
+    edge.publish(&[web(guarded).endpoints([&task])]).await;
+    client
+        .answer("POST")
+        .await
+        .assert_refused(401, "unauthorized");
+    held(&edge, "0").await;
+    assert_eq!(task.requests(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_let_in_before_an_endpoint_failed_is_not_counted_again() {
+    let [gone, task] = origins([Behaviour::Refuse, Behaviour::Answer]).await;
+    let edge = Edge::start(&[web(guarded).endpoints([&gone])]).await;
+    let mut clients = [edge.client().await, edge.client().await];
+    for (client, waiting) in clients.iter_mut().zip(["1", "2"]) {
+        client.send(post(ALICE, "abc")).await;
+        held(&edge, waiting).await;
+    }
+    edge.publish(&[web(guarded).endpoints([&task])]).await;
+    for client in &mut clients {
+        assert_eq!(client.answer("POST").await.status, 200);
+    }
+    for request in task.received(2).await {
+        assert_eq!(request.head.one("x-forwarded-user"), Some("alice"));
+    }
+}
