@@ -185,7 +185,8 @@ async fn a_host_that_is_not_believed_is_told_of_with_what_the_server_says() {
         message.contains("for shop.test: the server says: "),
         "{message}"
     );
-    assert!(message.contains("(connection)"), "{message}");
+    let remedy = "(connection); it asks on port 80 of this name's addresses, which has to lead to --listen-public";
+    assert!(message.contains(remedy), "{message}");
     assert!(
         message.contains("next try in 3m") || message.contains("next try in 4m"),
         "{message}"
