@@ -185,12 +185,19 @@ impl Issuer {
                 let heard = inputs.heard.borrow_and_update().clone();
                 self.take(&heard).await;
             }
+            let may_order = orders.is_empty() && start <= Instant::now();
             let next = match self.wanted(&mut inputs).filter(|_| leads) {
                 Some(wanted) => {
                     ledger.retain(&wanted);
                     let issued = self.issued.borrow().clone();
+                    let next = ledger.next(&wanted, &issued, clock::now());
+                    if let Next::Order(host) = &next
+                        && may_order
+                    {
+                        outlook.orders(host);
+                    }
                     outlook.show(&wanted, &issued);
-                    ledger.next(&wanted, &issued, clock::now())
+                    next
                 }
                 None => {
                     outlook.hide();
@@ -198,7 +205,7 @@ impl Issuer {
                 }
             };
             let pause = match next {
-                Next::Order(host) if orders.is_empty() && start <= Instant::now() => {
+                Next::Order(host) if may_order => {
                     let orderer = self.orderer.clone();
                     orders.spawn(async move {
                         let outcome = orderer.order(&host).await;

@@ -182,12 +182,25 @@ impl Orderer {
             if let Ok(state) = authorization.refresh().await
                 && let Some(problem) = state.challenges.iter().find_map(|it| it.error.as_ref())
             {
-                return Refused::because(describe(problem));
+                let problem = describe(problem);
+                return Refused::because(format!("{problem}; {}", self.remedy()));
             }
         }
         match error {
             Some(error) => self.refuse(&error),
             None => Refused::because("the server gave the order up, and does not say why"),
+        }
+    }
+
+    /// What has to be so for a host to be believed. Nobody here can see which ports lead to the gateways from outside.
+    fn remedy(&self) -> &'static str {
+        match self.config.challenge {
+            ChallengeKind::Http01 => {
+                "it asks on port 80 of this name's addresses, which has to lead to --listen-public of a gateway"
+            }
+            ChallengeKind::TlsAlpn01 => {
+                "it asks on port 443 of this name's addresses, which has to lead to --listen-public-tls of a gateway"
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Outlook<'a> {
     readiness: &'a Readiness,
     /// Why hosts were issued nothing at the last try.
     failures: BTreeMap<Arc<str>, Arc<str>>,
+    /// The host whose order is under way.
+    ordered: Option<Arc<str>>,
     /// The wildcards that were complained about.
     wildcards: BTreeSet<Arc<str>>,
     shown: bool,
@@ -42,6 +44,7 @@ impl<'a> Outlook<'a> {
             metrics,
             readiness,
             failures: BTreeMap::new(),
+            ordered: None,
             wildcards: BTreeSet::new(),
             shown: true,
         }
@@ -67,6 +70,7 @@ impl<'a> Outlook<'a> {
             wanted.wildcards.len(),
         );
         let hosts = lacking.iter().map(|host| match self.failures.get(host) {
+            _ if self.ordered.as_ref() == Some(host) => format!("{host}: ordered now"),
             Some(reason) => format!("{host}: {reason}"),
             None => format!("{host}: ordered soon"),
         });
@@ -86,10 +90,16 @@ impl<'a> Outlook<'a> {
         );
     }
 
+    /// Notes that a host's order begins.
+    pub(super) fn orders(&mut self, host: &Arc<str>) {
+        self.ordered = Some(host.clone());
+    }
+
     /// Shows nothing: another controller orders.
     pub(super) fn hide(&mut self) {
         if std::mem::take(&mut self.shown) {
             self.failures.clear();
+            self.ordered = None;
             self.metrics.acme().hosts(0, 0, 0);
             self.readiness.inform(CONDITION, Ok(()));
         }
@@ -99,6 +109,7 @@ impl<'a> Outlook<'a> {
     pub(super) fn issued(&mut self, certificate: &IssuedCertificate) {
         let host = &certificate.host;
         self.failures.remove(host);
+        self.ordered = None;
         self.emitter.emit(Event::CertificateIssued(CertificateRef {
             file: issued_name(host).into(),
             names: vec![host.clone()],
@@ -109,6 +120,7 @@ impl<'a> Outlook<'a> {
     /// Tells that a host was given none.
     pub(super) fn failed(&mut self, host: &Arc<str>, reason: &Arc<str>, wait: Duration) {
         self.failures.insert(host.clone(), reason.clone());
+        self.ordered = None;
         self.emitter.emit(Event::CertificateNotIssued {
             host: host.clone(),
             reason: reason.clone(),

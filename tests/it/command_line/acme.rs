@@ -179,13 +179,20 @@ async fn a_host_that_is_not_believed_is_told_of_with_what_the_server_says() {
         message.contains("*.many.test") && message.contains("--certs"),
         "{message}"
     );
+    let look = async || match told(&controller, "/ready").await {
+        ready if ready.contains("the first is shop.test: ordered now") => Ok(()),
+        ready => Err(ready),
+    };
+    let shown = eventually("the order is shown", Duration::from_secs(10), look).await;
+    shown.expect("it is under way for seconds");
     let failed = event(&mut controller, "certificate_not_issued").await;
     let message = failed["message"].to_string();
     assert!(
         message.contains("for shop.test: the server says: "),
         "{message}"
     );
-    assert!(message.contains("(connection)"), "{message}");
+    let remedy = "(connection); it asks on port 80 of this name's addresses, which has to lead to --listen-public";
+    assert!(message.contains(remedy), "{message}");
     assert!(
         message.contains("next try in 3m") || message.contains("next try in 4m"),
         "{message}"
