@@ -1,14 +1,17 @@
 //! An authority that vouches for certificates, made for one test.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
-use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// A day.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -54,6 +57,18 @@ impl Authority {
     /// Its own certificate.
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
+    }
+
+    /// A server at the loopback address that it vouches for.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let own = self.vouch(&["127.0.0.1"]);
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![own.der()], own.key_der())
+            .expect("a pair");
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// What a client that trusts it alone trusts.

@@ -17,8 +17,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring::default_provider;
 
 use crate::authority::Authority;
 use crate::bounded::bounded;
@@ -64,14 +62,7 @@ impl Collector {
     /// One that takes everything, by TLS.
     pub(crate) fn secure(authority: &Authority) -> Self {
         let mut collector = Self::away();
-        let own = authority.vouch(&["127.0.0.1"]);
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![own.der()], own.key_der())
-            .expect("a pair");
-        collector.appear(Some(TlsAcceptor::from(Arc::new(config))));
+        collector.appear(Some(authority.acceptor()));
         collector
     }
 

@@ -16,9 +16,6 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring::default_provider;
 
 use crate::authority::Authority;
 use crate::folder::Folder;
@@ -59,14 +56,7 @@ struct Seen {
 impl Server {
     pub(super) async fn start(manner: Manner) -> Self {
         let authority = Authority::new("the test");
-        let own = authority.vouch(&["127.0.0.1"]);
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![own.der()], own.key_der())
-            .expect("a pair");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = authority.acceptor();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("an address");
