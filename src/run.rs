@@ -68,7 +68,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         control,
         mut gateway,
         certificates,
-        acme: orders,
+        acme,
         mut dns,
         admin,
         admin_token_file,
@@ -95,10 +95,10 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
     let serves_tls = gateway.tls.is_some();
     let controls = role.controls();
     let readiness = Readiness::default();
-    let issuer = match orders.filter(|_| controls) {
-        Some(orders) => {
+    let issuer = match acme.filter(|_| controls) {
+        Some(acme) => {
             let (emitter, metrics) = (emitter.clone(), metrics.clone());
-            Some(Issuer::open(orders, emitter, metrics, readiness.clone()).await?)
+            Some(Issuer::open(acme, emitter, metrics, readiness.clone()).await?)
         }
         None => None,
     };
@@ -199,44 +199,28 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         readiness: readiness.clone(),
         instance,
     };
-    let last = supervisor.last();
-    supervisor.tell("admin", async move {
-        admin::serve(admin, state, last).await;
-        Ok(())
-    });
+    let (stop, last) = (supervisor.stop(), supervisor.last());
+    supervisor.tell("admin", admin::serve(admin, state, last.clone()));
     supervisor.tell("journal", {
-        let (metrics, last) = (metrics.clone(), supervisor.last());
+        let (metrics, last) = (metrics.clone(), last.clone());
         async move {
             journal.run(events, metrics).await;
             last.cancelled().await;
-            Ok(())
         }
     });
     if let Some(writer) = access_log {
-        let last = supervisor.last();
-        supervisor.tell("the access log", async move {
-            writer.run(tokio::io::stdout(), last).await;
-            Ok(())
-        });
+        let writing = writer.run(tokio::io::stdout(), last.clone());
+        supervisor.tell("the access log", writing);
     }
     if let Some(exporter) = exporter {
-        let last = supervisor.last();
-        supervisor.tell("the exporter of spans", async move {
-            exporter.run(last).await;
-            Ok(())
-        });
+        supervisor.tell("the exporter of spans", exporter.run(last));
     }
     if let Some(engine) = role.engine() {
-        let (engine, stop) = (engine.clone(), supervisor.stop());
-        supervisor.serve("the agent", {
-            let (engine, stop) = (engine.clone(), stop.clone());
-            let (notes, metrics) = (notes.clone(), metrics.clone());
-            async move {
-                agent::run(engine, commanded, notes, metrics, stop).await;
-                Ok(())
-            }
-        });
-        supervisor.serve("the role of this process", role::hold(engine, stop));
+        let holding = role::hold(engine.clone(), stop.clone());
+        supervisor.serve("the role of this process", holding);
+        let (engine, notes, metrics) = (engine.clone(), notes.clone(), metrics.clone());
+        let watching = agent::run(engine, commanded, notes, metrics, stop.clone());
+        supervisor.serve("the agent", watching);
     }
     let own_listener = desk.publisher.as_ref().map(Publisher::address);
     let alone = matches!(role, Role::File(_));
@@ -257,75 +241,54 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
             not_issued: certificates.not_issued(),
             heard: heard.clone(),
         };
-        let stop = supervisor.stop();
-        supervisor.serve("the orders from the ACME server", async move {
-            issuer.run(inputs, stop).await;
-            Ok(())
-        });
+        let ordering = issuer.run(inputs, stop.clone());
+        supervisor.serve("the orders from the ACME server", ordering);
     }
-    supervisor.serve("the follower", {
-        let config = follow::Config {
-            places: control.places,
-            identity,
-            node,
-            own_listener,
-            serves_tls,
-            acme: match serves_tls || issues {
-                true => AcmeShare::Certificates,
-                false => AcmeShare::Challenges,
-            },
-        };
-        let outputs = follow::Outputs {
-            snapshots,
-            commands,
-            certificates: gives,
-            order_book,
-            issued: issue,
-            challenges: challenge,
-            notes,
-            followed: follow,
-            emitter: emitter.clone(),
-            readiness: readiness.clone(),
-            metrics: metrics.clone(),
-        };
-        let stop = supervisor.stop();
-        async move {
-            follow::run(config, own, outputs, stop).await;
-            Ok(())
-        }
-    });
+    let following = follow::Config {
+        places: control.places,
+        identity,
+        node,
+        own_listener,
+        serves_tls,
+        acme: match serves_tls || issues {
+            true => AcmeShare::Certificates,
+            false => AcmeShare::Challenges,
+        },
+    };
+    let outputs = follow::Outputs {
+        snapshots,
+        commands,
+        certificates: gives,
+        order_book,
+        issued: issue,
+        challenges: challenge,
+        notes,
+        followed: follow,
+        emitter: emitter.clone(),
+        readiness: readiness.clone(),
+        metrics: metrics.clone(),
+    };
+    let following = follow::run(following, own, outputs, stop.clone());
+    supervisor.serve("the follower", following);
     // A controller that is issued some tells its own gateway, too, what it heard of others.
     let issued = told.map_or(heard, |it| it.issued);
     certificates.serve(given, issued, &mut supervisor);
     if let Some(store) = store {
-        let (snapshot, emitter, stop) = (snapshot.clone(), emitter.clone(), supervisor.stop());
-        supervisor.serve("the keeper of the last snapshot", async move {
-            store.run(snapshot, emitter, stop).await;
-            Ok(())
-        });
+        let keeping = store.run(snapshot.clone(), emitter.clone(), stop.clone());
+        supervisor.serve("the keeper of the last snapshot", keeping);
     }
     if let Some(store) = orders_kept {
-        let (emitter, stop) = (emitter.clone(), supervisor.stop());
-        supervisor.serve("the keeper of what is drained by hand", async move {
-            store.run(orders, emitter, stop).await;
-            Ok(())
-        });
+        let keeping = store.run(orders, emitter.clone(), stop.clone());
+        supervisor.serve("the keeper of what is drained by hand", keeping);
     }
     if let Some(names) = names {
-        let (snapshot, stop) = (snapshot.clone(), supervisor.stop());
-        supervisor.serve("the name server", async move {
-            Ok(names.run(snapshot, stop).await?)
-        });
+        let answering = names.run(snapshot.clone(), stop.clone());
+        supervisor.serve("the name server", answering);
     }
-    supervisor.serve("the gateway", {
-        let (readiness, stop) = (readiness.clone(), supervisor.stop());
-        let ready = move || readiness.require("snapshot", Ok(()));
-        let (metrics, emitter) = (metrics.clone(), emitter.clone());
-        async move {
-            let serving = gateway.run(snapshot, metrics, emitter, ready, stop);
-            Ok(serving.await?)
-        }
-    });
+    let warm = readiness.clone();
+    let ready = move || warm.require("snapshot", Ok(()));
+    let serving = gateway.run(snapshot, metrics, emitter.clone(), ready, stop);
+    supervisor.serve("the gateway", serving);
     supervisor
         .run(move |reason| {
             readiness.require("stopping", Err(format!("stopping: {reason}")));

@@ -58,17 +58,19 @@ impl Supervisor {
     /// Runs a component that serves.
     pub fn serve<F>(&mut self, name: &'static str, component: F)
     where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+        F: Future<Output: End> + Send + 'static,
     {
-        self.serving.spawn(async move { (name, component.await) });
+        self.serving
+            .spawn(async move { (name, component.await.outcome()) });
     }
 
     /// Runs a component that tells what the others do, and outlives them.
     pub fn tell<F>(&mut self, name: &'static str, component: F)
     where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+        F: Future<Output: End> + Send + 'static,
     {
-        self.telling.spawn(async move { (name, component.await) });
+        self.telling
+            .spawn(async move { (name, component.await.outcome()) });
     }
 
     /// Waits for the end: a SIGTERM or SIGINT, after which `stopping` is called with its name and everything ends in
@@ -100,6 +102,28 @@ impl Supervisor {
             _ = self.interrupt.recv() => anyhow::bail!("stopped at once by a second SIGINT"),
         }
         outcome.map(drop)
+    }
+}
+
+/// What a component may end with: nothing, or perhaps an error.
+pub trait End {
+    /// Whether it failed.
+    ///
+    /// # Errors
+    ///
+    /// What it failed with.
+    fn outcome(self) -> anyhow::Result<()>;
+}
+
+impl End for () {
+    fn outcome(self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+impl<E: Into<anyhow::Error>> End for Result<(), E> {
+    fn outcome(self) -> anyhow::Result<()> {
+        self.map_err(Into::into)
     }
 }
 

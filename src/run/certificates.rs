@@ -69,10 +69,7 @@ impl Certificates {
         supervisor: &mut Supervisor,
     ) {
         let Some(keeper) = self.keeper else { return };
-        let stop = supervisor.stop();
-        supervisor.serve("the keeper of certificates", async move {
-            keeper.run(given, issued, stop).await;
-            Ok(())
-        });
+        let keeping = keeper.run(given, issued, supervisor.stop());
+        supervisor.serve("the keeper of certificates", keeping);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::NOTES;
 use super::overview::Desk;
@@ -64,88 +65,66 @@ pub(super) fn run(
     let (note, noted) = mpsc::channel(NOTES);
 
     let stop = supervisor.stop();
-    supervisor.serve("the notes of the own agent", {
-        let (note, metrics, stop) = (note.clone(), metrics.clone(), stop.clone());
-        async move {
-            let passing = agent::local::pass_notes(own_notes, note, metrics);
-            stop.run_until_cancelled(passing).await;
-            Ok(())
-        }
-    });
+    let passing = agent::local::pass_notes(own_notes, note.clone(), metrics.clone());
+    let passing = until(stop.clone(), passing);
+    supervisor.serve("the notes of the own agent", passing);
     let (own_commands, own_commanded) = watch::channel(Arc::default());
     if let Some(engine) = role.engine() {
-        let (engine, commanded, stop) = (engine.clone(), commanded.clone(), stop.clone());
-        supervisor.serve("the commands of the own node", async move {
-            let picking = agent::local::pick_commands(engine, commanded, own_commands);
-            stop.run_until_cancelled(picking).await;
-            Ok(())
-        });
+        let (engine, commanded) = (engine.clone(), commanded.clone());
+        let picking = agent::local::pick_commands(engine, commanded, own_commands);
+        let picking = until(stop.clone(), picking);
+        supervisor.serve("the commands of the own node", picking);
     }
     match role {
         Role::Manager(engine) => {
-            supervisor.serve("the actuator", {
-                let (engine, emitter, stop) = (engine.clone(), emitter.clone(), stop.clone());
-                async move {
-                    actuator::run(engine, wished, emitter, stop).await;
-                    Ok(())
-                }
-            });
-            supervisor.serve("the watcher of the swarm", {
-                let (emitter, metrics, stop) = (emitter.clone(), metrics.clone(), stop.clone());
-                async move {
-                    let own = OwnContainer::look();
-                    let outputs = swarm::Outputs {
-                        inventory: inventories,
-                        frozen: look_failure,
-                        emitter,
-                        metrics,
-                    };
-                    swarm::run(engine, own, nudged, outputs, stop).await;
-                    Ok(())
-                }
-            });
+            let writing = actuator::run(engine.clone(), wished, emitter.clone(), stop.clone());
+            supervisor.serve("the actuator", writing);
+            let outputs = swarm::Outputs {
+                inventory: inventories,
+                frozen: look_failure,
+                emitter: emitter.clone(),
+                metrics: metrics.clone(),
+            };
+            let own = OwnContainer::look();
+            let watching = swarm::run(engine, own, nudged, outputs, stop.clone());
+            supervisor.serve("the watcher of the swarm", watching);
         }
-        Role::File(file) => supervisor.serve("the watcher of the inventory file", {
-            let (emitter, stop) = (emitter.clone(), stop.clone());
-            async move {
-                file.run(inventories, emitter, stop).await;
-                Ok(())
-            }
-        }),
+        Role::File(file) => {
+            let watching = file.run(inventories, emitter.clone(), stop.clone());
+            supervisor.serve("the watcher of the inventory file", watching);
+        }
         Role::Worker(_) | Role::Edge => {}
     }
-    supervisor.serve("the prober", {
-        let (metrics, stop) = (metrics.clone(), stop.clone());
-        async move {
-            probe::run(ask, probed, report, metrics, stop).await;
-            Ok(())
-        }
-    });
-    supervisor.serve("the reconciler", {
-        let inputs = Inputs {
-            inventory,
-            frozen: look_failed,
-            reports,
-            notes: noted,
-            inquiries: desk.inquiries,
-            orders: desk.orders,
-        };
-        let outputs = Outputs {
-            targets,
-            commands,
-            nudges,
-            snapshots,
-            frozen: freeze,
-            wishes,
-            diagnostics: desk.diagnostics,
-            emitter: emitter.clone(),
-        };
-        let (metrics, stop) = (metrics.clone(), stop.clone());
-        async move {
-            reconciler::run(desired, epoch(), inputs, outputs, metrics, stop).await;
-            Ok(())
-        }
-    });
+    let probing = probe::run(ask, probed, report, metrics.clone(), stop.clone());
+    supervisor.serve("the prober", probing);
+    let inputs = Inputs {
+        inventory,
+        frozen: look_failed,
+        reports,
+        notes: noted,
+        inquiries: desk.inquiries,
+        orders: desk.orders,
+    };
+    let outputs = Outputs {
+        targets,
+        commands,
+        nudges,
+        snapshots,
+        frozen: freeze,
+        wishes,
+        diagnostics: desk.diagnostics,
+        emitter: emitter.clone(),
+    };
+    let (metrics, emitter) = (metrics.clone(), emitter.clone());
+    let reconciling = reconciler::run(
+        desired,
+        epoch(),
+        inputs,
+        outputs,
+        metrics.clone(),
+        stop.clone(),
+    );
+    supervisor.serve("the reconciler", reconciling);
     if let Some(publisher) = desk.publisher {
         let inputs = publish::Inputs {
             snapshots: snapshot.clone(),
@@ -153,11 +132,8 @@ pub(super) fn run(
             commands: commanded,
             notes: note,
         };
-        let (emitter, metrics) = (emitter.clone(), metrics.clone());
-        supervisor.serve("the control channel", async move {
-            publisher.run(inputs, emitter, metrics, stop).await;
-            Ok(())
-        });
+        let publishing = publisher.run(inputs, emitter, metrics, stop);
+        supervisor.serve("the control channel", publishing);
     }
     let own = follow::Own {
         snapshots: snapshot,
@@ -165,6 +141,11 @@ pub(super) fn run(
         commands: own_commanded,
     };
     (own, told_wishes)
+}
+
+/// Ends something that knows of no stop.
+async fn until(stop: CancellationToken, endless: impl Future<Output = ()>) {
+    stop.run_until_cancelled(endless).await;
 }
 
 /// Milliseconds since the Unix epoch, which tell the snapshots of this start from those of all others.
