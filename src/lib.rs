@@ -98,15 +98,15 @@
 //!
 //! # Lexicon
 //!
-//! *Manager, worker, node, service, task*: Swarm's. *Cluster, endpoint*: Envoy's. *Controller*: the part that watches, decides and writes. *Gateway*: the
-//! part that requests pass through. *Agent*: the part that knows the containers of its own node. *Follower*: the part that
-//! brings a gateway the snapshots of a controller. *Cluster*: a routed service's group of endpoints, never the swarm.
-//! *Endpoint*: a running task that requests can be sent to. *Claim*: one service's share in a route. *In rotation*: may be
-//! given new requests. *Draining*: gets none any more, and ends those that it has. *Reconcile* is the function, the
-//! *reconciler* the loop. *Look*: one reading of the whole swarm. *Hint*: something that says only that it is time for one.
+//! *Manager, worker, node, service, task*: Swarm's. *Cluster, endpoint*: Envoy's. *Controller*: the part that watches, decides and
+//! writes. *Gateway*: the part that requests pass through. *Agent*: the part that knows the containers of its own node.
+//! *Follower*: the part that brings a gateway the snapshots of a controller. *Cluster*: a routed service's group of endpoints,
+//! never the swarm. *Endpoint*: a running task that requests can be sent to. *Claim*: one service's share in a route. *In
+//! rotation*: may be given new requests. *Draining*: gets none any more, and ends those that it has. *Reconcile* is the function,
+//! the *reconciler* the loop. *Look*: one reading of the whole swarm. *Hint*: something that says only that it is time for one.
 //! *Note*: what an agent tells the controllers, a hint or the result of a command. *Wish*: what the swarm should be changed to.
-//! *Frozen*: of a controller, unable to look, so that it stands by what it saw last. *Order*: an operator's word that an
-//! endpoint is to drain, or no longer; of a certificate, what an ACME server is asked for.
+//! *Frozen*: of a controller, unable to look, so that it stands by what it saw last. *Order*: an operator's word that an endpoint
+//! is to drain, or no longer; of a certificate, what an ACME server is asked for.
 
 pub mod access_log;
 pub mod admin;
