@@ -141,11 +141,14 @@ impl Secure {
             .await;
     }
 
-    /// Waits until clients for a name are shown this certificate.
+    /// Waits until clients for a name, who may refuse what is shown before, are shown this certificate.
     async fn serves(&self, name: &str, pair: &Pair) {
         let served = async {
-            while self.open(name).await.certificate != pair.der() {
-                tokio::task::yield_now().await;
+            loop {
+                match self.try_open(name).await {
+                    Ok(opened) if opened.certificate == pair.der() => return,
+                    _ => tokio::task::yield_now().await,
+                }
             }
         };
         bounded(served).await;
