@@ -7,7 +7,7 @@
 //! measured in the same round, so that only the difference is the flood's.
 //!
 //! A machine that stalls now and then adds to a window and takes nothing from it, so the best of the rounds is what counts; and
-//! where no window without a flood keeps to the bar, nothing is said of it.
+//! where no window keeps to the bar, with or without a flood, nothing is said of it.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -106,9 +106,9 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<()> {
         )?;
         if row.peer.name == peer::HIVEWAY {
             let met = |is: bool| if is { "met" } else { "missed" };
-            let in_time = match calm.p99 < P99 {
-                true => met(flooded.p99 < P99),
-                false => "not known, as it is not without a flood either",
+            let in_time = match (flooded.p99 < P99, calm.p99 < P99) {
+                (false, false) => "not known, as it is not without a flood either",
+                (in_time, _) => met(in_time),
             };
             let small = met(flooded.peak - calm.peak < GROWTH);
             let verdict = format!(
