@@ -1,4 +1,4 @@
-//! Whose word is taken for who a server is that is asked over TLS.
+//! Whose word is taken for who is at the other end of TLS: a server that is asked, or a client.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// What is wrong with the file.
 pub(crate) fn client(root: Option<&Path>) -> Result<ClientConfig, String> {
     let roots = match root {
-        Some(path) => read(path)?,
+        Some(path) => parse(&std::fs::read(path).map_err(|error| error.to_string())?)?,
         None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
     };
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -26,10 +26,14 @@ pub(crate) fn client(root: Option<&Path>) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
-fn read(path: &Path) -> Result<RootCertStore, String> {
-    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
+/// The authorities in a text.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn parse(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| error.to_string())?;
         roots.add(certificate).map_err(|error| error.to_string())?;
     }

@@ -40,10 +40,9 @@ pub fn run(config: &Config) -> Result<bool, Unreadable> {
     let mut checked = check(&sources, &config.options);
     let passes = passes(&checked, config.strict);
     // What makes the check fail is written, whatever was asked for.
-    let fatal = |level| level == Level::Error || level == Level::Warning && config.strict;
     checked
         .findings
-        .retain(|it| it.level >= config.least || fatal(it.level));
+        .retain(|it| it.level >= config.least || fails(it.level, config.strict));
     // A reader that has gone away, such as `head`, is no error.
     let text = format::write(config.format, &checked, &sources);
     let _ = io::stdout().write_all(text.as_bytes());
@@ -53,11 +52,15 @@ pub fn run(config: &Config) -> Result<bool, Unreadable> {
 /// Whether no finding is an error.
 #[must_use]
 pub fn passes(checked: &Checked, strict: bool) -> bool {
-    let worst = checked.findings.iter().map(|finding| finding.level).max();
-    match worst {
-        Some(Level::Error) => false,
-        Some(Level::Warning) => !strict,
-        Some(Level::Notice) | None => true,
+    let mut levels = checked.findings.iter().map(|finding| finding.level);
+    !levels.any(|level| fails(level, strict))
+}
+
+fn fails(level: Level, strict: bool) -> bool {
+    match level {
+        Level::Error => true,
+        Level::Warning => strict,
+        Level::Notice => false,
     }
 }
 

@@ -88,11 +88,9 @@ pub(super) fn set(
 
 /// Whether a header is what anyone may say of the client, and is not written anew here.
 fn is_hearsay(name: &HeaderName) -> bool {
-    match name.as_str() {
-        other if other.starts_with(FORWARDED_ANY) => {
-            ![FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST].contains(name)
-        }
-        _ => *name == REAL_IP || *name == FORWARDED,
+    match name.as_str().strip_prefix(FORWARDED_ANY) {
+        Some(rest) => !matches!(rest, "for" | "proto" | "host"),
+        None => *name == REAL_IP || *name == FORWARDED,
     }
 }
 

@@ -7,8 +7,8 @@
 //! of it by a floor of bytes a second, and it never grows above what it was at first: an attacker cannot pay ahead. The other way
 //! it is the same with the time that an answer waits for its client ([`paced`](super::paced)).
 //!
-//! A request's body is looked at when something arrives, so no request pays for a timer. That a client which says nothing at all is cut
-//! off is the read time-out's part.
+//! A request's body is looked at when something arrives, so no request pays for a timer. That a client which says nothing at all
+//! is cut off is the read time-out's part.
 //!
 //! A task that does not read holds its client up, and that silence is not the client's fault. No single one uses up more than
 //! the whole credit, and a client that was held up has the room of a socket's buffer to send at once. What has arrived

@@ -64,11 +64,12 @@ pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
                 }
             }
             Err(error) if asked.watch => {
-                let told = away.replace(error);
-                if let (None, Some(error), false) = (told, &away, replaces) {
-                    complain(&format!("{error}; asking again"));
-                }
+                let new = away.is_none();
+                let error = away.insert(error);
                 if !replaces {
+                    if new {
+                        complain(&format!("{error}; asking again"));
+                    }
                     continue;
                 }
             }

@@ -62,14 +62,11 @@ pub(super) struct Taken {
 }
 
 /// A collector.
-#[derive(Debug)]
 pub(super) struct Collector {
     pub(super) endpoint: Endpoint,
     /// None where it speaks no TLS.
-    connector: Option<Connector>,
+    connector: Option<TlsConnector>,
 }
-
-struct Connector(TlsConnector);
 
 impl Collector {
     /// The collector at an endpoint; nobody is asked yet.
@@ -80,7 +77,7 @@ impl Collector {
                     path: root.map(Path::to_owned).unwrap_or_default(),
                     reason,
                 })?;
-                Some(Connector(TlsConnector::from(Arc::new(config))))
+                Some(TlsConnector::from(Arc::new(config)))
             }
             false => None,
         };
@@ -100,7 +97,7 @@ impl Collector {
         let endpoint = &self.endpoint;
         let place = (endpoint.host(), endpoint.port());
         let stream = TcpStream::connect(place).await.map_err(Untaken::Connect)?;
-        let Some(Connector(connector)) = &self.connector else {
+        let Some(connector) = &self.connector else {
             return self.exchange(stream, batch).await;
         };
         let name = ServerName::try_from(endpoint.host().to_owned());
@@ -160,12 +157,6 @@ impl Untaken {
             Self::Status { retry_after, .. } => *retry_after,
             Self::Connect(_) | Self::Exchange(_) | Self::Hang => None,
         }
-    }
-}
-
-impl std::fmt::Debug for Connector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 

@@ -18,7 +18,6 @@ use crate::metrics::SpanMetrics;
 const LAST: Duration = Duration::from_secs(2);
 
 /// Who sends spans to the collector. Owned by the supervisor.
-#[derive(Debug)]
 pub struct Exporter {
     queue: mpsc::Receiver<Span>,
     batch: Vec<Span>,

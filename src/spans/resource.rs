@@ -5,7 +5,6 @@ use std::hash::{BuildHasher as _, RandomState};
 use crate::core::model::NodeId;
 
 /// What all spans of this process have in common.
-#[derive(Debug)]
 pub(super) struct Resource {
     pub(super) attributes: Vec<(&'static str, String)>,
 }

@@ -3,8 +3,8 @@
 //! # Design notes
 //!
 //! The flood comes from a process of its own on the core of the load, pauses between its blows, and gives way to whoever else
-//! wants that core: it would otherwise be the load that suffers, by waiting for its core. The clients are those of the open loop; what they are answered by no flood is
-//! measured in the same round, so that only the difference is the flood's.
+//! wants that core: it would otherwise be the load that suffers, by waiting for its core. The clients are those of the open loop;
+//! what they are answered by no flood is measured in the same round, so that only the difference is the flood's.
 //!
 //! A machine that stalls now and then adds to a window and takes nothing from it, so the best of the rounds is what counts; and
 //! where no window keeps to the bar, with or without a flood, nothing is said of it.

@@ -170,8 +170,7 @@ async fn variables_do_what_flags_do() {
             ("HIVEWAY_LOG_FORMAT", "json".to_owned()),
         ],
     );
-    let line = process.line_with("listens").await;
-    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let line = process.listens().await;
     for listener in ["internal", "public", "dns", "admin"] {
         let address = line[listener].as_str().expect("an address");
         assert!(address.starts_with("127.0.0.1:"), "{line}");

@@ -237,7 +237,8 @@ proptest! {
         for damage in damages {
             harm(&mut value, damage);
         }
-        if let Ok(damaged) = serde_json::from_value::<Snapshot>(value) {
+        let decoded = serde_json::from_value::<Snapshot>(value);
+        if let Ok(damaged) = decoded {
             let json = serde_json::to_string(&damaged).expect("a snapshot is JSON");
             prop_assert_eq!(&serde_json::from_str::<Snapshot>(&json).expect("and back"), &damaged);
             let delta = Delta::between(&whole, &damaged);
@@ -263,13 +264,14 @@ proptest! {
         if cut {
             json.truncate(end.index(json.len()));
         }
+        let intact = json == serde_json::to_vec(&message).expect("a message is JSON");
         match serde_json::from_slice(&json) {
             Ok(ToNode::Snapshot { snapshot }) => {
                 prop_assert!(!cut);
                 steers(&snapshot);
             }
             Ok(other) => prop_assert!(false, "{other:?}"),
-            Err(_) => {}
+            Err(error) => prop_assert!(!intact, "{error}"),
         }
     }
 

@@ -11,14 +11,12 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 
 use super::TlsError;
+use crate::authorities;
 use crate::core::event::Event;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
@@ -145,14 +143,7 @@ fn read(path: &Path) -> Content {
 
 /// What a file makes clients' certificates be checked by, and how many authorities that are; or what is wrong with it.
 fn verifier(pem: &[u8]) -> Result<(Verifier, usize), String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    if roots.is_empty() {
-        return Err("it holds no certificate".to_owned());
-    }
+    let roots = authorities::parse(pem)?;
     let count = roots.len();
     let provider = Arc::new(default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();

@@ -28,8 +28,7 @@ async fn requests_are_written_to_standard_output_also_the_last() {
         ("HIVEWAY_TRACE_HEADERS", "true".to_owned()),
     ];
     let mut process = Process::start(arguments.map(str::to_owned), variables);
-    let line = process.line_with("listens").await;
-    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let line = process.listens().await;
     let internal = line["internal"].as_str().expect("an address");
     let internal: SocketAddr = internal.parse().expect("an address");
     let mut answers = String::new();

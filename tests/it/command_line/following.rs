@@ -90,8 +90,7 @@ impl Running {
             .chain(common.split(' '))
             .chain(["--control-secret-file", &secret]);
         let mut process = Process::start(arguments.map(str::to_owned), []);
-        let line = process.line_with("listens").await;
-        let listens = serde_json::from_str(&line).expect("JSON");
+        let listens = process.listens().await;
         Self { process, listens }
     }
 

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
@@ -130,6 +131,12 @@ impl Process {
             Ok(line) => line,
             Err(_) => panic!("it does not say {text:?}, but:\n{others}"),
         }
+    }
+
+    /// Where it listens, by the names of its listeners, as soon as it says so; its log has to be JSON.
+    pub(super) async fn listens(&mut self) -> Value {
+        let line = self.line_with("listens").await;
+        serde_json::from_str(&line).expect("JSON")
     }
 
     pub(super) fn terminate(&self) {

@@ -110,8 +110,7 @@ impl Scene {
         );
         let arguments = arguments.split(' ').chain(flags.iter().copied());
         let mut process = Process::start(arguments.map(str::to_owned), []);
-        let line = process.line_with("listens").await;
-        let line: Value = serde_json::from_str(&line).expect("JSON");
+        let line = process.listens().await;
         let address = |name: &str| {
             let address = line[name].as_str().expect("an address");
             address.parse().expect("an address")

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -68,8 +68,7 @@ async fn a_service_is_open_to_the_users_of_its_secret_alone_and_shut_without_it(
         "json",
     ];
     let mut process = Process::start(arguments.map(str::to_owned), []);
-    let line = process.line_with("listens").await;
-    let line: Value = serde_json::from_str(&line).expect("JSON");
+    let line = process.listens().await;
     let address = |name: &str| -> SocketAddr {
         let address = line[name].as_str().expect("an address");
         address.parse().expect("an address")

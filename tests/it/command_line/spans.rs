@@ -29,8 +29,7 @@ impl Alone {
         );
         let arguments = arguments.split_whitespace().map(str::to_owned);
         let mut process = Process::start(arguments, variables);
-        let line = process.line_with("listens").await;
-        let line: Value = serde_json::from_str(&line).expect("JSON");
+        let line = process.listens().await;
         let address = |name: &str| {
             let address = line[name].as_str().expect("an address");
             address.parse().expect("an address")

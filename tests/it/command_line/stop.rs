@@ -46,8 +46,7 @@ impl Running {
             "json",
         ];
         let mut process = Process::start(arguments.map(str::to_owned), []);
-        let line = process.line_with("listens").await;
-        let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let line = process.listens().await;
         let address = |name: &str| {
             let address = line[name].as_str().expect("an address");
             address.parse().expect("an address")

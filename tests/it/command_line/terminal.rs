@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;
@@ -106,8 +106,7 @@ async fn instance(folder: &Folder, admin: &str) -> (Process, String) {
         "--inventory {inventory} --controllers 127.0.0.1:1 --listen-internal 127.0.0.1:0 --admin {admin} --grace 1s --log-format json"
     );
     let mut process = Process::start(arguments.split(' ').map(str::to_owned), []);
-    let line = process.line_with("listens").await;
-    let line: Value = serde_json::from_str(&line).expect("JSON");
+    let line = process.listens().await;
     process.line_with("warmed up").await;
     let admin = line["admin"].as_str().expect("an address").to_owned();
     (process, admin)

@@ -65,14 +65,14 @@ async fn an_endpoint_that_is_busy_gets_nothing_while_another_is_idle() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_answers_slowly_gets_little() {
-    let slow = Behaviour::Slow(Duration::from_millis(400));
+    // Slower than a busy machine ever makes the fast one.
+    let slow = Behaviour::Slow(Duration::from_millis(1500));
     let origins = origins([slow, Behaviour::Answer]).await;
     let [slow, fast] = &origins;
     let edge = Edge::start(&[web(Balance::PeakEwma).endpoints(&origins)]).await;
     let [slow, fast] = served(&edge, &[slow, fast], 60).await;
     assert_eq!(slow + fast, 60);
-    // A busy machine makes the fast one slow at times, too.
-    assert!(slow <= 15, "{slow} of 60, of which half would be its share");
+    assert!(slow <= 6, "{slow} of 60, of which half would be its share");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

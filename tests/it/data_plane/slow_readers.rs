@@ -1,5 +1,5 @@
-//! Clients that take their answers at a trickle hold a connection and a place at their task: they are ended. A client that only has a
-//! slow line is not, nor one whose task is slow.
+//! Clients that take their answers at a trickle hold a connection and a place at their task: they are ended. A client that only
+//! has a slow line is not, nor one whose task is slow.
 
 use std::io;
 use std::net::SocketAddr;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hiveway::core::middleware::{Credential, Middleware, PasswordHash, Redirect};
 use hiveway::core::snapshot::EndpointState;
 
+use super::super::client::Client;
 use super::super::edge::Edge;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
@@ -38,6 +39,16 @@ async fn held(edge: &Edge, count: &str) {
     };
     let waited = eventually("so many wait", Duration::from_secs(20), look).await;
     assert_eq!(waited, Ok(()), "{count}");
+}
+
+/// Two requests of somebody who is let in, and who are as many as the rate allows.
+async fn two_wait(edge: &Edge) -> [Client; 2] {
+    let mut clients = [edge.client().await, edge.client().await];
+    for (client, waiting) in clients.iter_mut().zip(["1", "2"]) {
+        client.send(post(ALICE, "abc")).await;
+        held(edge, waiting).await;
+    }
+    clients
 }
 
 fn post(lines: &str, body: &str) -> String {
@@ -79,13 +90,9 @@ async fn who_is_refused_or_sent_elsewhere_takes_no_place_in_line() {
 async fn who_was_let_in_before_the_wait_is_not_asked_or_counted_again() {
     let [task] = origins([Behaviour::Answer]).await;
     let edge = Edge::start(&[web(guarded).endpoint(&task, EndpointState::Starting)]).await;
-    let mut clients = [edge.client().await, edge.client().await];
-    for (client, waiting) in clients.iter_mut().zip(["1", "2"]) {
-        client.send(post(ALICE, "abc")).await;
-        held(&edge, waiting).await;
-    }
+    let clients = two_wait(&edge).await;
     edge.publish(&[web(guarded).endpoints([&task])]).await;
-    for client in &mut clients {
+    for mut client in clients {
         assert_eq!(client.answer("POST").await.status, 200);
     }
     let heads = task.received(2).await;
@@ -125,13 +132,9 @@ async fn waits_and_is_asked_again(service: Service) {
 async fn who_was_let_in_before_an_endpoint_failed_is_not_counted_again() {
     let [gone, task] = origins([Behaviour::Refuse, Behaviour::Answer]).await;
     let edge = Edge::start(&[web(guarded).endpoints([&gone])]).await;
-    let mut clients = [edge.client().await, edge.client().await];
-    for (client, waiting) in clients.iter_mut().zip(["1", "2"]) {
-        client.send(post(ALICE, "abc")).await;
-        held(&edge, waiting).await;
-    }
+    let clients = two_wait(&edge).await;
     edge.publish(&[web(guarded).endpoints([&task])]).await;
-    for client in &mut clients {
+    for mut client in clients {
         assert_eq!(client.answer("POST").await.status, 200);
     }
     for request in task.received(2).await {
