@@ -44,6 +44,7 @@ mod span;
 mod steering;
 mod table;
 mod tls;
+mod tls_info;
 mod trace;
 mod upgrade;
 mod watched;

@@ -55,7 +55,8 @@ impl Emitter {
     }
 
     /// The counter behind [`dropped`](Self::dropped). It keeps no sender alive.
-    pub(crate) fn drop_counter(&self) -> IntCounter {
+    #[must_use]
+    pub fn drop_counter(&self) -> IntCounter {
         self.dropped.clone()
     }
 }
@@ -244,7 +245,7 @@ mod tests {
     #[test]
     fn that_events_were_dropped_is_logged_once_the_journal_has_caught_up() {
         let (emitter, receiver) = channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         for to in 0..CAPACITY as u64 + 3 {
             emitter.emit(scaled(to));
         }
@@ -266,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_queued_is_recorded_after_the_last_emitter_is_gone() {
         let (emitter, receiver) = channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         emitter.emit(scaled(2));
         emitter.emit(Event::LeadershipLost);
         drop(emitter);

@@ -33,7 +33,6 @@ use prometheus::{
 use crate::core::event::Event;
 use crate::core::route::Diagnostic;
 use crate::core::snapshot::Snapshot;
-use crate::journal::Emitter;
 
 use diagnostics::DiagnosticMetrics;
 
@@ -83,12 +82,12 @@ struct Inner {
 }
 
 impl Metrics {
-    /// Makes the metrics of a process whose events go through this emitter.
+    /// The metrics of a process; `dropped` counts the events that its journal lost.
     #[must_use]
-    pub fn new(emitter: &Emitter) -> Self {
+    pub fn new(dropped: IntCounter) -> Self {
         let registry = Registry::new();
         register(&registry, ProcessCollector::for_self());
-        register(&registry, emitter.drop_counter());
+        register(&registry, dropped.clone());
         let build = gauges(
             &registry,
             "hiveway_build_info",
@@ -171,7 +170,7 @@ impl Metrics {
             reconcile_duration,
             look_duration,
             glance_duration,
-            dropped: emitter.drop_counter(),
+            dropped,
             registry,
         }))
     }

@@ -83,7 +83,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
     }
     open_files::raise_limit();
     let (emitter, events) = journal::channel();
-    let metrics = Metrics::new(&emitter);
+    let metrics = Metrics::new(emitter.drop_counter());
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
     let role = Role::find(source, &desired, control.places.is_empty()).await?;
     let node = control.node.clone();

@@ -242,6 +242,7 @@ mod route_item;
 mod routes;
 mod seconds;
 mod secret;
+mod secret_name;
 mod setting;
 mod tcp_item;
 #[cfg(test)]

@@ -190,6 +190,13 @@ pub struct RoutingPolicy {
     pub middleware: Option<Arc<Middleware>>,
 }
 
+impl RoutingPolicy {
+    /// The middleware, created empty if there is none.
+    pub(super) fn middleware_mut(&mut self) -> &mut Middleware {
+        Arc::make_mut(self.middleware.get_or_insert_default())
+    }
+}
+
 impl Default for RoutingPolicy {
     fn default() -> Self {
         Self {

@@ -208,7 +208,11 @@ mod tests {
             .iter()
             .map(|it| it.parse().expect("a net"))
             .collect();
-        Admission::new(limits, &trusted, &Metrics::new(&journal::channel().0))
+        Admission::new(
+            limits,
+            &trusted,
+            &Metrics::new(journal::channel().0.drop_counter()),
+        )
     }
 
     fn from(address: &str) -> IpAddr {
@@ -272,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_bound_is_told_of_once_a_minute() {
-        let metrics = Metrics::new(&journal::channel().0);
+        let metrics = Metrics::new(journal::channel().0.drop_counter());
         let bound = Bound {
             refused: metrics.refused_connections("max-connections"),
             tell_at: AtomicU64::new(0),

@@ -3,15 +3,20 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use http::header::EXPECT;
 use http::{HeaderValue, Method};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::middleware::{self, BODY_TOO_LARGE};
-use super::proxy::BODY_TOO_SLOW;
 use super::{fault, grpc};
+
+/// The error of a body that is larger than allowed.
+pub(super) const BODY_TOO_LARGE: ErrorType = ErrorType::HTTPStatus(413);
+
+/// The error of a body that arrives too slowly.
+pub(super) const BODY_TOO_SLOW: ErrorType = ErrorType::HTTPStatus(408);
 
 /// An answer of the gateway's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,7 +264,7 @@ impl Answer {
             .write_response_header(Box::new(header), false)
             .await?;
         session.write_response_body(Some(body), true).await?;
-        if self.status == 413 && !middleware::waits(session.req_header()) {
+        if self.status == 413 && !session.req_header().headers.contains_key(EXPECT) {
             // A socket that is closed over unread bytes takes the answer back. Who has not stopped by then has read it.
             let _ = session.as_downstream_mut().drain_request_body().await;
         }

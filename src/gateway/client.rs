@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use http::HeaderValue;
 use pingora::protocols::Stream;
 
-use super::tls::Secured;
+use super::tls::stream::TlsStream;
+use super::tls_info::Secured;
 
 /// Who is at the other end of a connection. Made once and shared by all its requests.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Client {
     /// Who is at the other end of a connection, or of the proxy's in front that has told who is there.
     pub(super) fn of(stream: &Stream, told: Option<IpAddr>, side: Side) -> Self {
         let peer = told.unwrap_or_else(|| Self::peer(stream));
-        Self::new(side, peer.to_canonical(), Secured::of(stream))
+        Self::new(side, peer.to_canonical(), TlsStream::secured(stream))
     }
 
     pub(super) fn new(side: Side, peer: IpAddr, tls: Option<Secured>) -> Self {

@@ -12,6 +12,8 @@
 //! forwarded, connections, clients that are remembered.
 
 mod forward;
+mod framing;
+mod message;
 mod question;
 mod reply;
 mod resolver;
@@ -37,6 +39,9 @@ use super::listener::remedy;
 
 use self::forward::Forwarder;
 use self::resolver::Resolver;
+
+/// The pause after an error of a socket that the system may repeat at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// So often a free UDP port is asked for, until the TCP port of the same number is free as well.
 const PORT_TRIES: usize = 16;

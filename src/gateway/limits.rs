@@ -3,6 +3,9 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+/// How long a task may take to accept more of a request, and a client more of an answer where no rate is asked of it.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// What clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

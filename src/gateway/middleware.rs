@@ -17,16 +17,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, Result};
 
 use crate::core::middleware::Middleware;
 use crate::core::model::ServiceId;
 use crate::core::snapshot::Snapshot;
 
-use super::answer::Answer;
+use super::answer::{Answer, BODY_TOO_LARGE};
 use super::pool::Pool;
 
 use self::headers::Headers;
@@ -143,17 +143,9 @@ impl Chain {
     }
 }
 
-/// What a body that is larger than allowed fails with.
-pub(super) const BODY_TOO_LARGE: ErrorType = ErrorType::HTTPStatus(413);
-
 /// What a service that has no endpoint does with a request all the same; none: nothing.
 pub(super) fn without_endpoint(pool: &Pool, request: &RequestHeader) -> Option<Answer> {
     pool.chain.as_ref()?.redirect(pool, request)
-}
-
-/// Whether the client waits to be told before it sends its body.
-pub(super) fn waits(request: &RequestHeader) -> bool {
-    request.headers.contains_key(EXPECT)
 }
 
 fn length(request: &RequestHeader) -> Option<u64> {

@@ -24,14 +24,10 @@ use pingora::upstreams::peer::HttpPeer;
 
 use crate::core::route::RoutingPolicy;
 
+use super::limits::WRITE_TIMEOUT;
 use super::pool::Target;
-use super::proxy::WRITE_TIMEOUT;
 use super::upgrade;
-use super::watched::Connector;
-
-/// A task whose kernel has acknowledged nothing for so long is gone. Long enough for four retransmissions in a data centre,
-/// the last after 1.4 s; short enough that a person waits for it.
-pub(super) const VANISHED: Duration = Duration::from_millis(2_500);
+use super::watched::{Connector, VANISHED};
 
 /// How long a connection to a task is kept for the next request. Shorter than the shortest keep-alive in common use
 /// (Node's 5 s), because a POST that meets a closing connection cannot be retried.

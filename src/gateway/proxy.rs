@@ -45,16 +45,12 @@ use super::choice::Choice;
 use super::client::Client;
 use super::context::Context;
 use super::hold::{Holding, Refusal};
+use super::limits::WRITE_TIMEOUT;
 use super::pace::Floor;
 use super::peer::{Way, asks_for_events};
 use super::table::RouteTable;
 use super::trace::Mint;
 use super::{Config, cookie, forwarded, framing, hop, middleware, upgrade};
-
-pub(super) use self::body::BODY_TOO_SLOW;
-
-/// How long a task may take to accept more of a request, and a client more of an answer where no rate is asked of it.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -13,9 +13,8 @@
 //! tickets die with the authorities ([`authorities`]) that they were given under.
 
 mod authorities;
-mod stream;
+pub(super) mod stream;
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,7 +35,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::certificates::InUse;
-use crate::core::certificates::{Certificate, CertificateIndex};
+use crate::core::certificates::CertificateIndex;
 use crate::core::lookup::normal_host;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
@@ -45,6 +44,7 @@ use self::authorities::{Authorities, Verifier};
 use self::stream::TlsStream;
 use super::challenge::Challenges;
 use super::passage::{Asked, Passage, Passages};
+use super::tls_info::{Identity, Secured};
 
 /// What a listener for TLS needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,43 +115,6 @@ pub(super) struct Terminator {
     challenges: Challenges,
     metrics: Metrics,
     passages: Arc<Passages>,
-}
-
-/// What is shown for the names of one certificate.
-struct Identity {
-    certificate: Certificate,
-    config: Arc<ServerConfig>,
-}
-
-/// What a connection was opened with.
-#[derive(Clone)]
-pub(super) struct Secured {
-    identity: Arc<Identity>,
-    /// The name that the client asked for.
-    asked: Option<Arc<str>>,
-}
-
-impl Secured {
-    /// Whether requests for a normalised host belong on this connection.
-    pub(super) fn answers_for(&self, host: &str) -> bool {
-        let certificate = &self.identity.certificate;
-        certificate.answers_for(self.asked.as_deref(), host)
-    }
-
-    /// What a connection was opened with; none for a plain one.
-    pub(super) fn of(stream: &Stream) -> Option<Self> {
-        let stream = stream.as_any().downcast_ref::<TlsStream>()?;
-        Some(stream.secured().clone())
-    }
-}
-
-impl fmt::Debug for Secured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secured")
-            .field("certificate", &self.identity.certificate.file)
-            .field("asked", &self.asked)
-            .finish()
-    }
 }
 
 impl Terminator {

@@ -35,7 +35,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::peer::VANISHED;
+/// A task whose kernel has acknowledged nothing for so long is gone. Long enough for four retransmissions in a data centre,
+/// the last after 1.4 s; short enough that a person waits for it.
+pub(super) const VANISHED: Duration = Duration::from_millis(2_500);
 
 /// How often the kernel is asked.
 const ASK: Duration = Duration::from_secs(1);

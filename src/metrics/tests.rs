@@ -4,7 +4,7 @@ use super::*;
 use crate::journal::channel;
 
 pub(super) fn metrics() -> Metrics {
-    Metrics::new(&channel().0)
+    Metrics::new(channel().0.drop_counter())
 }
 
 /// The samples whose names start like this.

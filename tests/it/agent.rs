@@ -42,7 +42,7 @@ impl Working {
         assert!(!engine.manages());
         let (commands, asked) = watch::channel(Arc::default());
         let (sender, notes) = broadcast::channel(64);
-        let metrics = Metrics::new(&journal::channel().0);
+        let metrics = Metrics::new(journal::channel().0.drop_counter());
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         task.spawn(agent::run(engine, asked, sender, metrics.clone(), stop));

@@ -11,11 +11,6 @@ use super::{credential, list, network, users};
 use crate::core::middleware::{Credential, Middleware};
 use crate::core::route::RoutingPolicy;
 
-/// The middleware of a policy, made where there was none.
-pub(super) fn of(policy: &mut RoutingPolicy) -> &mut Middleware {
-    Arc::make_mut(policy.middleware.get_or_insert_default())
-}
-
 /// Reads a setting whose value is a list; none where it is not. Whether anything of it was accepted.
 pub(super) fn read_list(
     setting: Setting,
@@ -34,7 +29,7 @@ pub(super) fn read_list(
             let networks = list::read(label, &[',', ';'], empty, report, parse);
             let accepted = !networks.is_empty();
             if accepted {
-                of(policy).allow = Some(networks);
+                policy.middleware_mut().allow = Some(networks);
             }
             Some(accepted)
         }
@@ -56,7 +51,7 @@ pub(super) fn read_list(
                         }
                     }
                 }
-                of(policy).basic_auth = Some(known);
+                policy.middleware_mut().basic_auth = Some(known);
             }
             Some(accepted)
         }
@@ -84,8 +79,8 @@ fn who(text: &str, before: &[Who]) -> Result<Who, Fault> {
 /// Shuts what a label was meant to guard, where nothing of it could be read: to leave it open would be the worse mistake.
 pub(super) fn shut(setting: Setting, policy: &mut RoutingPolicy) {
     match setting {
-        Setting::AllowCidrs => of(policy).allow = Some(Vec::new()),
-        Setting::BasicAuth => of(policy).basic_auth = Some(Vec::new()),
+        Setting::AllowCidrs => policy.middleware_mut().allow = Some(Vec::new()),
+        Setting::BasicAuth => policy.middleware_mut().basic_auth = Some(Vec::new()),
         _ => {}
     }
 }
@@ -97,7 +92,7 @@ pub(super) fn set_header(
     policy: &mut RoutingPolicy,
 ) -> Result<(), Fault> {
     let value = header::value(value)?;
-    let middleware = of(policy);
+    let middleware = policy.middleware_mut();
     let headers = match header.side {
         Side::Request => &mut middleware.request_headers,
         Side::Response => &mut middleware.response_headers,

@@ -1,6 +1,6 @@
 //! What of a label's value must not be shown: diagnostics go to logs, events and whoever can read them.
 
-use super::users;
+use super::secret_name;
 use crate::core::middleware::HIDDEN;
 
 /// The value of a label, with what may be a password or its hash hidden. The key need not be a known one: a misspelt label
@@ -15,7 +15,7 @@ pub(super) fn masked(key: &str, value: &str) -> String {
     }
     let items = value.split(';').map(|item| match item.split_once(':') {
         // The name of a secret is none. What cannot be one may be the password of a user who is called so.
-        Some(_) if matches!(users::name(item), Some(Ok(_))) => item.to_owned(),
+        Some(_) if matches!(secret_name::parse(item), Some(Ok(_))) => item.to_owned(),
         Some((user, _)) => format!("{user}:{HIDDEN}"),
         None if item.trim().is_empty() => item.to_owned(),
         None => HIDDEN.to_owned(),

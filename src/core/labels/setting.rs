@@ -2,7 +2,7 @@
 
 use super::report::Fault;
 use super::seconds::{ANY, POSITIVE, TENTH};
-use super::{balance, boolean, encoding, middleware, number, probe_url, quotes, redirect, seconds};
+use super::{balance, boolean, encoding, number, probe_url, quotes, redirect, seconds};
 use crate::core::model::Mode;
 use crate::core::route::{Check, ServiceSpec};
 
@@ -120,19 +120,19 @@ impl Setting {
             Self::Hsts => policy.hsts_seconds = Some(number::parse(value, 0..=LONGEST_HSTS)?),
             Self::Redirect => {
                 let redirect = redirect::parse(value)?;
-                middleware::of(policy).redirect = Some(redirect);
+                policy.middleware_mut().redirect = Some(redirect);
             }
             Self::RateLimit => {
                 let rate = number::parse(value, 1..=MOST_REQUESTS)?;
-                middleware::of(policy).rate_limit = Some(rate);
+                policy.middleware_mut().rate_limit = Some(rate);
             }
             Self::MaxBodyBytes => {
                 let most = number::parse(value, 0..=u64::MAX)?;
-                middleware::of(policy).max_body_bytes = Some(most);
+                policy.middleware_mut().max_body_bytes = Some(most);
             }
             Self::Compress => {
                 let encodings = encoding::parse(value)?;
-                middleware::of(policy).compress = encodings;
+                policy.middleware_mut().compress = encodings;
             }
             // Lists, whose items stand or fall one by one: they are read by `middleware::read_list`.
             Self::AllowCidrs | Self::BasicAuth => {}

@@ -1,17 +1,12 @@
 //! `secret:NAME` in `routing.basic_auth`: users out of a secret that holds lines of `htpasswd`.
-//!
-//! # Design notes
-//!
-//! A user may be called `secret`. What tells the two apart is what follows: a hash begins with `$` or `{`, which no name does.
-//! Anything else is taken for a name, so that a mistake in one is told as that, and not as a hash that is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::credential;
 use super::label::Label;
 use super::report::{Fault, Report};
+use super::{credential, secret_name};
 use crate::core::middleware::Credential;
 use crate::core::model::Inventory;
 
@@ -46,41 +41,12 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// The most characters that Docker lets the name of a secret have.
-const LONGEST: usize = 64;
-
-/// The secret that an item names, or what is wrong with the name; none where the item is a user and a hash.
+/// The secret that an item names, or what is wrong with the name; `None` if the item is a user and a hash.
 pub(super) fn name(item: &str) -> Option<Result<&str, Fault>> {
-    let name = item.trim().strip_prefix("secret:")?;
-    if name.starts_with(['$', '{']) {
-        return None;
-    }
-    let allowed = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
-    // Nothing that leads out of the folder is a name.
-    let first = name.chars().next();
-    let reason = match (first, name.chars().find(|it| !allowed(*it))) {
-        (None, _) => "names no secret after the colon".to_owned(),
-        (_, Some(wrong)) => format!("has {} in the name of a secret", named(wrong)),
-        (Some(first), _) if !first.is_ascii_alphanumeric() => {
-            format!("begins the name of a secret by {first:?}")
-        }
-        _ if name.len() > LONGEST => {
-            format!("has more than {LONGEST} characters in the name of a secret")
-        }
-        _ => return Some(Ok(name)),
-    };
-    Some(Err(Fault::error(
-        reason,
-        "write secret:NAME with a name as `docker secret ls` shows it: letters, digits, -, _ and ., and first a letter or digit; \
-         for a user called secret write the hash of a password after the colon",
-    )))
-}
-
-fn named(wrong: char) -> String {
-    match wrong {
-        ' ' => "a blank".to_owned(),
-        wrong => format!("{wrong:?}"),
-    }
+    const REMEDY: &str = "write secret:NAME with a name as `docker secret ls` shows it: letters, digits, -, _ and ., \
+        and first a letter or digit; for a user called secret write the hash of a password after the colon";
+    let name = secret_name::parse(item)?;
+    Some(name.map_err(|reason| Fault::error(reason, REMEDY)))
 }
 
 /// Adds the users of a secret to those of the label. Where nobody has looked for secrets, it is believed that there is one.

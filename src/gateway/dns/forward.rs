@@ -21,8 +21,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::question::Question;
-use super::tcp::{read_message, write_message};
+use super::framing::{read_message, write_message};
+use super::message::Question;
 use super::{Transport, reply};
 
 /// Longer than any answer by UDP that a resolver is allowed.

@@ -6,7 +6,7 @@ use hickory_server::proto::op::{Edns, Message, Metadata, OpCode, ResponseCode};
 use hickory_server::proto::rr::rdata::{A, AAAA, SOA};
 use hickory_server::proto::rr::{Name, RData, Record};
 
-use super::question::{LONGEST_PACKET, Question};
+use super::message::{LONGEST_PACKET, Question};
 
 /// How long clients may keep an address, in seconds. A gateway that has left refuses connections, which clients notice
 /// at once; this is how long they go on trying it. Longer than the burst of look-ups that a page or a pool makes.

@@ -16,7 +16,8 @@ use crate::core::rate_limit::RateLimit;
 use crate::metrics::Metrics;
 
 use super::forward::Forwarder;
-use super::question::{Question, Unread};
+use super::message::Question;
+use super::question::Unread;
 use super::{Limits, Transport, reply};
 
 /// Shared by everything that receives packets.

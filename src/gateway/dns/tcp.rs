@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::framing::{read_message, write_message};
 use super::resolver::{Resolver, Verdict};
-use super::{Limits, Transport};
+use super::{Limits, PAUSE, Transport};
 
 /// Answers for as long as it is polled.
 pub(super) async fn serve(listener: TcpListener, resolver: Arc<Resolver>, limits: Limits) {
@@ -27,7 +27,7 @@ pub(super) async fn serve(listener: TcpListener, resolver: Arc<Resolver>, limits
             Err(error) => {
                 // Too many open files, most often.
                 tracing::debug!(%error, "a connection with questions could not be accepted");
-                tokio::time::sleep(super::udp::PAUSE).await;
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
@@ -61,25 +61,4 @@ async fn converse(
         };
         timeout(idle, write_message(&mut stream, &reply)).await??;
     }
-}
-
-/// Reads a message and its length.
-pub(super) async fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let length = stream.read_u16().await?;
-    let mut message = Vec::new();
-    // The memory comes as the bytes do, whatever the length says.
-    let read = stream.take(length.into()).read_to_end(&mut message).await?;
-    if read < length.into() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(message)
-}
-
-/// Writes a message behind its length, in one piece.
-pub(super) async fn write_message(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
-    let length = u16::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut framed = Vec::with_capacity(message.len() + 2);
-    framed.extend(length.to_be_bytes());
-    framed.extend(message);
-    stream.write_all(&framed).await
 }

@@ -1,19 +1,15 @@
 //! Questions by UDP: one loop answers what is known at once, and what has to be asked of others waits beside it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-use super::Transport;
 use super::resolver::{Resolver, Verdict};
+use super::{PAUSE, Transport};
 
 /// Longer than any question; what is longer is cut off, and then malformed.
 const BUFFER: usize = 4096;
-
-/// After an error that the system may repeat at once.
-pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers for as long as it is polled.
 pub(super) async fn serve(socket: UdpSocket, resolver: Arc<Resolver>) {

@@ -2,14 +2,12 @@
 
 use bytes::Bytes;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, Result};
 use tokio::time::Instant;
 
+use super::super::answer::BODY_TOO_SLOW;
 use super::super::context::Context;
 use super::Proxy;
-
-/// What a body that comes too slowly fails with.
-pub(in super::super) const BODY_TOO_SLOW: ErrorType = ErrorType::HTTPStatus(408);
 
 impl Proxy {
     /// Fails when a body has become larger than its service allows, or drips. `part` is what has just arrived, and `whole`

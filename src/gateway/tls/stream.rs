@@ -12,19 +12,19 @@ use pingora::protocols::l4::stream::Stream as Plain;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
+    Stream, TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream as Inner;
 
-use super::Secured;
+use crate::gateway::tls_info::Secured;
 
 /// How long a client may take to be told that the connection ends.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A connection whose handshake is done.
-pub(super) struct TlsStream {
+pub(in crate::gateway) struct TlsStream {
     inner: Inner<Plain>,
     secured: Secured,
     /// Whether the client was told that nothing more comes, or that cannot be told it.
@@ -40,8 +40,10 @@ impl TlsStream {
         }
     }
 
-    pub(super) fn secured(&self) -> &Secured {
-        &self.secured
+    /// How a client's connection was opened; `None` for a plain one.
+    pub(in crate::gateway) fn secured(stream: &Stream) -> Option<Secured> {
+        let stream = stream.as_any().downcast_ref::<Self>()?;
+        Some(stream.secured.clone())
     }
 
     fn plain(&self) -> &Plain {

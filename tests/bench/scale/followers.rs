@@ -57,7 +57,7 @@ impl Followers {
             };
             let (sender, receiver) = watch::channel(None);
             let (emitter, events) = journal::channel();
-            let metrics = Metrics::new(&emitter);
+            let metrics = Metrics::new(emitter.drop_counter());
             running.spawn(Journal::default().run(events, metrics.clone()));
             let outputs = Outputs {
                 snapshots: sender,

@@ -48,7 +48,7 @@ impl Admin {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (emitter, receiver) = journal::channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         let journal = Journal::default();
         let snapshots = watch::Sender::new(None);
         let readiness = Readiness::default();

@@ -28,7 +28,7 @@ async fn notes_are_passed_on_and_those_that_are_lost_are_counted() {
         notes.send(Arc::new(hint(task))).unwrap();
     }
     drop(notes);
-    let metrics = Metrics::new(&journal::channel().0);
+    let metrics = Metrics::new(journal::channel().0.drop_counter());
     local::pass_notes(receiver, sender, metrics.clone()).await;
     assert_eq!(passed.recv().await, Some(hint("c")));
     assert_eq!(passed.recv().await, Some(hint("d")));

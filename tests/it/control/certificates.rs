@@ -96,7 +96,7 @@ async fn own_certificates_go_before_those_that_were_given() {
         look_every: Duration::from_millis(20),
     };
     let (emitter, mut events) = journal::channel();
-    let metrics = Metrics::new(&emitter);
+    let metrics = Metrics::new(emitter.drop_counter());
     let keeper = Keeper::open(config, emitter, metrics.clone()).await;
     let keeper = keeper.expect("a folder");
     let (mut in_use, own) = (keeper.in_use(), keeper.own());

@@ -73,7 +73,7 @@ impl Controller {
         let (commands, commanded) = watch::channel(Arc::default());
         let (note, notes) = mpsc::channel(64);
         let (emitter, events) = journal::channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         let inputs = Inputs {
             snapshots: snapshot,
             frozen,

@@ -79,7 +79,7 @@ impl Node {
         let (commands, commanded) = watch::channel(Arc::default());
         let (notes, _) = broadcast::channel(64);
         let (emitter, events) = journal::channel();
-        let (metrics, readiness) = (Metrics::new(&emitter), Readiness::default());
+        let (metrics, readiness) = (Metrics::new(emitter.drop_counter()), Readiness::default());
         let order_book = OrderBook::new(snapshot.clone());
         let (gives, certificates) = watch::channel(Arc::default());
         let (issued, know) = watch::channel(Arc::default());

@@ -71,7 +71,7 @@ fn routes(hosts: &[&str]) -> Arc<Snapshot> {
 impl Orders {
     async fn start(server: &Server, state: &Folder, hosts: &[&str], leading: bool) -> Self {
         let (emitter, events) = journal::channel();
-        let (metrics, readiness) = (Metrics::new(&emitter), Readiness::default());
+        let (metrics, readiness) = (Metrics::new(emitter.drop_counter()), Readiness::default());
         let config = config(server, state);
         let issuer = Issuer::open(config, emitter, metrics.clone(), readiness.clone()).await;
         let issuer = issuer.expect("a folder");
@@ -266,7 +266,7 @@ async fn a_folder_that_cannot_be_written_to_and_authorities_that_are_none_are_to
     let (server, state) = (Server::start(Manner::Page).await, Folder::new());
     let open = async |config| {
         let (emitter, _events) = journal::channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         let opened = Issuer::open(config, emitter, metrics, Readiness::default()).await;
         opened.err().expect("it is refused")
     };

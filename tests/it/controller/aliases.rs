@@ -90,7 +90,7 @@ impl Controlling {
             inquiries: mpsc::channel(1).1,
             orders: watch::channel(Arc::default()).1,
         };
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         let own = OwnContainer::read("", OWN_CONTAINER);
         let mut tasks = JoinSet::new();
         tasks.spawn(actuator::run(

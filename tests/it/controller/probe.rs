@@ -34,7 +34,7 @@ impl Probing {
     fn of(targets: impl IntoIterator<Item = (&'static str, ProbeTarget)>) -> Self {
         let (targets, watched) = watch::channel(Arc::new(named(targets)));
         let (reporter, reports) = mpsc::channel(16);
-        let metrics = Metrics::new(&journal::channel().0);
+        let metrics = Metrics::new(journal::channel().0.drop_counter());
         let mut prober = JoinSet::new();
         prober.spawn(probe::run(
             Network,

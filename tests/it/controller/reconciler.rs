@@ -67,7 +67,7 @@ impl Loop {
         let (nudges, nudged) = watch::channel(0);
         let (published, snapshots) = watch::channel(None);
         let (emitter, events) = journal::channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         let (wishes, wished) = watch::channel(Wishes::default());
         let inputs = Inputs {
             inventory: seen,

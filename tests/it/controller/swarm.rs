@@ -52,7 +52,7 @@ impl Watching {
         let outputs = swarm::Outputs {
             inventory: sender,
             frozen: freeze,
-            metrics: Metrics::new(&emitter),
+            metrics: Metrics::new(emitter.drop_counter()),
             emitter,
         };
         let stopped = stop.clone();
@@ -296,7 +296,7 @@ async fn a_swarm_without_events_is_followed_by_the_clock() {
     let outputs = swarm::Outputs {
         inventory: sender,
         frozen: freeze,
-        metrics: Metrics::new(&emitter),
+        metrics: Metrics::new(emitter.drop_counter()),
         emitter,
     };
     watcher.spawn(swarm::run(engine, None, nudges, outputs, stop.clone()));

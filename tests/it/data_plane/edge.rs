@@ -52,7 +52,7 @@ impl Edge {
     /// One that has not seen a snapshot.
     pub(super) fn cold(change: impl FnOnce(&mut Config)) -> Self {
         let (emitter, events) = journal::channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         Self::launch(change, None, (emitter, events), metrics)
     }
 
@@ -63,7 +63,7 @@ impl Edge {
         services: &[Service],
     ) -> Self {
         let (emitter, events) = journal::channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         let kept = certificates::Config {
             folders: vec![folder.to_owned()],
             look_every: Duration::from_millis(20),

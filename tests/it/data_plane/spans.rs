@@ -49,7 +49,7 @@ impl Exporting {
     /// Sends what is told to the collector.
     fn start(config: spans::Config) -> (Spans, Self) {
         let (emitter, events) = journal::channel();
-        let metrics = Metrics::new(&emitter);
+        let metrics = Metrics::new(emitter.drop_counter());
         let (spans, exporter) = spans::open(config, None, emitter, &metrics).expect("a collector");
         let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
         running.spawn(exporter.run(stop.clone()));

@@ -121,7 +121,7 @@ pub(super) fn config() -> Config {
 
 pub(super) fn metrics() -> Metrics {
     let (emitter, _events) = journal::channel();
-    Metrics::new(&emitter)
+    Metrics::new(emitter.drop_counter())
 }
 
 pub(super) fn gateways(gateways: &[(&str, &str)]) -> Arc<[GatewayTask]> {
