@@ -9,6 +9,7 @@
 //! the process itself. Here one [`HttpProxy`] is shared by all listeners, so that they share one pool of connections to
 //! the tasks, and each listener is one owned task.
 
+mod acceptor;
 mod access;
 mod admission;
 mod answer;
@@ -43,6 +44,7 @@ mod runtime;
 mod span;
 mod steering;
 mod table;
+mod timings;
 mod tls;
 mod tls_info;
 mod trace;
@@ -73,10 +75,10 @@ use crate::journal::Emitter;
 use crate::metrics::Metrics;
 use crate::spans::Spans;
 
+use self::acceptor::Acceptor;
 use self::admission::Admission;
 pub use self::challenge::Challenges;
 use self::client::Side;
-use self::connection::Acceptor;
 use self::hold::Holding;
 pub use self::limits::Limits;
 use self::listener::Listener;

@@ -1,55 +1,18 @@
 //! Tells the access log of a request that has ended.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{HeaderName, Version};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use tokio::time::Instant;
 
 use crate::access_log::{AccessLog, Record};
 
 use super::context::Context;
 use super::forwarded;
-
-/// What is known of a request only while it happens.
-#[derive(Default)]
-pub(super) struct Noted {
-    /// When the connection to the task that is tried now was asked for.
-    connecting: Option<Instant>,
-    /// How long it took; nearly nothing for a pooled one.
-    connect: Option<Duration>,
-    /// From the request's header to the answer's.
-    first_byte: Option<Duration>,
-    /// Whose request it would have been, had it been let in.
-    refused_for: Option<Arc<str>>,
-}
-
-impl Noted {
-    pub(super) fn connecting(&mut self) {
-        self.connecting = Some(Instant::now());
-    }
-
-    pub(super) fn connected(&mut self) {
-        self.connect = self.connecting.map(|since| since.elapsed());
-    }
-
-    pub(super) fn answered(&mut self, started: Instant) {
-        self.first_byte.get_or_insert_with(|| started.elapsed());
-    }
-
-    pub(super) fn refused_for(&mut self, service: &Arc<str>) {
-        self.refused_for = Some(service.clone());
-    }
-
-    /// Whose request it would have been, had it been let in.
-    pub(super) fn refuser(&self) -> Option<&str> {
-        self.refused_for.as_deref()
-    }
-}
+use super::timings::Noted;
 
 /// Writes a request down, where the log wants it. `broken`: it did not come to its end.
 pub(super) fn write(

@@ -13,57 +13,28 @@
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use ipnet::IpNet;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp as _, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::stream::Stream as Plain;
 use pingora::protocols::{ALPN, Stream};
-use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use prometheus::IntGauge;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::metrics::{Counted, Metrics};
+use crate::metrics::Counted;
 
-use super::admission::Admission;
-use super::client::{Client, Side};
+use super::acceptor::Acceptor;
+use super::client::Client;
 use super::head::{Opening, Unread, read_head, refuse};
 use super::paced::Paced;
 use super::passage::Passage;
-use super::proxy::Proxy;
-use super::tls::{self, Terminator};
-use super::{Limits, http2, proxy_protocol};
+use super::tls;
+use super::{http2, proxy_protocol};
 
 /// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
 /// and ends here.
-pub(super) struct Acceptor {
-    pub(super) side: Side,
-    /// Makes TLS of connections; none: they are plain.
-    pub(super) terminator: Option<Arc<Terminator>>,
-    /// Who says in front of each connection whose it is.
-    pub(super) proxies: Arc<[IpNet]>,
-    pub(super) limits: Limits,
-    pub(super) proxy: Arc<HttpProxy<Proxy>>,
-    pub(super) metrics: Metrics,
-    /// Knows every connection's task, so that the end can wait for them.
-    pub(super) connections: TaskTracker,
-    /// Who may connect at all; shared by the listeners.
-    pub(super) admission: Arc<Admission>,
-    /// How many are open, for the metrics.
-    pub(super) gauge: IntGauge,
-    /// Ends the wait for further requests.
-    pub(super) stop: CancellationToken,
-    /// How long after that a request that is on its way is still waited for. It is answered with `Connection: close`, which is
-    /// the only way to take leave of a client of HTTP/1 that may be sending at this moment.
-    pub(super) farewell: Duration,
-}
-
 #[async_trait]
 impl ServerApp for Acceptor {
     async fn process_new(

@@ -6,13 +6,13 @@ use pingora::Result;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
-use super::access::Noted;
 use super::answer::Answer;
 use super::choice::Choice;
 use super::client::Client;
 use super::middleware::{Chain, User};
 use super::pace::Pace;
 use super::peer::Way;
+use super::timings::Noted;
 use super::trace::Ids;
 
 /// One request's.

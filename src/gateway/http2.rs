@@ -36,8 +36,8 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::acceptor::Acceptor;
 use super::client::Client;
-use super::connection::Acceptor;
 use super::framing::HEAD_LIMIT;
 use super::paced::Paced;
 

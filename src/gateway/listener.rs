@@ -18,8 +18,8 @@ use pingora::services::listening::Service;
 use tokio::sync::watch;
 
 use super::Error;
+use super::acceptor::Acceptor;
 use super::client::Side;
-use super::connection::Acceptor;
 use super::tls::Terminator;
 
 /// No read buffer: heads are read by the connection and bodies in large pieces, so that one would only cost a copy and, for

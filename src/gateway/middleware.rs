@@ -27,7 +27,6 @@ use crate::core::model::ServiceId;
 use crate::core::snapshot::Snapshot;
 
 use super::answer::{Answer, BODY_TOO_LARGE};
-use super::pool::Pool;
 
 use self::headers::Headers;
 use self::limiter::Limiter;
@@ -93,10 +92,14 @@ impl Chain {
     }
 
     /// Where all requests are sent instead.
-    pub(super) fn redirect(&self, pool: &Pool, request: &RequestHeader) -> Option<Answer> {
+    pub(super) fn redirect(
+        &self,
+        prefix: Option<&Prefix>,
+        request: &RequestHeader,
+    ) -> Option<Answer> {
         let redirect = self.wanted.redirect.as_ref()?;
         let path = request.uri.path_and_query().map_or("/", |it| it.as_str());
-        let path = match &pool.prefix {
+        let path = match prefix {
             Some(prefix) => prefix.cut(path),
             None => path,
         };
@@ -141,11 +144,6 @@ impl Chain {
             offered => compress::begin(offered, session, response),
         }
     }
-}
-
-/// What a service that has no endpoint does with a request all the same; none: nothing.
-pub(super) fn without_endpoint(pool: &Pool, request: &RequestHeader) -> Option<Answer> {
-    pool.chain.as_ref()?.redirect(pool, request)
 }
 
 fn length(request: &RequestHeader) -> Option<u64> {

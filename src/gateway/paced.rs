@@ -34,8 +34,8 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::acceptor::Acceptor;
 use super::client::Client;
-use super::connection::Acceptor;
 use super::pace::Floor;
 
 /// Why a connection was ended, in metrics and the access log.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::HeaderValue;
+use pingora::http::RequestHeader;
 use tokio::time::Instant;
 
 use crate::core::balance::{self, FULL};
@@ -23,6 +24,7 @@ use crate::core::model::TaskId;
 use crate::core::route::{Balance, RoutingPolicy};
 use crate::core::snapshot::Cluster;
 
+use super::answer::Answer;
 use super::middleware::{Chain, Prefix};
 use super::runtime::{ClusterRuntime, EndpointRuntime};
 
@@ -114,6 +116,12 @@ impl Pool {
     /// Connections are passed on to it.
     pub(super) fn counts_connections(&self) {
         self.runtime.metrics.tcp.begin();
+    }
+
+    /// Where all requests are sent instead, whether there is an endpoint or not; `None` if they are not.
+    pub(super) fn redirect(&self, request: &RequestHeader) -> Option<Answer> {
+        let chain = self.chain.as_ref()?;
+        chain.redirect(self.prefix.as_ref(), request)
     }
 
     pub(super) fn is_empty(&self) -> bool {

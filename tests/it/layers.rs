@@ -1,6 +1,8 @@
 //! The rules of the architecture, checked over the sources.
 
-use std::collections::BTreeMap;
+mod imports;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every Rust file under `src`, `deploy` and `tests`: its path from the top, and its text.
@@ -72,22 +74,6 @@ fn names(code: &str, name: &str) -> bool {
     })
 }
 
-/// The modules of this crate that a line names: what follows `crate::`, also in braces.
-fn own_modules(line: &str) -> Vec<&str> {
-    line.split("crate::")
-        .skip(1)
-        .flat_map(|rest| match rest.strip_prefix('{') {
-            Some(list) => list.split(',').map(str::trim).collect(),
-            None => vec![rest],
-        })
-        .filter_map(|path| {
-            path.split(|it: char| !it.is_alphanumeric() && it != '_')
-                .next()
-        })
-        .filter(|name| !name.is_empty())
-        .collect()
-}
-
 /// The layer of a file of `src`: its first component, without the extension.
 fn layer(file: &str) -> Option<&str> {
     let inside = file.strip_prefix("src/")?;
@@ -111,12 +97,36 @@ fn breaking(breaks: impl Fn(&str, &str) -> bool) -> Vec<String> {
     broken
 }
 
+/// The rooms at the top of the crate that a file's code names, tests included.
+fn rooms(text: &str) -> BTreeSet<String> {
+    let paths = imports::paths(&code(text)).into_iter();
+    let own = paths.filter(|path| path[0] == "crate");
+    own.filter_map(|path| path.into_iter().nth(1)).collect()
+}
+
 #[test]
 fn the_core_imports_only_the_core() {
-    let broken = breaking(|file, line| {
-        layer(file) == Some("core") && own_modules(line).iter().any(|it| *it != "core")
-    });
+    let mut broken = Vec::new();
+    for (file, text) in files() {
+        let others = rooms(&text).into_iter().filter(|it| it != "core");
+        if layer(&file) == Some("core") {
+            broken.extend(others.map(|room| format!("{file}: {room}")));
+        }
+    }
     complain(&broken, "core imports only core");
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let sources = files().into_iter().map(|(file, text)| (file, code(&text)));
+    let imports = imports::between(&sources.collect());
+    let count: usize = imports.values().map(BTreeSet::len).sum();
+    assert!(count > 500, "only {count} imports found");
+    let tied = imports::circles(imports).into_iter();
+    let tied: Vec<_> = tied
+        .map(|(file, targets)| format!("{file}: {targets:?}"))
+        .collect();
+    complain(&tied, "files do not import each other in a circle");
 }
 
 #[test]
@@ -165,13 +175,15 @@ fn the_core_knows_neither_clock_nor_randomness_nor_the_world() {
 #[test]
 fn controller_gateway_and_agent_never_import_each_other() {
     const ROLES: [&str; 3] = ["controller", "gateway", "agent"];
-    let broken = breaking(|file, line| {
-        let Some(own) = layer(file).filter(|it| ROLES.contains(it)) else {
-            return false;
+    let mut broken = Vec::new();
+    for (file, text) in files() {
+        let Some(own) = layer(&file).filter(|it| ROLES.contains(it)) else {
+            continue;
         };
-        let others = own_modules(line);
-        others.iter().any(|it| ROLES.contains(it) && *it != own)
-    });
+        let others = rooms(&text).into_iter();
+        let others = others.filter(|it| ROLES.contains(&&**it) && it != own);
+        broken.extend(others.map(|room| format!("{file}: {room}")));
+    }
     complain(&broken, "roles meet in core only");
 }
 

@@ -21,9 +21,9 @@ use super::super::answer::Answer;
 use super::super::choice::{Asker, Choice, Lack};
 use super::super::client::{Client, Side};
 use super::super::context::Context;
+use super::super::forwarded;
 use super::super::hold::Refusal;
 use super::super::middleware::Chain;
-use super::super::{forwarded, middleware};
 use super::Proxy;
 
 impl Proxy {
@@ -81,7 +81,7 @@ impl Proxy {
         };
         Choice::make(route, asker, waited).map_err(|lack| {
             let first = shares.awaited();
-            let answer = first.and_then(|pool| middleware::without_endpoint(pool, request));
+            let answer = first.and_then(|pool| pool.redirect(request));
             answer.map_or(Refusal::Lack(lack), Refusal::Answer)
         })
     }
@@ -150,7 +150,7 @@ impl Proxy {
         if before.is_some_and(|before| Arc::ptr_eq(before, chain)) {
             return Ok(choice);
         }
-        match chain.redirect(pool, request) {
+        match chain.redirect(pool.prefix.as_ref(), request) {
             Some(answer) => {
                 refused(context, &pool.service);
                 Err(answer)
