@@ -1,32 +1,38 @@
 #!/usr/bin/env bash
 # Everything that is tested, in the order of what fails fastest; `make test` calls it.
 #
-# HIVEWAY_TEST_SWARM says whether the tests on a real swarm run, HIVEWAY_TEST_LAB whether those on a swarm of several nodes
-# do: `required` or `off`. By default the first are required where a Docker engine can be reached, the second where root can
-# start engines, and both are off elsewhere. HIVEWAY_TEST_BROWSER says so of the dashboard's tests, which need a Chromium, and
-# HIVEWAY_TEST_PROMTOOL of the alerts' tests, which need Prometheus' promtool, HIVEWAY_TEST_ACME of those that order
-# certificates, which need the server Pebble. With CI=true nothing may be skipped.
+# Tests that need more of the machine than a compiler are ignored, with what they need as the reason. Here they run wherever
+# the need is met; elsewhere they are skipped, and the last line lists them. A variable for each need overrides that:
+# `required` fails where the need is not met, `off` skips its tests. With CI=true every need must be met.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 step() { printf '\n== %s\n' "$*"; }
+run=()
 skipped=()
 
-# decide VARIABLE WHAT WHY-IT-CANNOT-RUN: sets the variable to required or off.
+# decide VARIABLE FILTER WHAT WHY-IT-CANNOT-RUN: adds the filter that selects the ignored tests to `run`, or WHAT to `skipped`.
 decide() {
-    local variable=$1 what=$2 why=$3 wish=${!1:-}
-    if [ "$wish" = off ]; then why="$variable=off"; fi
+    local variable=$1 filter=$2 what=$3 why=$4 wanted=${!1:-}
+    case $wanted in
+    off) why="$variable=off" ;;
+    required | auto | "") ;;
+    *)
+        echo "$variable is '$wanted'; it takes required, off or auto" >&2
+        exit 1
+        ;;
+    esac
     if [ -z "$why" ]; then
-        export "$variable=required"
-        return
-    fi
-    if [ "${CI:-}" = true ] || [ "$wish" = required ]; then
+        run+=("$filter")
+    elif [ "${CI:-}" = true ] || [ "$wanted" = required ]; then
         echo "make test would skip $what, because $why; CI=true and $variable=required do not allow that" >&2
         exit 1
+    else
+        skipped+=("$what, because $why")
     fi
-    export "$variable=off"
-    skipped+=("$what, because $why")
 }
+
+runs() { [[ " ${run[*]} " == *" $1 "* ]]; }
 
 without_engine() {
     local answer
@@ -61,11 +67,24 @@ without_pebble() {
     done
 }
 
-decide HIVEWAY_TEST_SWARM "the tests on a real swarm" "$(without_engine)"
-decide HIVEWAY_TEST_LAB "the tests on a swarm of several nodes" "$(without_lab)"
-decide HIVEWAY_TEST_BROWSER "the dashboard's tests in a browser" "$(without_browser)"
-decide HIVEWAY_TEST_PROMTOOL "the tests of the alerts" "$(without_promtool)"
-decide HIVEWAY_TEST_ACME "the tests that order certificates" "$(without_pebble)"
+without_namespace() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "only root can make a network namespace"
+        return
+    fi
+    for program in ip nsenter unshare; do
+        command -v "$program" >/dev/null || { echo "the program $program is missing" && return; }
+    done
+    unshare --net true 2>/dev/null || echo "no network namespace can be made here"
+}
+
+# tests/it/needs.rs holds these filters against the reasons in the sources.
+decide HIVEWAY_TEST_SWARM swarm:: "the tests on a real swarm" "$(without_engine)"
+decide HIVEWAY_TEST_LAB lab:: "the tests on a swarm of several nodes" "$(without_lab)"
+decide HIVEWAY_TEST_BROWSER command_line::dashboard:: "the dashboard's tests in a browser" "$(without_browser)"
+decide HIVEWAY_TEST_PROMTOOL command_line::observability:: "the tests of the alerts" "$(without_promtool)"
+decide HIVEWAY_TEST_ACME command_line::acme:: "the tests that order certificates" "$(without_pebble)"
+decide HIVEWAY_TEST_NAMESPACE data_plane::dead_peer:: "the tests with an unplugged network" "$(without_namespace)"
 
 step "format"
 cargo fmt --check
@@ -74,12 +93,25 @@ cargo clippy --locked --all-targets -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --lib
 step "unit, property and integration tests"
-HIVEWAY_TEST_SWARM=off HIVEWAY_TEST_LAB=off cargo test --locked
+cargo test --locked
+
+# What needs programs or rights, but no engine.
+small=()
+for filter in "${run[@]}"; do
+    case $filter in
+    swarm:: | lab::) ;;
+    *) small+=("$filter") ;;
+    esac
+done
+if [ ${#small[@]} -gt 0 ]; then
+    step "with other programs: ${small[*]}"
+    cargo test --locked --test it -- --ignored "${small[@]}" --skip dashboard::pictures::
+fi
 
 # Both spend most of their time on waiting for engines, so they run side by side; the lab's story is shown at its end. One
 # scenario of the lab takes all processors for a while, which would starve the others: it is alone.
 lab=
-if [ "$HIVEWAY_TEST_LAB" = required ]; then
+if runs lab::; then
     busy=lab::changes::fifty_services
     step "on a swarm of several nodes: a burst of services"
     deploy/build/lab.sh "$busy"
@@ -89,8 +121,10 @@ if [ "$HIVEWAY_TEST_LAB" = required ]; then
     lab=$!
 fi
 outcome=0
-step "on a real swarm: $HIVEWAY_TEST_SWARM"
-HIVEWAY_TEST_LAB=off cargo test --locked --test it -- swarm:: || outcome=$?
+if runs swarm::; then
+    step "on a real swarm"
+    cargo test --locked --test it -- --ignored swarm:: || outcome=$?
+fi
 if [ -n "$lab" ]; then
     step "on a swarm of several nodes"
     # Waited for whatever came of the others: it removes what it made.

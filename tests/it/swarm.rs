@@ -1,8 +1,7 @@
 //! Hiveway on a real Docker engine in swarm mode, as its users run it: the images of `deploy/Dockerfile`, the stack of
 //! `deploy/stack.yml`, services that know nothing of it, and clients on the overlay network that know nothing but a name.
 //!
-//! `HIVEWAY_TEST_SWARM` says whether these tests run: `required` (a test that cannot run fails), `off`, or `auto`, the
-//! default (they run where they can, and say so where they cannot).
+//! They need a Docker engine, so they are ignored; `make test` runs them.
 //!
 //! One set of images, one swarm and one Hiveway serve all tests, which take turns. Everything has a name of this process's
 //! own and is removed by the last test to end, also by one that panics; a swarm that was there before is left as it is.

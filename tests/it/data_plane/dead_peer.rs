@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 
 use crate::bounded::bounded;
+use crate::needs::needed;
 
 use super::edge::Edge;
 use super::namespace::Namespace;
@@ -38,9 +39,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// None where the test is skipped.
-    async fn set(far: Behaviour) -> Option<Self> {
-        let namespace = Namespace::make().await?;
+    async fn set(far: Behaviour) -> Self {
+        let namespace = needed(Namespace::make()).await;
         let (far, near) = loop {
             let socket = namespace.socket();
             let port = socket.local_addr().expect("a bound socket").port();
@@ -54,20 +54,19 @@ impl Scene {
             }
         };
         let edge = Edge::start(&[service().on("n1", [&near]).on("n2", [&far])]).await;
-        Some(Self {
+        Self {
             namespace,
             far,
             near,
             edge,
-        })
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a network namespace: make test"]
 async fn a_request_by_a_pooled_connection_to_a_dead_node_goes_elsewhere() {
-    let Some(scene) = Scene::set(Behaviour::Answer).await else {
-        return;
-    };
+    let scene = Scene::set(Behaviour::Answer).await;
     let mut client = scene.edge.client().await;
     // Both have been asked and have a connection in the pool.
     for _ in 0..2 {
@@ -82,10 +81,9 @@ async fn a_request_by_a_pooled_connection_to_a_dead_node_goes_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a network namespace: make test"]
 async fn a_request_whose_task_dies_before_it_answers_goes_elsewhere() {
-    let Some(scene) = Scene::set(Behaviour::Hang).await else {
-        return;
-    };
+    let scene = Scene::set(Behaviour::Hang).await;
     let mut clients = [scene.edge.client().await, scene.edge.client().await];
     for client in &mut clients {
         client.send(GET).await;
@@ -99,10 +97,9 @@ async fn a_request_whose_task_dies_before_it_answers_goes_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a network namespace: make test"]
 async fn an_upload_to_a_dead_node_ends_soon_and_says_so() {
-    let Some(scene) = Scene::set(Behaviour::Hand).await else {
-        return;
-    };
+    let scene = Scene::set(Behaviour::Hand).await;
     let only = service().on("n2", [&scene.far]);
     scene.edge.publish(&[only]).await;
     let mut client = scene.edge.client().await;
@@ -118,10 +115,9 @@ async fn an_upload_to_a_dead_node_ends_soon_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a network namespace: make test"]
 async fn a_websocket_to_a_dead_node_ends_soon_idle_or_not() {
-    let Some(scene) = Scene::set(Behaviour::Hand).await else {
-        return;
-    };
+    let scene = Scene::set(Behaviour::Hand).await;
     let only = service().on("n2", [&scene.far]);
     scene.edge.publish(&[only]).await;
     let mut exchanges = Vec::new();

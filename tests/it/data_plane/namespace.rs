@@ -1,7 +1,6 @@
 //! A network of a test's own, behind a cable that the test can cut.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd as _;
 use std::process::Stdio;
@@ -23,22 +22,12 @@ pub(super) struct Namespace {
 }
 
 impl Namespace {
-    /// A new one; none where the test cannot have one and is skipped.
-    pub(super) async fn make() -> Option<Self> {
-        match Self::try_make().await {
-            Ok(namespace) => Some(namespace),
-            Err(why) => {
-                let required = std::env::var_os("CI").is_some_and(|it| it == "true");
-                assert!(!required, "CI skips nothing, but {why}");
-                let current = std::thread::current();
-                let test = current.name().unwrap_or("a test");
-                let _ = writeln!(std::io::stderr(), "skipped: {test}, because {why}");
-                None
-            }
-        }
-    }
-
-    async fn try_make() -> Result<Self, String> {
+    /// A new one.
+    ///
+    /// # Errors
+    ///
+    /// Why there cannot be one on this machine.
+    pub(super) async fn make() -> Result<Self, String> {
         static NUMBER: AtomicU8 = AtomicU8::new(0);
         if !rustix::process::geteuid().is_root() {
             return Err("only root can make a network namespace".into());

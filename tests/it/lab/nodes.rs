@@ -15,10 +15,9 @@ const HOST: &str = "restserver.local";
 const LOSS: Duration = Duration::from_secs(5);
 
 #[tokio::test]
+#[ignore = "needs a swarm of several nodes: make lab"]
 async fn a_worker_that_dies_or_is_cut_off_costs_no_request_that_can_be_helped() {
-    let Some(mut lab) = Lab::build(1, 2).await else {
-        return;
-    };
+    let mut lab = Lab::build(1, 2).await;
     lab.deploy().await;
     let gateways = lab.serve("web", HOST, 3).await;
     let url = format!("http://{HOST}/");
@@ -97,10 +96,9 @@ async fn a_worker_that_dies_or_is_cut_off_costs_no_request_that_can_be_helped() 
 }
 
 #[tokio::test]
+#[ignore = "needs a swarm of several nodes: make lab"]
 async fn a_gateway_that_starts_while_every_controller_is_away_begins_with_what_it_kept() {
-    let Some(mut lab) = Lab::build(1, 2).await else {
-        return;
-    };
+    let mut lab = Lab::build(1, 2).await;
     lab.deploy().await;
     let gateways = lab.serve("web", HOST, 3).await;
     let generation = kept(&lab, &gateways[1]).await;

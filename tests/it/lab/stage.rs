@@ -11,8 +11,8 @@ use super::gateway::Gateway;
 use super::node::{BOUND, Node};
 use super::switch::Switch;
 use crate::eventually::eventually;
+use crate::needs::needed;
 use crate::own_engine::{Estate, OwnEngine};
-use crate::wish::granted;
 use crate::{images, stack};
 
 /// A lab; ends with all that is in it when dropped.
@@ -28,9 +28,9 @@ pub(super) struct Lab {
 }
 
 impl Lab {
-    /// Builds one, with a swarm of so many managers and workers; none where the test cannot run and need not, which is told.
-    pub(super) async fn build(managers: usize, workers: usize) -> Option<Self> {
-        granted("HIVEWAY_TEST_LAB", OwnEngine::possible()).await?;
+    /// Builds a lab with a swarm of this number of managers and workers.
+    pub(super) async fn build(managers: usize, workers: usize) -> Self {
+        needed(OwnEngine::possible()).await;
         let turn = Box::new(crate::swarm::stage::alone().await);
         let began = Instant::now();
         let estate = Arc::new(Estate::new("lab"));
@@ -59,7 +59,7 @@ impl Lab {
              swarm after {:.1?}",
             began.elapsed()
         );
-        Some(lab)
+        lab
     }
 
     /// Builds the images on the first node, and copies them to the others.

@@ -56,10 +56,9 @@ async fn serves(stage: &Stage, service: &str, count: usize) {
 }
 
 #[tokio::test]
+#[ignore = "needs a swarm: make test"]
 async fn a_plan_tells_what_a_deployment_then_does_and_nothing_afterwards() {
-    let Some(stage) = Turn::take().await else {
-        return;
-    };
+    let stage = Turn::take().await;
     let stack = Stack {
         name: stage.name("planned"),
     };

@@ -10,8 +10,8 @@ use tokio::process::Child;
 
 use super::stage::{HOST, alone};
 use crate::eventually::eventually;
+use crate::needs::needed;
 use crate::own_engine::{Estate, OwnEngine};
-use crate::wish::granted;
 use crate::{docker, images, stack};
 
 /// How long the engine and its swarm may take for anything.
@@ -20,13 +20,9 @@ const BOUND: Duration = Duration::from_secs(90);
 const REQUESTS: u64 = 1_500;
 
 #[tokio::test]
+#[ignore = "needs a swarm: make test"]
 async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_restart() {
-    if granted("HIVEWAY_TEST_SWARM", OwnEngine::possible())
-        .await
-        .is_none()
-    {
-        return;
-    }
+    needed(OwnEngine::possible()).await;
     let _turn = alone().await;
     let estate = Arc::new(Estate::new("restart"));
     let mut engine = OwnEngine::new(&estate, "restarted").await;

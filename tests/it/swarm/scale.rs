@@ -4,10 +4,9 @@ use super::service::{SETTLE_BOUND, Service};
 use super::stage::{HOST, Turn};
 
 #[tokio::test]
+#[ignore = "needs a swarm: make test"]
 async fn replicas_follow_the_label_and_what_is_scaled_by_hand_is_undone() {
-    let Some(stage) = Turn::take().await else {
-        return;
-    };
+    let stage = Turn::take().await;
     let labels = [("hiveway.routing.port_80", HOST), ("hiveway.scale", "3")];
     let service = Service::create(&stage, "scale", 1, &labels, &[]).await;
     service.settled(3).await;

@@ -37,19 +37,19 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Waits for the turn, and sets up what is missing. None where the test cannot run and need not; why is told.
-    pub(super) async fn take() -> Option<Self> {
-        let usable = engine::usable().await?;
+    /// Waits for the turn, and sets up what is missing.
+    pub(super) async fn take() -> Self {
+        let usable = engine::usable().await;
         INTERESTED.fetch_add(1, Ordering::SeqCst);
         let interest = Interest;
         let mut stage = TURN.lock().await;
         if stage.is_none() {
             *stage = Some(Stage::set(usable).await);
         }
-        Some(Self {
+        Self {
             stage,
             _interest: interest,
-        })
+        }
     }
 }
 

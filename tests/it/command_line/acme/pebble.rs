@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::authority::Authority;
 use crate::eventually::eventually;
 use crate::folder::Folder;
-use crate::wish;
+use crate::needs::needed;
 
 /// An ACME server that looks at hosts on this machine; it ends when dropped.
 pub(super) struct Pebble {
@@ -46,9 +46,9 @@ pub(super) struct Wanted {
 }
 
 impl Pebble {
-    /// Starts one, where it is installed.
-    pub(super) async fn start(wanted: Wanted) -> Option<Self> {
-        wish::granted("HIVEWAY_TEST_ACME", installed()).await?;
+    /// Starts one.
+    pub(super) async fn start(wanted: Wanted) -> Self {
+        needed(installed()).await;
         let (folder, authority) = (Folder::new(), Authority::new("the test"));
         let own = authority.vouch(&["127.0.0.1"]);
         own.write(folder.path(), "pebble");
@@ -111,7 +111,7 @@ impl Pebble {
         let look = async || pebble.issuer().await.map_err(|error| error.to_string());
         let up = eventually("Pebble answers", Duration::from_secs(30), look).await;
         up.expect("it starts");
-        Some(pebble)
+        pebble
     }
 
     /// What a client trusts that trusts what it issues.

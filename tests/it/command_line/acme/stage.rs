@@ -50,7 +50,7 @@ impl Stage {
     }
 
     /// A server that looks at the gateway.
-    pub(super) async fn pebble(&self, validity: Duration) -> Option<Pebble> {
+    pub(super) async fn pebble(&self, validity: Duration) -> Pebble {
         let wanted = Wanted {
             http: self.edge.address("public").port(),
             tls: self.edge.address("public_tls").port(),

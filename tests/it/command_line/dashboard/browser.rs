@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::bounded::bounded;
 use crate::eventually::eventually;
 use crate::folder::Folder;
-use crate::wish;
+use crate::needs::needed;
 
 /// What distributions call it, the lightest first.
 const NAMES: [&str; 4] = [
@@ -23,8 +23,8 @@ const NAMES: [&str; 4] = [
     "google-chrome",
 ];
 
-/// The browser that is installed, or none where the tests are skipped.
-pub(super) async fn program() -> Option<&'static str> {
+/// The browser that is installed.
+pub(super) async fn program() -> &'static str {
     let find = async {
         for name in NAMES {
             let found = Command::new(name)
@@ -37,7 +37,7 @@ pub(super) async fn program() -> Option<&'static str> {
         }
         Err(format!("none of {} is installed", NAMES.join(", ")))
     };
-    wish::granted("HIVEWAY_TEST_BROWSER", find).await
+    needed(find).await
 }
 
 /// One page in a browser of its own. The browser ends with it.

@@ -15,7 +15,7 @@ use super::url;
 #[ignore = "draws the pictures of the README"]
 async fn pictures_for_the_readme() {
     let folder = std::env::var("HIVEWAY_PICTURES").expect("the folder to draw into");
-    let program = browser::program().await.expect("a browser");
+    let program = browser::program().await;
     let mut shops = vec![Server::start(2).await];
     for last in 3..6 {
         shops.push(Server::start_at(last, shops[0].address.port()).await);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::docker::{ask, docker, remove};
 use crate::eventually::eventually;
-use crate::wish::granted;
+use crate::needs::needed;
 
 /// How long `docker swarm init` may take.
 const MAKING: Duration = Duration::from_secs(60);
@@ -14,9 +14,9 @@ pub(super) struct Usable {
     in_swarm: bool,
 }
 
-/// Looks whether the tests can run and are wanted. None where they are skipped.
-pub(super) async fn usable() -> Option<Usable> {
-    granted("HIVEWAY_TEST_SWARM", look()).await
+/// The engine that the tests run on.
+pub(super) async fn usable() -> Usable {
+    needed(look()).await
 }
 
 async fn look() -> Result<Usable, String> {
