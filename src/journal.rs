@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn that_events_were_dropped_is_logged_once_the_journal_has_caught_up() {
+    fn dropped_events_are_logged_once_the_journal_catches_up() {
         let (emitter, receiver) = channel();
         let metrics = Metrics::new(emitter.drop_counter());
         for to in 0..CAPACITY as u64 + 3 {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_is_bounded_and_a_late_follower_is_told_what_it_missed() {
+    fn journal_is_bounded_and_reports_missed_events() {
         let journal = Journal::default();
         let first = journal.record(scaled(0));
         for to in 1..KEPT as u64 + 10 {

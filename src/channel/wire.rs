@@ -155,7 +155,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(2);
 
     #[tokio::test(start_paused = true)]
-    async fn a_message_that_takes_long_to_come_is_heard_and_one_that_stops_halfway_is_not() {
+    async fn slow_message_is_received_and_a_stalled_one_is_not() {
         let identity = Identity::derive(&Secret::none());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

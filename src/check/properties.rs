@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn no_file_makes_it_panic_and_every_place_lies_inside_of_the_file(files in proptest::collection::vec(anything(), 1..3)) {
+    fn no_file_causes_a_panic_or_a_position_outside_of_it(files in proptest::collection::vec(anything(), 1..3)) {
         let sources: Vec<Source> = files
             .into_iter()
             .map(|bytes| Source::new("a.yml", bytes))

@@ -286,7 +286,7 @@ mod tests {
     use crate::cli::{Command, parse};
 
     #[test]
-    fn networks_are_given_by_commas_or_one_by_one_and_keep_their_order() {
+    fn networks_by_commas_or_repeated_flags_keep_their_order() {
         let networks = |flags: &[&str]| -> Result<Vec<Arc<str>>, String> {
             let words = ["hiveway", "run"].iter().chain(flags).map(Into::into);
             match parse(words) {

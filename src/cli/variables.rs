@@ -61,7 +61,7 @@ mod tests {
     use super::unread;
 
     #[test]
-    fn a_variable_that_nothing_reads_is_told_with_the_one_that_may_have_been_meant() {
+    fn misspelled_variable_is_reported_with_a_suggestion() {
         let names = [
             "HIVEWAY_LISTEN_PULIC",
             "HIVEWAY_COLOUR",

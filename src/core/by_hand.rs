@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_set_is_replaced_as_a_whole_and_what_was_undone_is_known_until_it_is_settled() {
+    fn set_is_replaced_whole_and_undone_drains_are_remembered() {
         let set = |tasks: &[&str]| tasks.iter().map(|it| TaskId::from(*it)).collect();
         let (a, b) = (TaskId::from("a"), TaskId::from("b"));
         let mut by_hand = ByHand::default();

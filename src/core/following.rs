@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_controller_is_followed_while_it_knows_the_swarm_then_the_current_one() {
+    fn own_controller_is_followed_while_fresh_then_the_current() {
         let (fresh, frozen) = (standing(false), standing(true));
         let (a, b) = (remote(1), remote(2));
         for (heard, current, has_snapshot, expected) in [
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn in_whatever_order_deltas_come_only_newer_snapshots_follow_and_each_is_one_that_was_published(
+        fn deltas_in_any_order_yield_newer_published_snapshots(
             addresses in proptest::collection::vec(0u8..3, 2..8),
             deltas in proptest::collection::vec(any::<[proptest::sample::Index; 2]>(), 0..20),
         ) {

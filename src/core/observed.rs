@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_change_of_standing_is_reported_and_the_failure_is_kept() {
+    fn only_a_change_of_health_is_reported_with_its_failure() {
         let (task, spec) = (TaskId::from("task"), ProbeSpec::default());
         let mut observed = Observed::default();
         assert!(observed.record(&task, Ok(()), &spec));

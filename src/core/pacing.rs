@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_within_moments_of_each_other_is_done_together_and_never_early() {
+    fn work_due_close_together_is_batched_and_never_early() {
         for (due, done) in [
             (0, 0),
             (1, 10),

@@ -166,7 +166,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn in_any_stretch_of_time_no_client_gets_more_than_burst_and_rate(
+        fn no_client_exceeds_burst_and_rate_in_any_period(
             steps in proptest::collection::vec((0u8..4, 0u64..120), 1..300),
             room in 4usize..6,
         ) {

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_was_well_can_retry_half_of_its_requests_for_a_while() {
+    fn healthy_service_can_retry_half_of_its_requests_briefly() {
         let mut budget = RetryBudget::new(Duration::ZERO);
         let rate = 1_000;
         let mut requests = 60 * rate;

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stopping_server_refuses_new_connections_and_finishes_what_it_has_begun() {
+    async fn stopping_server_refuses_connections_and_finishes_requests() {
         let mut tasks = JoinSet::new();
         let (stop, stopped) = oneshot::channel();
         let address = start(&mut tasks, stopped).await;

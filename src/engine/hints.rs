@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn only_signals_that_are_meant_to_end_a_process_announce_its_end() {
+    fn only_terminating_signals_announce_the_end() {
         use ContainerAction::{Changed, Died, Signalled, Started};
         for (r#type, action, signal, expected) in [
             ("container", "kill", "15", Some(Signalled)),

@@ -191,7 +191,7 @@ mod tests {
     use crate::order_book::OrderBook;
 
     #[tokio::test]
-    async fn a_link_that_is_being_opened_outlasts_its_address_and_is_not_opened_twice() {
+    async fn opening_link_outlasts_its_address_and_is_opened_once() {
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = silent.local_addr().expect("an address");
         let (heard, _told) = mpsc::channel(1);

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_connection_is_the_tasks_fault_unless_it_is_this_machines() {
+    fn failed_connection_counts_against_the_task_unless_local() {
         use ErrorType::{
             BindError, ConnectNoRoute, ConnectRefused, ConnectTimedout, InternalError,
         };

@@ -239,7 +239,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn where_a_head_ends_depends_on_its_bytes_and_not_on_how_they_come(
+        fn end_of_a_head_does_not_depend_on_how_bytes_arrive(
             pieces in proptest::collection::vec("(PRI \\* HTTP/2.0|\r\n|\n|\r|SM|GET / HTTP/1.1|Host: a|P|\\PC){0,3}", 0..8),
             opens: bool,
         ) {

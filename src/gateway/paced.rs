@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_the_kernel_does_not_tell_what_ours_takes_restores_the_whole_credit() {
+    async fn without_kernel_figures_a_write_restores_the_whole_credit() {
         let looks = [(None, 59), (None, 59), (None, 59), (None, 61)];
         assert_eq!(judged(&looks), [true, true, true, false]);
     }

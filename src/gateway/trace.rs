@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_is_kept_where_it_can_be_and_replaced_where_not() {
+    fn valid_trace_context_is_kept_and_invalid_is_replaced() {
         let mint = Mint::new(None);
         let long = "x".repeat(129);
         for (lines, request_id, trace_parent) in [
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_decides_about_traces_that_begin_here_and_tells_others_what_it_decided() {
+    fn sample_rate_decides_for_new_traces_and_is_propagated() {
         let request = RequestHeader::build("GET", b"/", None).expect("a request");
         for (share, told) in [("0", 0), ("1", 1_000)] {
             let mint = Mint::new(share.parse().ok());

@@ -129,7 +129,7 @@ mod tests {
     use crate::logging::tests::{captured, logged};
 
     #[test]
-    fn a_line_cannot_be_broken_nor_the_terminal_steered_from_outside() {
+    fn outside_text_cannot_break_a_line_or_send_terminal_codes() {
         let line = logged(LogFormat::Human, || {
             tracing::info!(value = "a\n\x1b[31mb", "first\nsecond \x1b[2J");
         });

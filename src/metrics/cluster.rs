@@ -218,7 +218,7 @@ mod tests {
     use crate::metrics::tests::{metrics, samples};
 
     #[test]
-    fn every_status_falls_into_a_class_and_every_duration_into_a_bucket() {
+    fn every_status_has_a_class_and_every_duration_a_bucket() {
         let cluster = ClusterMetrics::default();
         let cases = [
             (101, Duration::from_micros(1_000)),

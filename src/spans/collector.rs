@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_taken_of_a_batch_is_read_as_text_and_as_a_number() {
+    fn rejected_span_count_is_parsed_from_text_and_number() {
         for (body, rejected, says) in [
             ("", 0, ""),
             ("{}", 0, ""),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_pass_is_tried_again_and_when_the_collector_says() {
+    fn only_transient_failures_are_retried_at_the_given_time() {
         for (status, passes) in [
             (400, false),
             (404, false),

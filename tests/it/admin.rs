@@ -124,7 +124,7 @@ async fn a_live_process_says_so() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_required_conditions_and_shows_the_reasons() {
+async fn readiness_follows_required_conditions_and_shows_reasons() {
     let admin = Admin::start().await;
     admin
         .readiness

@@ -63,7 +63,7 @@ async fn the_help_names_every_command() {
 }
 
 #[tokio::test]
-async fn the_help_of_run_names_every_flag_with_its_variable_and_default() {
+async fn help_of_run_lists_each_flag_with_variable_and_default() {
     let help = hiveway(["run", "--help"]).await.stdout;
     for (flag, variable, default) in [
         (

@@ -63,7 +63,7 @@ async fn recorded_events_are_hints() {
 }
 
 #[tokio::test]
-async fn an_upgraded_engine_is_spoken_to_in_its_new_version_by_all_clones() {
+async fn all_clones_use_the_new_api_version_of_an_upgraded_engine() {
     let fake = FakeEngine::start(recording("rest"));
     let engine = Engine::connect(&fake.config()).await.unwrap();
     let clone = engine.clone();

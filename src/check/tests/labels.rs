@@ -105,7 +105,7 @@ fn variables_are_replaced_before_labels_are_read() {
 }
 
 #[test]
-fn a_merged_map_is_read_as_if_it_stood_there_and_is_pointed_at_where_it_does() {
+fn merged_map_is_read_in_place_and_reported_at_its_source() {
     let text = "x-labels: &labels
   hiveway.routing.weight: many
   hiveway.probe.url: http://container/

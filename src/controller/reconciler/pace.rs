@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_after_quiet_is_reconciled_at_once_and_what_comes_soon_waits() {
+    fn change_after_quiet_is_immediate_and_the_next_one_waits() {
         let began = Instant::now();
         let at = |millis| began + Duration::from_millis(millis);
         let mut pace = Pace::default();

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_did_not_change_leads_to_the_task_of_the_look_before() {
+    fn unchanged_text_reuses_the_task_of_the_previous_sync() {
         let texts = [text("b", "running"), text("a", "running")];
         let (first, digests, _) = look(&Default::default(), Own::Nowhere, &texts);
         let before = (first, digests);

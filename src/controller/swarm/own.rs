@@ -75,7 +75,7 @@ mod tests {
     const ID: &str = "862bdbd1b42d4569386eff7b71aeadc6e146089aeb73dcc288bc1fad71fc2d46";
 
     #[test]
-    fn the_container_is_the_one_whose_files_are_mounted_or_whose_id_is_the_host_name() {
+    fn container_is_found_by_mounted_files_or_by_host_name() {
         let mounts = |root: &str| {
             format!(
                 "612 590 0:55 / / ro,relatime - overlay overlay ro\n\

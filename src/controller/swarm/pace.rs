@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn glances_are_for_few_services_of_a_swarm_that_is_dear_to_look_at() {
+    fn partial_sync_is_for_few_services_of_an_expensive_swarm() {
         let millis = Duration::from_millis;
         let lately = STUCK_AFTER - millis(1);
         for (cost, quiet, services, expected) in [

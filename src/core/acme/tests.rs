@@ -34,7 +34,7 @@ fn wanted(hosts: &[&str]) -> Wanted {
 }
 
 #[test]
-fn hosts_outside_the_cluster_whose_routes_are_served_by_tls_only_are_wanted() {
+fn certificates_are_wanted_for_external_hosts_served_by_tls() {
     let route = |host: &str, scheme| {
         let host = match host.strip_prefix("*.") {
             Some(name) => HostPattern::Under(name.into()),
@@ -93,7 +93,7 @@ fn hosts_outside_the_cluster_whose_routes_are_served_by_tls_only_are_wanted() {
 }
 
 #[test]
-fn a_certificate_is_renewed_after_two_thirds_of_its_time_each_host_at_its_own_moment() {
+fn renewal_is_due_after_two_thirds_spread_over_the_hosts() {
     let renewals: BTreeSet<u64> = (0..50)
         .map(|number| {
             certificate(&format!("h{number}.test"), DAY, 91 * DAY)
@@ -112,7 +112,7 @@ fn a_certificate_is_renewed_after_two_thirds_of_its_time_each_host_at_its_own_mo
 }
 
 #[test]
-fn what_is_due_is_ordered_one_after_the_other_and_the_most_urgent_first() {
+fn orders_run_one_at_a_time_and_the_most_urgent_first() {
     let ledger = Ledger::default();
     let known = issued(&[
         ("old.test", 0, 90 * DAY),
@@ -153,7 +153,7 @@ fn what_is_due_is_ordered_one_after_the_other_and_the_most_urgent_first() {
 }
 
 #[test]
-fn a_host_that_failed_waits_longer_each_time_and_keeps_nobody_else_waiting() {
+fn failed_host_backs_off_without_delaying_others() {
     let mut ledger = Ledger::default();
     let host: Arc<str> = "bad.test".into();
     let (both, none) = (wanted(&["bad.test", "good.test"]), Issued::new());
@@ -185,7 +185,7 @@ fn a_host_that_failed_waits_longer_each_time_and_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn a_server_that_is_away_is_left_alone_by_all_hosts_and_found_again_within_an_hour() {
+fn unreachable_server_pauses_all_hosts_for_an_hour_at_most() {
     let mut ledger = Ledger::default();
     let (both, none) = (wanted(&["a.test", "b.test"]), Issued::new());
     let waits: Vec<u64> = (0..9)
@@ -205,7 +205,7 @@ fn a_server_that_is_away_is_left_alone_by_all_hosts_and_found_again_within_an_ho
 }
 
 #[test]
-fn a_server_that_has_had_enough_is_believed_about_the_host_and_spared_by_the_others() {
+fn rate_limit_pauses_its_host_and_spaces_out_the_others() {
     for (asked, minutes) in [
         (None, 60),
         (Some(Duration::from_secs(60)), 60),

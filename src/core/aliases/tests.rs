@@ -122,7 +122,7 @@ fn what_was_written_has_time_to_show() {
 }
 
 #[test]
-fn names_that_a_deploy_took_away_are_added_again_as_soon_as_it_works_on_one_node() {
+fn removed_names_return_once_the_deploy_works_on_one_node() {
     use UpdateState::{Done, RolledBack, RollingBack, Updating};
     let names = ["a.local", "b.local"];
     let mut before = AliasPlan::default();
@@ -156,7 +156,7 @@ fn names_that_a_deploy_took_away_are_added_again_as_soon_as_it_works_on_one_node
 }
 
 #[test]
-fn a_name_that_nobody_wants_goes_with_the_next_addition_or_after_ten_minutes() {
+fn unused_name_goes_at_the_next_addition_or_in_ten_minutes() {
     let aliases = ["hiveway", "old.local", "a.local"];
     let unwanted = wishes(service(&aliases), &["a.local"]);
     let mut plan = AliasPlan::default();
@@ -211,7 +211,7 @@ fn a_controller_that_does_not_lead_remembers_and_writes_nothing() {
 }
 
 #[test]
-fn a_service_that_cannot_be_updated_without_harm_is_told_once_with_the_remedy() {
+fn unsafe_update_is_reported_once_with_its_remedy() {
     let of = |change: fn(&mut OwnService)| {
         let mut own = service(&["old.local"]);
         change(&mut own);
@@ -277,7 +277,7 @@ fn another_name_is_told_of_too_and_so_is_the_same_one_again() {
 }
 
 #[test]
-fn what_swarm_took_back_is_tried_again_only_when_another_name_is_wanted() {
+fn rolled_back_names_are_retried_only_with_another_name() {
     let mut plan = AliasPlan::default();
     let with = |update, names: &[&str]| {
         let mut own = service(&[]);

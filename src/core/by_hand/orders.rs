@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_forgotten_some_time_after_its_task_and_not_learnt_again() {
+    fn drain_is_forgotten_after_its_task_and_not_relearned() {
         let old = orders(&[("a", 1_000, true), ("b", 500_000, true)]);
         let now = Timestamp(700_000);
         let none = Snapshot::default();

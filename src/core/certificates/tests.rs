@@ -222,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_found_covers_the_name_and_nothing_more_specific_is_passed_over(
+    fn found_certificate_is_the_most_specific_that_covers_a_name(
         files in vec(vec("(\\*\\.)?[ab](\\.[ab]){0,2}", 0..3), 0..6),
         asked in "[ab](\\.[ab]){0,3}",
     ) {

@@ -136,7 +136,7 @@ fn own(networks: &[&str]) -> OwnService {
 
 /// The networks of `--network` are edge and mesh, in this order.
 #[test]
-fn the_address_is_that_of_a_shared_or_named_network_and_never_another() {
+fn address_is_of_a_shared_or_named_network_only() {
     let address = |network: &str| match network {
         "edge" => IpAddr::from([10, 0, 0, 1]),
         "mesh" => IpAddr::from([10, 0, 1, 1]),
@@ -238,7 +238,7 @@ fn the_remedy_for_a_missing_network_can_be_pasted() {
 }
 
 #[test]
-fn a_missing_network_is_told_as_soon_as_swarm_has_given_addresses() {
+fn missing_network_is_reported_once_addresses_are_assigned() {
     let elsewhere = Task {
         addresses: task("t", "up").addresses[..1].to_vec(),
         ..task("t", "up")
@@ -270,7 +270,7 @@ fn a_missing_network_is_told_as_soon_as_swarm_has_given_addresses() {
 }
 
 #[test]
-fn the_gateways_are_our_own_running_tasks_on_nodes_that_are_there() {
+fn gateways_are_our_running_tasks_on_available_nodes() {
     let of_ours = |id: &str, node: &str| Task {
         service: ServiceId::from("own"),
         ..task(id, node)
@@ -302,7 +302,7 @@ fn the_gateways_are_our_own_running_tasks_on_nodes_that_are_there() {
 }
 
 #[test]
-fn the_names_are_the_local_hosts_of_all_routes_and_a_wildcard_is_none() {
+fn names_are_the_local_hosts_of_all_routes_but_wildcards() {
     let hosts = "web.local/a; web.local/b; api.local; shop.example.com; *.web.local; *.example.com";
     let mut inventory = inventory(&[("hiveway.routing.port_80", hosts)], vec![]);
     let options = Options {

@@ -149,7 +149,7 @@ fn an_event_says_who_why_and_for_how_long() {
 }
 
 #[test]
-fn back_off_grows_while_it_stays_broken_and_falls_back_once_it_is_well() {
+fn back_off_grows_while_failing_and_shrinks_once_healthy() {
     let mut scene = Scene::new(&[("web", "a@n1 b@n2")]);
     scene.requests("a", "---");
     assert_eq!(scene.look(0), ["-a 5"]);

@@ -144,7 +144,7 @@ fn a_request_is_followed_from_the_listener_to_its_endpoints() {
 }
 
 #[test]
-fn what_the_gateway_answers_itself_is_told_with_its_status_and_reason() {
+fn local_replies_are_explained_with_status_and_reason() {
     let mut snapshot = of(&[
         ("web", "web.test/only", &[Ready]),
         ("down", "down.test/", &[Unproven, Lost]),

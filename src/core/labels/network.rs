@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_and_addresses_are_read_and_what_is_unclear_is_refused() {
+    fn networks_and_addresses_parse_and_unclear_ones_fail() {
         let no_network = "is no network and no address";
         let unclear =
             "has bits set behind its prefix, so that it is not clear which network is meant";

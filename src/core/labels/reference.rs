@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_that_is_written_as_a_value_is_what_holds_without_the_label() {
+    fn documented_default_equals_the_value_without_the_label() {
         let mut tried = 0;
         for row in rows() {
             let value = row

@@ -118,7 +118,7 @@ mod tests {
     const HASH: &str = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
 
     #[test]
-    fn what_follows_is_a_name_or_a_hash_and_a_bad_name_is_told_as_one() {
+    fn secret_name_is_parsed_and_a_bad_one_is_reported() {
         for item in ["secret:shop", " secret:shop "] {
             assert_eq!(name(item), Some(Ok("shop")), "{item}");
         }

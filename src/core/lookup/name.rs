@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_every_length_are_found_by_their_bytes_and_told_apart() {
+    fn names_of_every_length_are_found_and_distinguished() {
         assert_eq!(size_of::<Name>(), 32);
         let names: Vec<String> = (0..70).map(|length| "a".repeat(length)).collect();
         let keys = names.iter().map(|name| (Name::from(&**name), name.len()));

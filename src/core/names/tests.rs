@@ -39,7 +39,7 @@ fn addresses<const N: usize>(addresses: [&str; N]) -> Answer {
 }
 
 #[test]
-fn local_hosts_have_the_gateways_addresses_and_nothing_else_is_ours() {
+fn local_hosts_resolve_to_gateways_and_no_other_name_does() {
     let snapshot = snapshot(
         &[
             "restserver.local",

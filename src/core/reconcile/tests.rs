@@ -189,7 +189,7 @@ fn a_rolling_update_drains_first_and_tells_why() {
 }
 
 #[test]
-fn probes_are_disbelieved_only_when_more_than_half_of_the_proven_fail() {
+fn panic_mode_needs_more_than_half_of_the_proven_to_fail() {
     for (results, in_rotation) in [
         (["+", "+", "+", "+"], "abcd"),
         (["+--", "+", "+", "+"], "bcd"),
@@ -337,7 +337,7 @@ fn name(service: bool, task: usize) -> String {
 
 proptest! {
     #[test]
-    fn deltas_replay_to_the_next_snapshot_and_reconciling_again_changes_nothing(
+    fn deltas_replay_to_the_snapshot_and_reconcile_is_idempotent(
         steps in proptest::collection::vec(step(), 1..40),
     ) {
         let mut tasks: BTreeMap<String, bool> = BTreeMap::new();

@@ -71,7 +71,7 @@ fn only_an_end_or_a_signal_to_a_known_container_is_heeded() {
 }
 
 #[test]
-fn a_signal_lapses_fifteen_seconds_after_the_last_and_an_end_never() {
+fn signal_expires_after_fifteen_seconds_and_an_end_never() {
     let known = desired(&["a", "b"]);
     let mut signals = Signals::default();
     let signal = hint("a", "a", ContainerAction::Signalled);

@@ -45,7 +45,7 @@ fn snapshot(services: &[(&str, &str, &[EndpointState])]) -> Snapshot {
 }
 
 #[test]
-fn services_are_counted_by_name_and_those_without_an_endpoint_are_named() {
+fn services_are_counted_and_empty_ones_are_named() {
     use EndpointState::{Failing, Ready, Starting};
     let snapshot = snapshot(&[
         ("1", "web", &[Ready, Ready, Failing]),
@@ -101,7 +101,7 @@ fn services_are_counted_by_name_and_those_without_an_endpoint_are_named() {
 }
 
 #[test]
-fn a_controller_knows_what_its_followers_have_and_a_follower_knows_its_own() {
+fn controller_shows_its_followers_and_a_follower_itself() {
     let gateway = |node: &str, number: u8, controller| GatewayTask {
         node: node.into(),
         address: [10, 0, 0, number].into(),

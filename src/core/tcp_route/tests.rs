@@ -37,7 +37,7 @@ fn snapshot(services: &[(&str, u16, &str)]) -> Snapshot {
 }
 
 #[test]
-fn the_name_decides_and_hosts_that_are_served_here_hide_wildcards() {
+fn name_decides_and_terminated_hosts_hide_wildcards() {
     let snapshot = snapshot(&[
         ("db", 5432, "tcp://db.example.com; tcp://*.db.example.com"),
         ("all", 443, "tcp://*.example.com"),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_left_to_the_handshake_and_what_does_not_end_is_refused() {
+    fn other_bytes_go_to_the_handshake_and_endless_ones_fail() {
         let endless = hello("db.example.com", 250);
         assert!(endless.len() > LONGEST);
         for (bytes, expected) in [

@@ -229,7 +229,7 @@ fn a_whole_snapshot_steers() {
 
 proptest! {
     #[test]
-    fn a_damaged_snapshot_is_an_error_or_one_that_steers_and_that_deltas_lead_to(
+    fn damaged_snapshot_fails_or_routes_and_accepts_deltas(
         damages in vec(damage(), 1..4),
     ) {
         let whole = snapshot();
@@ -250,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_with_other_bytes_or_without_its_end_is_an_error_or_a_message(
+    fn damaged_or_truncated_message_fails_or_decodes(
         bytes in vec((any::<Index>(), any::<u8>()), 0..4),
         end in any::<Index>(),
         cut: bool,

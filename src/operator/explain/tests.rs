@@ -4,7 +4,7 @@ use super::super::paint::Paint;
 use super::*;
 
 #[test]
-fn people_read_the_steps_the_endpoints_the_outcome_and_what_is_not_known() {
+fn text_shows_steps_endpoints_outcome_and_unknowns() {
     let explanation: Explanation = serde_json::from_value(json!({
         "request": {"method": "GET", "secure": false, "host": "web.test", "path": "/", "path_and_query": "/?a"},
         "generation": {"epoch": 1, "sequence": 12},

@@ -57,7 +57,7 @@ not known here: the rest
 }
 
 #[test]
-fn a_service_that_came_between_two_looks_is_reckoned_from_nothing() {
+fn rates_of_a_new_service_are_counted_from_zero() {
     let mut before = status(0);
     before.services.clear();
     let rates = rates(&before, &status(10), Duration::from_secs(1));

@@ -136,7 +136,7 @@ async fn nobody_may_write_without_the_token_or_from_another_site() {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_drained_by_any_good_beginning_of_an_id_until_that_is_undone() {
+async fn endpoint_is_drained_by_id_prefix_until_undone() {
     let (instance, order_book) = instance();
     let admin = Admin::start_with(instance).await;
     let early = post(&admin, "/v1/endpoints/t1/drain", &[BEARER]).await;

@@ -93,7 +93,7 @@ async fn a_client_that_comes_back_too_late_is_told_how_much_it_missed() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_is_told_what_it_missed_and_no_event_is_lost_silently() {
+async fn slow_reader_is_notified_of_missed_events() {
     const EVENTS: u64 = 2500;
     let admin = Admin::start().await;
     let mut stream = admin.follow("/events/stream", &[]).await;

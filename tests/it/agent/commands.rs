@@ -116,7 +116,7 @@ async fn nothing_is_run_in_a_container_that_is_not_the_task_s() {
 }
 
 #[tokio::test]
-async fn a_command_that_outlasts_its_time_out_fails_and_no_second_one_is_begun() {
+async fn timed_out_command_fails_and_is_not_started_twice() {
     let limit = Duration::from_millis(100);
     let mut working = with_one(Commands::Hang, limit).await;
     let told = working.report().await.result.unwrap_err();
@@ -163,7 +163,7 @@ async fn an_engine_that_does_not_answer_is_no_verdict() {
 }
 
 #[tokio::test]
-async fn a_container_that_hangs_delays_no_other_and_one_that_goes_is_left_alone() {
+async fn hung_container_delays_no_other_and_a_gone_one_is_dropped() {
     let mut working = Working::start(ANSWER_TIMEOUT).await;
     working.fake.contain("a", "hangs", Commands::Hang);
     working

@@ -19,7 +19,7 @@ fn sample<'a>(metrics: &'a str, name: &str) -> Option<&'a str> {
 
 #[tokio::test]
 #[ignore = "needs Pebble: make test"]
-async fn a_host_is_proved_by_a_file_at_a_gateway_that_follows_the_leader() {
+async fn http_challenge_is_served_by_a_following_gateway() {
     let mut stage = Stage::start(&["https://shop.test", "plain.test"]).await;
     let pebble = stage.pebble(90 * DAY).await;
     let mut controller = stage.controller(&pebble, &[]).await;
@@ -102,7 +102,7 @@ async fn a_host_is_proved_by_a_file_at_a_gateway_that_follows_the_leader() {
 
 #[tokio::test]
 #[ignore = "needs Pebble: make test"]
-async fn a_host_is_proved_by_a_certificate_at_a_gateway_that_follows_the_leader() {
+async fn tls_alpn_challenge_is_served_by_a_following_gateway() {
     let mut stage = Stage::start(&["https://shop.test"]).await;
     let pebble = stage.pebble(90 * DAY).await;
     let controller = stage
@@ -123,7 +123,7 @@ async fn a_host_is_proved_by_a_certificate_at_a_gateway_that_follows_the_leader(
 
 #[tokio::test]
 #[ignore = "needs Pebble: make test"]
-async fn a_certificate_is_renewed_in_time_and_stays_while_the_server_is_away() {
+async fn certificate_is_renewed_and_kept_while_the_server_is_down() {
     let mut stage = Stage::start(&["https://shop.test"]).await;
     let mut pebble = stage.pebble(Duration::from_secs(20)).await;
     let mut controller = stage.controller(&pebble, &[]).await;
@@ -159,7 +159,7 @@ async fn a_certificate_is_renewed_in_time_and_stays_while_the_server_is_away() {
 
 #[tokio::test]
 #[ignore = "needs Pebble: make test"]
-async fn a_host_that_is_not_believed_is_told_of_with_what_the_server_says() {
+async fn failed_validation_is_reported_with_the_servers_reason() {
     let stage = Stage::start(&["https://shop.test", "https://*.many.test"]).await;
     // It looks for files where nobody listens.
     let wanted = pebble::Wanted {

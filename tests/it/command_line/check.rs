@@ -112,7 +112,7 @@ async fn only_errors_fail_and_with_strict_warnings_too() {
 }
 
 #[tokio::test]
-async fn what_matters_less_than_asked_for_is_left_out_unless_it_makes_the_check_fail() {
+async fn minor_findings_are_hidden_unless_they_fail_the_check() {
     let warned = NOTICED.replace("replicas: 2", "replicas: 2\n      x: ${NOPE}");
     let folder = Folder::with("a.yml", &warned);
     for (arguments, expected) in [
@@ -162,7 +162,7 @@ async fn standard_input_is_read_too() {
 }
 
 #[tokio::test]
-async fn several_files_are_one_stack_and_variables_are_those_of_the_environment() {
+async fn several_files_make_one_stack_with_the_environment() {
     let folder = Folder::with("base.yml", &NOTICED.replace("a.example", "\"${HOST:?}\""));
     let above = "services: { web: { deploy: { labels: { hiveway.probe.url: none } } } }\n";
     std::fs::write(folder.file("above.yml"), above).expect("a writable file");

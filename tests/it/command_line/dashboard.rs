@@ -70,7 +70,7 @@ fn assert_alone(page: &Page, scene: &Scene) {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_probe_that_fails_turns_its_endpoint_red_and_of_another_shape_within_two_seconds() {
+async fn failed_probe_turns_its_endpoint_red_within_two_seconds() {
     let program = browser::program().await;
     let (shop, api) = (Server::start(2).await, Server::start(3).await);
     let scene = Scene::start(&[
@@ -264,7 +264,7 @@ async fn the_page_can_be_read_by_light_by_dark_and_by_ear() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn hundreds_of_services_are_found_and_what_their_owners_wrote_stays_text() {
+async fn hundreds_of_services_are_found_and_labels_stay_text() {
     const SERVICES: usize = 600;
     let program = browser::program().await;
     let hostile = "<img id=injected src=x onerror=alert(1)>\"'";

@@ -146,7 +146,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a_gateway_without_an_engine_serves_by_the_controllers_word_and_begins_with_the_last() {
+async fn gateway_without_an_engine_serves_the_last_known_routes() {
     let service = Service::start().await;
     let controller = Running::controller(&service, "127.0.0.1:0").await;
     let address = controller.address("control").to_string();
@@ -173,7 +173,7 @@ async fn a_gateway_without_an_engine_serves_by_the_controllers_word_and_begins_w
 }
 
 #[tokio::test]
-async fn a_gateway_without_certificates_is_given_those_of_its_controller() {
+async fn gateway_without_certificates_gets_its_controllers() {
     let service = Service::start().await;
     service.claim(&["shop.test"]);
     let authority = Authority::new("the test");

@@ -6,7 +6,7 @@ use super::process::hiveway;
 use crate::folder::Folder;
 
 #[tokio::test]
-async fn a_mistake_on_the_command_line_is_told_in_one_line_and_ends_with_64() {
+async fn command_line_mistake_is_one_line_with_exit_code_64() {
     for (arguments, told) in [
         (vec![], vec!["no command", "hiveway --help"]),
         (vec!["walk"], vec!["'walk'", "hiveway --help"]),

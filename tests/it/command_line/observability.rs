@@ -120,8 +120,7 @@ fn mistake(used: &Use, kind: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn every_figure_that_alerts_and_dashboard_ask_for_is_told_and_of_the_kind_that_they_take_it_for()
- {
+async fn metrics_in_alerts_and_dashboard_exist_with_the_right_type() {
     let mut written = of_alerts(&text("alerts.yml"));
     assert_eq!(
         written.len(),
@@ -222,7 +221,7 @@ fn a_query_that_asks_for_what_is_not_there_is_found_out() {
 }
 
 #[test]
-fn every_reason_that_an_alert_names_is_one_that_the_gateway_gives() {
+fn every_reason_named_by_an_alert_exists_in_the_gateway() {
     let mut sources = String::new();
     let gateway = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gateway");
     for entry in std::fs::read_dir(gateway).expect("a folder") {
@@ -262,7 +261,7 @@ fn every_alert_says_how_bad_it_is_what_is_so_and_what_to_do() {
 
 #[tokio::test]
 #[ignore = "needs promtool: make test"]
-async fn prometheus_takes_the_configuration_and_every_alert_fires_when_it_should() {
+async fn prometheus_accepts_the_files_and_each_alert_fires() {
     let run = async |arguments: &[&str]| {
         let mut command = tokio::process::Command::new("promtool");
         command

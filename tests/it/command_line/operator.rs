@@ -217,7 +217,7 @@ async fn an_endpoint_is_drained_by_hand_and_comes_back() {
 }
 
 #[tokio::test]
-async fn an_instance_that_cannot_be_reached_is_one_line_with_the_remedy() {
+async fn unreachable_instance_is_one_line_with_a_remedy() {
     for arguments in [
         &["status"][..],
         &["explain", "a.local"],

@@ -44,7 +44,7 @@ async fn alice_gets(gateway: SocketAddr, status: &str) {
 }
 
 #[tokio::test]
-async fn a_service_is_open_to_the_users_of_its_secret_alone_and_shut_without_it() {
+async fn service_admits_only_the_users_of_its_secret() {
     let server = Server::start(61).await;
     let guard = ("hiveway.routing.basic_auth", "secret:shop");
     let service = server.service("web", "web.local", &[guard]);

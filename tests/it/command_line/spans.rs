@@ -58,7 +58,7 @@ impl Alone {
 }
 
 #[tokio::test]
-async fn a_collector_is_told_who_tells_and_of_the_last_requests_as_well() {
+async fn collector_gets_the_resource_and_the_last_requests() {
     let collector = Collector::start();
     let variables = [
         (

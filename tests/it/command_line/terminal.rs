@@ -152,7 +152,7 @@ async fn tables_fit_a_terminal_and_nothing_is_cut_elsewhere() {
 }
 
 #[tokio::test]
-async fn who_watches_is_told_that_an_instance_is_away_and_sees_it_come_back() {
+async fn watch_shows_an_instance_leaving_and_returning() {
     let folder = folder();
     let (process, admin) = instance(&folder, "127.0.0.1:0").await;
     let url = format!("http://{admin}");
@@ -188,7 +188,7 @@ async fn who_watches_is_told_that_an_instance_is_away_and_sees_it_come_back() {
 }
 
 #[tokio::test]
-async fn who_follows_events_is_told_that_an_instance_is_away_and_misses_nothing_of_the_next() {
+async fn event_stream_reports_a_lost_instance_and_loses_no_event() {
     let folder = folder();
     let (process, admin) = instance(&folder, "127.0.0.1:0").await;
     let url = format!("http://{admin}");

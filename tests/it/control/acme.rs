@@ -66,7 +66,7 @@ async fn knows(node: &mut Node, expected: &Issued) {
 }
 
 #[tokio::test]
-async fn every_gateway_hears_of_challenges_and_those_with_tls_of_certificates() {
+async fn challenges_reach_all_gateways_certificates_those_with_tls() {
     let orders = Orders::of(issued(&[("a.test", 1)]));
     let controller = orders.controller(1).await;
     let relay = Relay::to(controller.address).await;
@@ -90,7 +90,7 @@ async fn every_gateway_hears_of_challenges_and_those_with_tls_of_certificates() 
 }
 
 #[tokio::test]
-async fn the_newest_that_any_controller_tells_stands_whoever_is_followed_and_after_it_is_gone() {
+async fn newest_certificate_of_any_controller_is_kept() {
     let (old, new) = (
         issued(&[("a.test", 1), ("b.test", 5)]),
         issued(&[("a.test", 2), ("b.test", 4)]),

@@ -28,7 +28,7 @@ fn given(pairs: &[(&str, &Pair)]) -> Given {
 }
 
 #[tokio::test]
-async fn a_node_that_serves_tls_is_given_certificates_and_others_are_not() {
+async fn only_nodes_that_serve_tls_receive_certificates() {
     let authority = Authority::new("the test");
     let (first, second) = (authority.vouch(&["a.test"]), authority.vouch(&["a.test"]));
     let (gives, to_give) = watch::channel(given(&[("a.pem", &first)]));

@@ -110,7 +110,7 @@ async fn a_node_that_follows_one_of_two_stays_with_it() {
 }
 
 #[tokio::test]
-async fn a_node_whose_controller_ends_goes_to_another_and_keeps_its_routes_meanwhile() {
+async fn node_switches_controllers_and_keeps_its_routes() {
     let first = Controller::start(Some(snapshot(5, 7, &["a.local"]))).await;
     let second = Controller::start(None).await;
     let mut node = Node::start(&[first.address, second.address]).await;
@@ -201,7 +201,7 @@ async fn the_own_controller_is_followed_while_it_knows_the_swarm() {
 }
 
 #[tokio::test]
-async fn agents_are_heard_by_every_controller_and_run_the_commands_of_all() {
+async fn agents_report_to_and_run_commands_of_every_controller() {
     let mut controllers = [Controller::start(None).await, Controller::start(None).await];
     let addresses = controllers.each_ref().map(|it| it.address);
     let mut node = Node::start(&addresses).await;
@@ -252,7 +252,7 @@ async fn agents_are_heard_by_every_controller_and_run_the_commands_of_all() {
 }
 
 #[tokio::test]
-async fn a_gap_is_filled_by_the_whole_and_an_older_snapshot_is_refused() {
+async fn gap_is_filled_by_a_full_snapshot_and_older_ones_fail() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let mut node = Node::start(&[address]).await;

@@ -17,7 +17,7 @@ use crate::bounded::bounded;
 use crate::fake_engine::until;
 
 #[tokio::test]
-async fn a_node_with_another_secret_gets_nothing_and_both_sides_say_so() {
+async fn node_with_another_secret_is_rejected_and_logged() {
     let mut controller = Controller::start(Some(snapshot(1, 1, &["a.local"]))).await;
     let mut node = Node::start_with(OTHER_SECRET, &[controller.address], None, None).await;
     let mut told = Vec::new();
@@ -106,7 +106,7 @@ async fn answer(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_member_that_speaks_nonsense_loses_its_connection_and_nobody_else_does() {
+async fn malformed_message_closes_only_its_own_connection() {
     let mut controller = Controller::start(Some(snapshot(1, 1, &["a.local"]))).await;
     let mut node = Node::start(&[controller.address]).await;
     node.steers_by(&snapshot(1, 1, &["a.local"])).await;

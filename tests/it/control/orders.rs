@@ -22,7 +22,7 @@ async fn comes(book: &OrderBook, task: &TaskId, drained: bool) {
 }
 
 #[tokio::test]
-async fn an_order_given_anywhere_reaches_every_controller_and_every_node() {
+async fn manual_drain_reaches_every_controller_and_node() {
     let published = Some(snapshot(1, 1, &["a.local"]));
     let a = Controller::start(published.clone()).await;
     let b = Controller::start(published).await;
@@ -52,7 +52,7 @@ async fn restore(folder: &Folder) -> (Orders, Vec<Event>) {
 }
 
 #[tokio::test]
-async fn orders_are_kept_on_disk_and_a_file_that_was_changed_is_not_believed() {
+async fn drains_are_kept_on_disk_and_a_modified_file_is_rejected() {
     let folder = Folder::new();
     assert_eq!(restore(&folder).await, (Orders::default(), vec![]));
     let book = OrderBook::default();

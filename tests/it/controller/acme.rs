@@ -137,7 +137,7 @@ fn issued(server: &Server, authority: &Authority, host: &str) -> Issued {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_is_told_of_with_its_reason_and_when_it_is_asked_again() {
+async fn refusal_is_reported_with_its_reason_and_the_next_try() {
     let limited = Manner::Limited { retry_after: 7200 };
     for (manner, result, parts) in [
         (
@@ -176,7 +176,7 @@ async fn a_server_that_refuses_is_told_of_with_its_reason_and_when_it_is_asked_a
 }
 
 #[tokio::test]
-async fn an_account_that_the_server_does_not_know_is_forgotten_and_made_anew() {
+async fn account_unknown_to_the_server_is_registered_again() {
     let (server, state) = (Server::start(Manner::Stranger).await, Folder::new());
     let mut orders = Orders::start(&server, &state, &["shop.test"], true).await;
     let told = orders.failure().await;
@@ -230,7 +230,7 @@ async fn only_the_leader_orders_and_only_what_nobody_has() {
 }
 
 #[tokio::test]
-async fn what_was_written_down_and_cannot_be_used_is_told_and_ordered_again() {
+async fn unusable_saved_state_is_reported_and_ordered_again() {
     let limited = Manner::Limited { retry_after: 60 };
     let (server, state) = (Server::start(limited).await, Folder::new());
     drop(Orders::start(&server, &state, &[], false).await);
@@ -262,7 +262,7 @@ async fn what_was_written_down_and_cannot_be_used_is_told_and_ordered_again() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_to_and_authorities_that_are_none_are_told_at_the_start() {
+async fn bad_state_folder_and_bad_roots_are_reported_at_startup() {
     let (server, state) = (Server::start(Manner::Page).await, Folder::new());
     let open = async |config| {
         let (emitter, _events) = journal::channel();

@@ -170,7 +170,7 @@ async fn a_wish_that_cannot_be_fulfilled_is_said_once_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_service_without_replicas_is_refused_and_one_that_is_gone_is_not() {
+async fn scaling_fails_without_replicas_and_ignores_a_gone_service() {
     let mut acting = Acting::start().await;
     acting.wish(true, &[("shop_agent", 1, 3)]);
     let reason = "it is not replicated, so it has no number of replicas; remove its scale label";

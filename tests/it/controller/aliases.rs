@@ -213,7 +213,7 @@ async fn many_names_cost_one_update_which_changes_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_deploy_that_takes_the_names_away_is_repaired_and_an_old_name_goes_with_a_new_one() {
+async fn removed_names_are_restored_and_old_ones_leave_with_new() {
     let mut controlling = Controlling::start(world()).await;
     assert_eq!(controlling.told().await, updated(&["shop.local"], &[]));
     // The look that shows what was written comes first.
@@ -244,7 +244,7 @@ async fn a_deploy_that_takes_the_names_away_is_repaired_and_an_old_name_goes_wit
 }
 
 #[tokio::test]
-async fn a_service_that_changed_meanwhile_is_read_again_and_an_update_of_it_is_waited_for() {
+async fn changed_service_is_read_again_and_its_update_awaited() {
     let mut world = world();
     service(&mut world, OWN)["UpdateStatus"] = json!({"State": "updating"});
     let mut controlling = Controlling::start(world).await;
@@ -284,7 +284,7 @@ async fn two_controllers_that_both_believe_to_lead_write_once() {
 }
 
 #[tokio::test]
-async fn what_swarm_took_back_is_told_and_tried_again_with_another_name() {
+async fn rolled_back_update_is_reported_and_retried_with_a_new_name() {
     let mut world = world();
     service(&mut world, OWN)["UpdateStatus"] = json!({"State": "rollback_completed"});
     let mut controlling = Controlling::start(world).await;

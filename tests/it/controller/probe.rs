@@ -112,7 +112,7 @@ async fn server(answer: &'static str) -> (u16, mpsc::Receiver<String>, JoinSet<(
 }
 
 #[tokio::test]
-async fn two_hundreds_and_three_hundreds_pass_and_the_rest_says_what_it_was() {
+async fn probe_passes_on_2xx_and_3xx_and_reports_other_answers() {
     for (answer, expected) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", None),
         ("HTTP/1.1 204 No Content\r\n\r\n", None),

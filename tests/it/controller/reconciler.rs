@@ -243,7 +243,7 @@ async fn the_first_snapshot_waits_until_every_endpoint_is_judged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_without_a_verdict_holds_the_first_snapshot_up_for_ten_seconds_only() {
+async fn unprobed_endpoint_delays_the_first_snapshot_ten_seconds() {
     let mut reconciler = Loop::start();
     reconciler.see(swarm(&["a"]));
     let began = Instant::now();
@@ -262,7 +262,7 @@ async fn an_empty_swarm_is_published_and_an_unseen_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_difference_is_published_and_results_for_unknown_tasks_are_none() {
+async fn only_changes_are_published_and_unknown_tasks_ignored() {
     let mut reconciler = Loop::start();
     reconciler.warm_up().await;
     reconciler.see(swarm(&["a"]));
@@ -277,7 +277,7 @@ async fn only_a_difference_is_published_and_results_for_unknown_tasks_are_none()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_comes_right_behind_others_is_taken_in_a_moment_later() {
+async fn result_right_after_others_is_applied_a_moment_later() {
     let mut reconciler = Loop::start();
     reconciler.warm_up().await;
     let free = reconciler.reports.capacity();
@@ -302,7 +302,7 @@ async fn health_outlives_a_new_inventory() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_swarm_that_could_not_be_looked_at_is_known_again_when_what_was_missed_is_judged() {
+async fn stale_swarm_is_fresh_once_missed_tasks_are_probed() {
     let mut reconciler = Loop::start();
     reconciler.warm_up().await;
     reconciler
@@ -321,7 +321,7 @@ async fn a_swarm_that_could_not_be_looked_at_is_known_again_when_what_was_missed
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_swarm_that_could_not_be_looked_at_is_known_again_after_ten_seconds_in_any_case() {
+async fn stale_swarm_is_fresh_after_ten_seconds_at_most() {
     let mut reconciler = Loop::start();
     reconciler.warm_up().await;
     reconciler

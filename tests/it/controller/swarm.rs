@@ -194,7 +194,7 @@ async fn why_a_task_ended_is_known() {
 }
 
 #[tokio::test]
-async fn an_answer_that_goes_wrong_keeps_the_last_inventory_and_is_one_event() {
+async fn failed_sync_keeps_the_inventory_and_is_one_event() {
     let faults = [Fault::Refuse, Fault::Malformed, Fault::Hang, Fault::Cut];
     let cases = faults.map(|fault| {
         ["/services", "/tasks", "/nodes"]

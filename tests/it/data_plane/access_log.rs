@@ -113,7 +113,7 @@ async fn a_request_is_written_down_with_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_gateway_answers_itself_is_written_down_with_the_reason() {
+async fn local_replies_are_logged_with_their_reason() {
     let [task] = origins([Behaviour::Answer]).await;
     let service = Service::new("far", "far.test").middleware(|it| it.allow = Some(vec![]));
     let services = [service.endpoints([&task])];
@@ -139,7 +139,7 @@ async fn what_the_gateway_answers_itself_is_written_down_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_its_client_took_too_slowly_is_written_down_as_cut_off_for_that() {
+async fn response_cut_off_for_a_slow_client_is_logged_as_such() {
     let [task] = origins([Behaviour::Hand]).await;
     let services = [Service::new("web", "web.test").endpoints([&task])];
     let started = Logged::start_with(hasty, Selection::Errors, Format::Json, &services);

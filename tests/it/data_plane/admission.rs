@@ -43,7 +43,7 @@ async fn served_at_last(connect: impl AsyncFn() -> Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_too_many_is_closed_at_once_and_those_that_are_open_go_on() {
+async fn connection_over_the_limit_is_closed_and_open_ones_go_on() {
     let (edge, _task) = stage(|config| config.limits.connections = NonZeroUsize::new(3)).await;
     // The connection that published has ended by now, or does soon.
     served_at_last(async || edge.client().await).await;

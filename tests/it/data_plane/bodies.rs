@@ -49,7 +49,7 @@ async fn a_broken_chunk_ends_the_connection_and_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_passes_for_a_chunk_is_written_anew_and_nothing_behind_it_is_a_request() {
+async fn chunks_are_re_encoded_and_trailing_bytes_are_no_request() {
     let [task] = origins([Behaviour::Answer]).await;
     let edge = Edge::start(&[Service::new("web", "web.test").endpoints([&task])]).await;
     let mut served = 0;
@@ -141,7 +141,7 @@ async fn an_answer_that_cannot_be_read_is_a_bad_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_cannot_take_over_a_connection_that_was_not_offered_to_it() {
+async fn task_cannot_upgrade_a_connection_without_an_offer() {
     let said =
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let [task, other] = origins([Behaviour::Say(said), Behaviour::Answer]).await;
@@ -161,7 +161,7 @@ async fn a_task_cannot_take_over_a_connection_that_was_not_offered_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_body_of_a_request_that_is_refused_is_never_read_as_the_next() {
+async fn body_of_a_rejected_request_is_never_the_next_request() {
     let [task] = origins([Behaviour::Answer]).await;
     let services = [
         Service::new("web", "web.test").endpoints([&task]),

@@ -65,7 +65,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a network namespace: make test"]
-async fn a_request_by_a_pooled_connection_to_a_dead_node_goes_elsewhere() {
+async fn request_on_a_pooled_connection_to_a_dead_node_is_retried() {
     let scene = Scene::set(Behaviour::Answer).await;
     let mut client = scene.edge.client().await;
     // Both have been asked and have a connection in the pool.
@@ -137,7 +137,7 @@ async fn a_websocket_to_a_dead_node_ends_soon_idle_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_reads_nothing_of_an_upload_for_long_is_not_taken_for_dead() {
+async fn slow_reading_task_is_not_taken_for_dead() {
     let [task] = origins([Behaviour::Hand]).await;
     let edge = Edge::start(&[service().endpoints([&task])]).await;
     let mut client = edge.client().await;

@@ -199,7 +199,7 @@ async fn a_request_in_flight_to_an_ejected_endpoint_ends_in_peace() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_comes_back_and_is_ejected_for_longer_when_it_still_fails() {
+async fn endpoint_returns_and_is_ejected_longer_if_it_still_fails() {
     let origins = origins([Behaviour::Close, Behaviour::Answer]).await;
     let short = |policy: &mut Policy| policy.first = Duration::from_millis(1500);
     let edge = edge(short, &[web().endpoints(&origins)]).await;
@@ -225,7 +225,7 @@ async fn an_endpoint_comes_back_and_is_ejected_for_longer_when_it_still_fails() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_on_which_everything_fails_is_ejected_and_one_service_spared() {
+async fn failing_node_is_ejected_but_not_its_only_service() {
     let [shop, shop_too, far_shop] =
         origins([Behaviour::Refuse, Behaviour::Refuse, Behaviour::Answer]).await;
     let [api, far_api] = origins([Behaviour::Refuse, Behaviour::Answer]).await;

@@ -142,7 +142,7 @@ async fn a_call_that_is_taken_back_ends_for_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_on_one_connection_are_spread_over_the_tasks_and_share_connections_to_them() {
+async fn calls_of_one_connection_are_spread_and_multiplexed() {
     let tasks = [GrpcTask::start().await, GrpcTask::start().await];
     // Two services share the route, since tasks of one have one port.
     let services = [

@@ -84,7 +84,7 @@ fn names(origins: &[Origin]) -> BTreeSet<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_has_its_endpoint_and_only_those_of_one_that_leaves_move() {
+async fn key_keeps_its_endpoint_and_only_keys_of_a_gone_one_move() {
     for kind in KINDS {
         let origins = origins([Behaviour::Answer; 4]).await;
         let edge = kind.edge(&[kind.service().endpoints(&origins)]).await;

@@ -210,7 +210,7 @@ async fn a_service_of_one_replica_survives_its_update() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_that_refused_serves_those_who_wait_when_it_comes_back() {
+async fn recovered_endpoint_serves_the_queued_requests() {
     let [mut origin] = origins([Behaviour::Refuse]).await;
     let service = || web(HOUR).policy(|policy| policy.retries = 1);
     let edge = Edge::start(&[service().endpoints([&origin])]).await;

@@ -106,7 +106,7 @@ const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_websocket_passes_both_ways_and_outlives_the_response_time_out() {
+async fn websocket_passes_both_ways_beyond_the_response_timeout() {
     let [task] = origins([Behaviour::Hand]).await;
     let response_timeout = Duration::from_millis(200);
     let service = Service::new("web", "web.test")

@@ -24,7 +24,7 @@ pub(super) use self::frames::RawClient;
 const WEB: &str = "web.test";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_comes_to_its_task_as_one_of_http_1_and_its_answer_as_one_of_http_2() {
+async fn http2_request_reaches_its_task_as_http1_and_back() {
     let said = "HTTP/1.1 201 Created\r\nContent-Length: 4\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\n\
         X-Hop: 1\r\nX-Mine: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\ndone";
     let [task] = origins([Behaviour::Say(said)]).await;
@@ -67,7 +67,7 @@ async fn a_request_comes_to_its_task_as_one_of_http_1_and_its_answer_as_one_of_h
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_requests_are_open_on_one_connection_at_once_and_no_more() {
+async fn one_connection_has_at_most_a_hundred_open_requests() {
     let [task] = origins([Behaviour::Hand]).await;
     let edge = Edge::start(&[Service::new("web", WEB).endpoints([&task])]).await;
     let mut client = Client::connect(edge.internal).await;

@@ -66,7 +66,7 @@ async fn they_spill_over_while_the_own_node_has_none_in_rotation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_request_goes_to_another_on_the_own_node_and_then_anywhere() {
+async fn failed_request_is_retried_on_its_own_node_then_anywhere() {
     let [near, other, far] =
         origins([Behaviour::Refuse, Behaviour::Answer, Behaviour::Answer]).await;
     let edge = edge(web().on("n1", [&near, &other]).on("n2", [&far])).await;

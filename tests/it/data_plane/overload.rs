@@ -141,7 +141,7 @@ async fn every_way_in_which_a_request_ends_makes_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_request_makes_room_where_it_failed_and_takes_it_where_it_goes() {
+async fn retried_request_frees_its_slot_and_takes_the_next() {
     let origins = origins([Behaviour::Refuse, Behaviour::Hand]).await;
     let edge = Edge::start(&[web(1).endpoints(&origins)]).await;
     let kept = keep(&edge, &origins[1], GET).await;
@@ -156,7 +156,7 @@ async fn a_failed_request_makes_room_where_it_failed_and_takes_it_where_it_goes(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bound_client_whose_endpoint_is_full_is_served_elsewhere_and_keeps_its_cookie() {
+async fn sticky_client_of_a_full_endpoint_keeps_its_cookie() {
     let origins = origins([Behaviour::Hand, Behaviour::Answer]).await;
     let [own, other] = &origins;
     let edge = Edge::start(&[web(1).sticky().endpoints(&origins)]).await;

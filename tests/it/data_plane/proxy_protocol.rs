@@ -29,7 +29,7 @@ async fn from(address: [u8; 4], to: std::net::SocketAddr) -> Client {
 const PROXY: [u8; 4] = [127, 0, 9, 1];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trusted_proxy_says_whose_a_connection_is_for_all_of_its_requests() {
+async fn trusted_proxy_names_the_client_for_all_requests() {
     let (edge, task) = stage().await;
     let version_2 = [
         &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..],
@@ -77,7 +77,7 @@ async fn nobody_else_is_asked_or_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proxy_that_says_nothing_of_its_client_is_refused_and_counted() {
+async fn missing_proxy_header_is_rejected_and_counted() {
     let (edge, task) = stage().await;
     for beginning in [REQUEST, "PROXY TCP4 203.0.113.9\r\n", "PROXY TCP9 "] {
         let mut client = from(PROXY, edge.public).await;

@@ -39,7 +39,7 @@ async fn a_refused_connection_sends_any_request_elsewhere_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_breaks_off_is_replaced_for_requests_that_may_be_repeated() {
+async fn aborting_task_is_replaced_for_idempotent_requests() {
     let origins = origins([Behaviour::Close, Behaviour::Answer]).await;
     let [broken, well] = &origins;
     let edge = Edge::start(&[Service::new("web", "web.test").endpoints(&origins)]).await;
@@ -126,7 +126,7 @@ async fn when_all_refuse_the_client_is_told_so_and_may_ask_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_never_answers_costs_its_time_out_and_no_second_task() {
+async fn silent_task_costs_one_timeout_and_no_retry() {
     let origins = origins([Behaviour::Hang; 2]).await;
     let service = Service::new("web", "web.test")
         .policy(|policy| policy.response_timeout = Duration::from_millis(300));

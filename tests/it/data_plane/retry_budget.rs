@@ -43,7 +43,7 @@ async fn a_fifth_more_requests_are_made_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_met_no_connection_is_nobodys_work_yet_and_goes_elsewhere() {
+async fn request_without_a_connection_is_retried_elsewhere() {
     let origins = origins([Behaviour::Refuse, Behaviour::Answer, Behaviour::Refuse]).await;
     let edge = Edge::start(&[Service::new("web", "web.test").endpoints(&origins)]).await;
     for _ in 0..200 {

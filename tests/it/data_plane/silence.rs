@@ -49,7 +49,7 @@ async fn a_stream_of_events_outlives_the_response_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_of_events_that_is_silent_for_the_idle_time_out_is_cut_off() {
+async fn event_stream_is_cut_off_after_the_idle_timeout() {
     let (mut client, mut exchange, _stage) = begun(LONG, SHORT, EVENTS).await;
     exchange.wire.send("9\r\ndata: 1\n\n\r\n").await.unwrap();
     let told = client.closed().await;
@@ -58,7 +58,7 @@ async fn a_stream_of_events_that_is_silent_for_the_idle_time_out_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_other_answer_that_stalls_is_cut_off_after_the_response_time_out() {
+async fn other_stalled_response_is_cut_off_by_the_response_timeout() {
     let (mut client, mut exchange, _stage) = begun(SHORT, LONG, "Accept: */*\r\n").await;
     exchange.wire.send("1\r\nx\r\n").await.unwrap();
     assert_eq!(bounded(client.wire.chunk()).await, Some(b"x".to_vec()));

@@ -69,7 +69,7 @@ async fn a_body_that_drips_is_ended_and_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_drips_over_http_2_costs_its_request_and_not_the_connection() {
+async fn slow_http2_body_costs_its_request_not_the_connection() {
     let (edge, task) = stage(Behaviour::Answer).await;
     let mut client = http2::Client::connect(edge.internal).await;
     let request = Request::post("http://web.test/").body(()).unwrap();

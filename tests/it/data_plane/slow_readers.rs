@@ -224,7 +224,7 @@ async fn a_stream_of_http_2_that_is_given_no_room_ends_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_keeps_to_the_rate_gets_its_answer_however_long_it_takes() {
+async fn client_above_the_minimum_rate_gets_its_whole_response() {
     const SIZE: usize = 12_000_000;
     // It takes twice as long, and a busy machine may hold the client up.
     let (edge, task) = patient_stage(PATIENCE * 6).await;

@@ -270,7 +270,7 @@ async fn an_old_request_with_a_transfer_coding_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_allowed_but_unusual_comes_to_the_task_in_its_plain_form() {
+async fn unusual_valid_requests_are_normalized_for_the_task() {
     let [task] = origins([Behaviour::Answer]).await;
     let edge = edge(&task).await;
     let chunked = "3\r\nabc\r\n0\r\n\r\n";

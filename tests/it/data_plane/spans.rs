@@ -332,7 +332,7 @@ async fn what_went_wrong_is_told_with_whose_mistake_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_is_tried_twice_is_one_span_and_all_tasks_are_below_it() {
+async fn retried_request_is_one_span_above_its_tasks() {
     let [first, second] = origins([Behaviour::Close, Behaviour::Close]).await;
     let service = Service::new("web", "web.test").policy(|policy| policy.retries = 1);
     let services = [service.endpoints([&first, &second])];
@@ -352,7 +352,7 @@ async fn a_request_that_is_tried_twice_is_one_span_and_all_tasks_are_below_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_go_on_while_the_collector_is_away_and_spans_come_when_it_is_back() {
+async fn requests_continue_and_spans_wait_for_the_collector() {
     let [task] = origins([Behaviour::Answer]).await;
     let services = [Service::new("web", "web.test").endpoints([&task])];
     let mut collector = Collector::away();

@@ -186,7 +186,7 @@ async fn two_services_on_one_host_keep_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn services_that_share_a_route_keep_their_clients_but_for_one_of_weight_nothing() {
+async fn services_of_a_route_keep_clients_except_at_weight_zero() {
     let [blue, green] = origins([Behaviour::Answer; 2]).await;
     let share = |name, origin, weight| {
         Service::new(name, "shop.test")

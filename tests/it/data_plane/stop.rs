@@ -100,7 +100,7 @@ async fn a_gateway_without_connections_stops_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_published_still_serves_when_nobody_publishes_any_more() {
+async fn last_snapshot_serves_after_its_publisher_is_gone() {
     let [task] = origins([Behaviour::Answer]).await;
     let mut edge = edge(&task, Duration::from_secs(10)).await;
     edge.lose_publisher();

@@ -211,7 +211,7 @@ async fn a_chunked_upload_passes_chunk_by_chunk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_asks_before_it_sends_is_told_to_go_on_by_the_task() {
+async fn expect_100_continue_is_answered_by_the_task() {
     let [task] = origins([Behaviour::Hand]).await;
     let edge = Edge::start(&[Service::new("web", "web.test").sticky().endpoints([&task])]).await;
     let mut client = edge.client().await;

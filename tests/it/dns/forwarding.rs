@@ -149,7 +149,7 @@ async fn when_all_are_silent_the_client_is_told() {
 }
 
 #[tokio::test]
-async fn a_resolver_that_cannot_is_asked_once_and_its_refusal_is_kept_for_want_of_better() {
+async fn failing_resolver_is_asked_once_and_its_error_is_a_fallback() {
     let failing = Upstream::failing(ResponseCode::ServFail);
     let refusing = Upstream::failing(ResponseCode::Refused);
     let honest = Upstream::honest(7);
@@ -215,7 +215,7 @@ async fn a_long_answer_comes_by_tcp() {
 }
 
 #[tokio::test]
-async fn a_resolver_that_is_content_with_less_is_asked_again_for_the_client() {
+async fn truncated_answer_is_asked_again_over_tcp() {
     let few: Vec<u8> = (0..40).collect();
     let upstream = Upstream::start(move |by, asked| {
         let mut message = answer(asked, &few);

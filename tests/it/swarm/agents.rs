@@ -22,7 +22,7 @@ const PROGRAMS: [&str; 6] = [
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn a_container_whose_command_fails_leaves_and_returns_without_a_failed_request() {
+async fn failed_command_probe_removes_a_container_without_errors() {
     let stage = Turn::take().await;
     let labels = [
         ("hiveway.routing.port_80", HOST),

@@ -42,7 +42,7 @@ impl<'a> Example<'a> {
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn the_client_of_the_example_alternates_between_two_containers_and_their_cookies() {
+async fn client_of_the_example_alternates_between_two_containers() {
     let stage = Turn::take().await;
     let example = Example::deploy(&stage).await;
     let containers = example.server.settled(2).await;

@@ -12,7 +12,7 @@ use crate::docker::docker;
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn a_container_that_fails_its_probe_leaves_in_time_and_returns_without_a_failed_request() {
+async fn failed_probe_removes_a_container_in_time_without_errors() {
     let stage = Turn::take().await;
     let labels = [
         ("hiveway.routing.port_80", HOST),

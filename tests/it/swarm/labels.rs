@@ -6,7 +6,7 @@ use super::stage::{HOST, Stage, Turn};
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn a_service_with_bad_labels_is_named_in_the_log_and_harms_nobody() {
+async fn service_with_bad_labels_is_logged_and_others_still_serve() {
     let stage = Turn::take().await;
     let good = Service::create(&stage, "good", 1, &[("hiveway.routing.port_80", HOST)], &[]).await;
     let good_containers = good.settled(1).await;
@@ -69,7 +69,7 @@ async fn served_by(stage: &Stage, path: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn a_service_without_containers_is_503_and_a_removed_one_404_each_with_the_reason() {
+async fn empty_service_is_503_and_a_removed_one_is_404() {
     let stage = Turn::take().await;
     let service = Service::create(
         &stage,

@@ -57,7 +57,7 @@ async fn serves(stage: &Stage, service: &str, count: usize) {
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn a_plan_tells_what_a_deployment_then_does_and_nothing_afterwards() {
+async fn plan_predicts_a_deployment_and_is_empty_afterwards() {
     let stage = Turn::take().await;
     let stack = Stack {
         name: stage.name("planned"),

@@ -21,7 +21,7 @@ const REQUESTS: u64 = 1_500;
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn routes_stay_while_the_engine_is_dead_and_are_there_again_after_its_restart() {
+async fn routes_survive_a_dead_engine_and_its_restart() {
     needed(OwnEngine::possible()).await;
     let _turn = alone().await;
     let estate = Arc::new(Estate::new("restart"));

@@ -5,7 +5,7 @@ use super::stage::{HOST, Turn};
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn replicas_follow_the_label_and_what_is_scaled_by_hand_is_undone() {
+async fn replicas_follow_the_label_and_manual_scaling_is_undone() {
     let stage = Turn::take().await;
     let labels = [("hiveway.routing.port_80", HOST), ("hiveway.scale", "3")];
     let service = Service::create(&stage, "scale", 1, &labels, &[]).await;

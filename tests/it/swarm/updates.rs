@@ -67,19 +67,19 @@ async fn update_under_load(order: &str) {
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn a_stop_first_update_under_load_costs_no_request_and_is_told_in_words() {
+async fn stop_first_update_under_load_fails_no_request() {
     update_under_load("stop-first").await;
 }
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn a_start_first_update_under_load_costs_no_request_and_is_told_in_words() {
+async fn start_first_update_under_load_fails_no_request() {
     update_under_load("start-first").await;
 }
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn scaling_from_three_to_one_to_three_under_load_costs_no_request() {
+async fn scaling_three_to_one_to_three_fails_no_request() {
     let stage = Turn::take().await;
     let service = Service::create(&stage, "scaled", 3, &LABELS, &[]).await;
     let before = service.settled(3).await;
@@ -98,7 +98,7 @@ async fn scaling_from_three_to_one_to_three_under_load_costs_no_request() {
 
 #[tokio::test]
 #[ignore = "needs a swarm: make test"]
-async fn hiveway_itself_is_updated_under_load_without_a_refused_connection() {
+async fn update_of_hiveway_under_load_refuses_no_connection() {
     let stage = Turn::take().await;
     let service = Service::create(&stage, "behind", 2, &LABELS, &[]).await;
     service.settled(2).await;

@@ -44,7 +44,7 @@ fn keys_are_spread_evenly_whatever_the_number_of_endpoints() {
 }
 
 #[test]
-fn the_keys_of_one_that_leaves_are_spread_over_the_others_and_come_back() {
+fn keys_of_a_removed_endpoint_spread_out_and_return() {
     let all: Vec<usize> = (0..5).collect();
     let without: Vec<usize> = vec![0, 1, 3, 4];
     let mut heirs = [0; 5];
@@ -86,7 +86,7 @@ fn a_new_endpoint_takes_its_keys_over_little_by_little() {
 }
 
 #[test]
-fn an_endpoint_is_bound_to_a_quarter_more_than_its_share_but_not_below_a_few() {
+fn endpoint_load_is_bounded_by_its_share_and_a_minimum() {
     for (total, count, most) in [
         (0, 1, 16),
         (20, 3, 16),

@@ -119,7 +119,7 @@ fn the_refused_are_passed_over_and_one_is_enough() {
 }
 
 #[test]
-fn a_slow_endpoint_gets_less_by_its_requests_in_flight_and_by_its_time() {
+fn slow_endpoint_gets_less_by_in_flight_and_by_latency() {
     for choose in [Simulation::least_request, Simulation::peak_ewma] {
         let mut simulation = Simulation::new(&[10, 10, 10, 200]);
         for _ in 0..5_000 {

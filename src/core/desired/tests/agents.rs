@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn commands_are_told_by_node_and_only_for_tasks_that_are_meant_to_serve() {
+fn commands_go_to_nodes_with_tasks_desired_to_run() {
     let stopping = Task {
         desired: DesiredState::Stopped,
         ..task("stopping", "up")

@@ -41,7 +41,7 @@ fn deploy(scene: &mut Scene, deployed: &[bool; 9]) {
 
 proptest! {
     #[test]
-    fn whatever_happens_the_caps_hold_looking_twice_is_looking_once_and_time_mends_all(
+    fn caps_hold_evaluation_is_idempotent_and_ejections_expire(
         steps in steps(),
         percent in proptest::option::of(1u8..=100),
     ) {

@@ -55,7 +55,7 @@ fn it_is_told_until_when_an_endpoint_is_left_out() {
 }
 
 #[test]
-fn a_node_is_not_ejected_while_anything_speaks_for_it_or_against_this_gateway() {
+fn node_is_not_ejected_while_evidence_contradicts_it() {
     let clusters = [("api", "a1@n1 a2@n2"), ("web", "w1@n1 w2@n2")];
     for (case, requests) in [
         (
@@ -97,7 +97,7 @@ fn a_node_is_not_ejected_while_anything_speaks_for_it_or_against_this_gateway() 
 }
 
 #[test]
-fn a_node_without_endpoints_in_rotation_is_reinstated_without_a_word() {
+fn node_without_endpoints_in_rotation_returns_silently() {
     let mut scene = Scene::new(&[("api", "a1@n1 a2@n2"), ("web", "w1@n1 w2@n2")]);
     for (task, requests) in [("w1", "---"), ("a1", "---"), ("a2", "+")] {
         scene.requests(task, requests);

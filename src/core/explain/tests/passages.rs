@@ -19,7 +19,7 @@ fn stage() -> Snapshot {
 }
 
 #[test]
-fn a_connection_by_tls_is_followed_to_its_tasks_before_anything_is_served() {
+fn tls_passthrough_is_explained_before_http_routes() {
     let tls = Listener {
         tls: true,
         ..listener(true, 443)

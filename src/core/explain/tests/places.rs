@@ -83,7 +83,7 @@ fn every_endpoint_has_a_place_and_a_reason() {
 }
 
 #[test]
-fn services_share_a_route_by_weight_and_one_without_endpoints_leaves_its_part_to_the_others() {
+fn weights_share_a_route_and_empty_services_cede_their_part() {
     let shares = |services: &[(&str, u8, &[EndpointState])]| -> Vec<u8> {
         let mut snapshot = Snapshot::default();
         for (name, weight, states) in services {
@@ -124,7 +124,7 @@ fn services_share_a_route_by_weight_and_one_without_endpoints_leaves_its_part_to
 }
 
 #[test]
-fn what_a_process_knows_is_told_and_what_it_does_not_know_is_said() {
+fn known_state_is_explained_and_unknown_state_is_named() {
     let snapshot = of(&[("web", "web.test/", &[Ready, Failing])]);
     let follower = ask("web.test", &snapshot, &Known::default());
     assert_eq!(follower.unknown.len(), 2);

@@ -33,7 +33,7 @@ fn client(address: &str, trusted: bool) -> Known {
 }
 
 #[test]
-fn a_redirect_is_the_outcome_and_keeps_what_is_behind_a_prefix_that_is_cut_off() {
+fn redirect_is_the_outcome_and_keeps_the_rest_of_the_path() {
     let redirect = |strip| {
         with(move |policy, middleware| {
             policy.strip_prefix = strip;

@@ -62,7 +62,7 @@ fn every_label_sets_what_it_names() {
 }
 
 #[test]
-fn a_bad_value_of_any_label_is_told_with_its_service_its_reason_and_a_remedy() {
+fn bad_label_value_is_reported_with_service_and_remedy() {
     for (key, value, shown) in [
         ("redirect", "elsewhere", "elsewhere"),
         ("redirect", "303 https://b.example", "303 https://b.example"),
@@ -129,7 +129,7 @@ fn an_item_that_cannot_be_read_is_dropped_and_the_others_stand() {
 }
 
 #[test]
-fn a_bad_name_of_a_secret_is_told_as_that_and_a_user_may_be_called_secret() {
+fn bad_secret_name_is_reported_and_secret_is_a_valid_user() {
     let auth = format!("secret:{HASH}; secret:no such");
     let labels = [ROUTE, ("hiveway.routing.basic_auth", &auth)];
     let (spec, diagnostics) = parsed(REPLICATED, &labels, &[]);

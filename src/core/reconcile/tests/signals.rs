@@ -63,7 +63,7 @@ fn a_signal_drains_and_one_that_is_survived_is_forgiven() {
 }
 
 #[test]
-fn the_last_endpoint_serves_after_a_signal_and_not_after_its_end() {
+fn last_endpoint_serves_after_a_signal_until_it_ends() {
     let known = desired([service("web", &["a"])]);
     let mut observed = Observed::default();
     probe(&mut observed, "a", "+");
@@ -88,7 +88,7 @@ fn the_last_endpoint_serves_after_a_signal_and_not_after_its_end() {
 }
 
 #[test]
-fn a_container_that_fails_while_it_ends_says_nothing_about_the_probes() {
+fn failure_of_an_ending_container_does_not_affect_panic_mode() {
     let known = desired([service("web", &["a", "b", "c"])]);
     let mut observed = Observed::default();
     for (task, results) in [("a", "+"), ("b", "+--"), ("c", "+--")] {

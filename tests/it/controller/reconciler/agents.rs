@@ -47,7 +47,7 @@ impl Loop {
 }
 
 #[tokio::test(start_paused = true)]
-async fn commands_are_published_by_node_and_their_verdicts_are_waited_for() {
+async fn commands_are_published_by_node_and_results_awaited() {
     let mut reconciler = Loop::start();
     let mut inventory = commanded(&["a", "b"]);
     inventory.tasks[1].node = Some("m".into());
@@ -102,7 +102,7 @@ async fn an_agent_is_believed_about_commands_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_drains_at_once_for_fifteen_seconds_and_an_end_for_good() {
+async fn signal_drains_for_fifteen_seconds_and_an_end_forever() {
     let mut reconciler = Loop::start();
     reconciler.warm_up().await;
     let began = Instant::now();
@@ -128,7 +128,7 @@ async fn a_signal_drains_at_once_for_fifteen_seconds_and_an_end_for_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_hint_asks_for_a_look_and_an_unknown_container_s_changes_nothing() {
+async fn container_event_requests_a_sync_and_unknown_ones_do_nothing() {
     let mut reconciler = Loop::start();
     // Before the first look nothing is known.
     reconciler.hint("a", "a", ContainerAction::Died).await;

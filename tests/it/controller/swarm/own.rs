@@ -10,7 +10,7 @@ use super::Watching;
 use crate::fake_engine::recording;
 
 #[tokio::test]
-async fn our_own_service_is_that_of_our_container_and_is_known_from_then_on() {
+async fn own_service_is_found_by_container_and_remembered() {
     let mut world = recording("rest");
     let container = "/tasks/0/Status/ContainerStatus/ContainerID";
     let id = world.pointer_mut(container).unwrap().take();

@@ -76,7 +76,7 @@ async fn a_few_bytes_that_stand_for_many_headers_are_not_unpacked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_that_have_to_be_answered_are_not_taken_faster_than_the_answers() {
+async fn frames_are_read_no_faster_than_their_replies_are_sent() {
     let (edge, task) = stage().await;
     for flood in [
         frame(PING, 0, 0, &[0; 8]),

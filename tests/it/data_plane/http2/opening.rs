@@ -67,7 +67,7 @@ async fn a_preface_that_is_not_finished_ends_with_the_time_for_a_head() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn methods_that_begin_like_the_preface_are_served_however_they_come() {
+async fn methods_that_begin_like_the_preface_are_served() {
     let (edge, task) = edge(LONG).await;
     for method in ["P", "PR", "PRI", "PUT", "POST", "PATCH", "PROPFIND"] {
         let mut client = edge.client().await;
@@ -81,7 +81,7 @@ async fn methods_that_begin_like_the_preface_are_served_however_they_come() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_is_shorter_than_the_preface_is_answered_at_once() {
+async fn request_shorter_than_the_preface_is_answered_at_once() {
     let (edge, _task) = edge(LONG).await;
     // What a load balancer in front asks for by default.
     let answer = edge

@@ -73,7 +73,7 @@ async fn a_flood_of_requests_taken_back_at_once_ends_and_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_takes_everything_back_once_it_is_at_work_is_told_to_calm_down() {
+async fn client_that_resets_every_stream_gets_enhance_your_calm() {
     let (edge, task, _other) = stage(Behaviour::Hang).await;
     let mut client = RawClient::connect(edge.internal).await;
     let mut sent: u32 = 0;

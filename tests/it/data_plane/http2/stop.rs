@@ -51,7 +51,7 @@ async fn requests_in_flight_end_in_peace_while_nothing_new_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_does_not_answer_the_farewell_does_not_hold_the_stop_up() {
+async fn client_that_ignores_goaway_does_not_delay_the_stop() {
     let [task] = origins([Behaviour::Answer]).await;
     let service = Service::new("web", "web.test").endpoints([&task]);
     let mut edge = Edge::start_with(

@@ -81,7 +81,7 @@ async fn a_body_without_a_length_is_sent_on_in_chunks_as_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_asks_before_it_sends_gets_its_answer_all_the_same() {
+async fn expect_100_continue_gets_its_response() {
     let (_edge, task, mut client) = stage(Behaviour::Hand).await;
     let request = Request::post("http://web.test/")
         .header("expect", "100-continue")
@@ -139,7 +139,7 @@ async fn a_large_body_streams_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_body_streams_down_at_the_clients_pace_and_holds_up_no_other() {
+async fn large_body_flows_at_the_clients_pace_and_delays_no_other() {
     let (_edge, task, mut client) = stage(Behaviour::Hand).await;
     let (response, _) = client.start(get("web.test", "/large"), true).await.unwrap();
     let mut exchange = task.handed().await;
@@ -169,7 +169,7 @@ async fn a_large_body_streams_down_at_the_clients_pace_and_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn uploads_that_no_task_reads_do_not_hold_up_others_on_their_connection() {
+async fn unread_uploads_do_not_delay_others_on_their_connection() {
     let (_edge, task, mut client) = stage(Behaviour::Hand).await;
     let mut stuck = Vec::new();
     for _ in 0..2 {

@@ -12,7 +12,7 @@ async fn edge(task: &Origin, most: u64) -> Edge {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_says_it_is_too_large_is_refused_before_it_is_sent() {
+async fn body_declared_too_large_is_rejected_before_it_is_sent() {
     let [task] = origins([Behaviour::Answer]).await;
     let edge = edge(&task, 1_000).await;
     let head = "POST / HTTP/1.1\r\nHost: web.test\r\n";

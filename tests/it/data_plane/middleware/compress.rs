@@ -224,7 +224,7 @@ async fn what_does_not_gain_by_it_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_comes_by_a_route_of_grpc_is_left_alone_and_keeps_its_trailers() {
+async fn grpc_route_is_not_compressed_and_keeps_its_trailers() {
     let task = GrpcTask::start().await;
     let service = Service::new("echo", "grpc://echo.test").middleware(|it| {
         it.compress = Encoding::ALL.to_vec();

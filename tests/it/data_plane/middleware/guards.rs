@@ -88,7 +88,7 @@ async fn a_redirect_keeps_path_and_query_and_needs_no_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_clients_of_the_networks_are_let_in_and_trusted_proxies_say_who_that_is() {
+async fn only_allowed_networks_pass_as_seen_by_trusted_proxies() {
     let [task] = origins([Behaviour::Answer]).await;
     let web = |networks: &[&str]| {
         let networks = networks.iter().map(|it| it.parse().expect("a network"));
@@ -170,7 +170,7 @@ async fn each_client_has_its_own_rate_which_outlives_other_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_known_user_with_the_right_password_is_let_in_and_told_to_the_task() {
+async fn known_user_is_admitted_and_forwarded_to_the_task() {
     let [task] = origins([Behaviour::Answer]).await;
     let web = Service::new("web", "web.test").middleware(|it| it.basic_auth = users());
     let shut = Service::new("shut", "shut.test").middleware(|it| it.basic_auth = Some(vec![]));
@@ -203,7 +203,7 @@ async fn a_known_user_with_the_right_password_is_let_in_and_told_to_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_sent_elsewhere_or_kept_out_is_not_asked_for_a_password() {
+async fn redirected_or_denied_clients_get_no_password_prompt() {
     let [task] = origins([Behaviour::Answer]).await;
     let service = |name: &str| {
         let host = format!("{name}.test");

@@ -108,7 +108,7 @@ async fn who_waits_while_the_guard_changes_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_another_endpoint_while_the_guard_changes_is_asked_again() {
+async fn queued_request_is_checked_again_when_the_guard_changes() {
     let [gone] = origins([Behaviour::Refuse]).await;
     waits_and_is_asked_again(web(|_| {}).endpoints([&gone])).await;
 }
@@ -129,7 +129,7 @@ async fn waits_and_is_asked_again(service: Service) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_was_let_in_before_an_endpoint_failed_is_not_counted_again() {
+async fn retried_request_is_not_counted_again() {
     let [gone, task] = origins([Behaviour::Refuse, Behaviour::Answer]).await;
     let edge = Edge::start(&[web(guarded).endpoints([&gone])]).await;
     let clients = two_wait(&edge).await;

@@ -271,7 +271,7 @@ async fn a_pair_that_is_replaced_file_by_file_is_not_complained_about() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_used_at_the_start_is_told_and_harms_nobody_else() {
+async fn unusable_certificate_is_reported_and_others_still_serve() {
     let (folder, authority) = (crate::folder::Folder::new(), Authority::new("the test"));
     authority.vouch(&["web.test"]).write(folder.path(), "web");
     let lone = authority.vouch(&["lone.test"]);

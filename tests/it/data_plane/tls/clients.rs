@@ -142,7 +142,7 @@ impl Guarded {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_authorities_for_clients_only_those_that_they_vouch_for_are_served() {
+async fn only_clients_with_a_trusted_certificate_are_served() {
     let (staff, stranger) = (Authority::new("staff"), Authority::new("staff"));
     let guarded = Guarded::start(&staff).await;
     let secure = &guarded.secure;
@@ -179,7 +179,7 @@ async fn authorities_are_followed_as_their_file_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_comes_in_by_a_session_that_was_opened_under_other_authorities() {
+async fn session_of_other_trust_roots_is_not_resumed() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let guarded = Guarded::start(&old).await;
     let mut alice = guarded.shown_by(&old);
@@ -195,7 +195,7 @@ async fn nobody_comes_in_by_a_session_that_was_opened_under_other_authorities() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn authorities_that_cannot_be_used_leave_those_in_force_that_were_before() {
+async fn unusable_trust_roots_leave_the_previous_in_force() {
     let staff = Authority::new("staff");
     let guarded = Guarded::start(&staff).await;
     let secure = &guarded.secure;

@@ -46,7 +46,7 @@ fn get(host: &str, path: &str) -> Request<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_comes_to_its_task_as_one_of_http_1_that_came_by_tls() {
+async fn http2_request_over_tls_reaches_its_task_as_http1() {
     let [task] = origins([Behaviour::Answer]).await;
     let service = Service::new("web", "https://web.test").policy(|it| it.hsts_seconds = Some(60));
     let secure = Secure::start(&CERTIFICATES, &[service.endpoints([&task])]).await;
@@ -80,7 +80,7 @@ async fn a_request_comes_to_its_task_as_one_of_http_1_that_came_by_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_requests_are_open_at_once_and_none_waits_for_another() {
+async fn hundred_requests_are_open_and_none_waits_for_another() {
     let [task] = origins([Behaviour::Hand]).await;
     let services = [Service::new("web", "web.test").endpoints([&task])];
     let secure = Secure::start(&CERTIFICATES, &services).await;

@@ -12,7 +12,7 @@ use crate::folder::Folder;
 const UNRECOGNISED: Error = Error::AlertReceived(AlertDescription::UnrecognisedName);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exact_name_wins_over_a_wildcard_and_an_unknown_one_is_refused() {
+async fn exact_name_beats_a_wildcard_and_an_unknown_one_fails() {
     let names = ["shop.web.test", "*.web.test", "web.test"];
     let certificates: [(&str, &[&str]); 2] = [("a", &names[1..]), ("b", &names[..1])];
     let secure = Secure::start(&certificates, &[]).await;
@@ -77,7 +77,7 @@ async fn a_certificate_named_default_answers_where_no_other_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_for_a_name_that_the_certificate_is_not_for_is_misdirected() {
+async fn request_for_a_name_outside_the_certificate_is_421() {
     let [task] = origins([Behaviour::Answer]).await;
     let services = [Service::new("web", "a.test")
         .route("b.test")
@@ -118,7 +118,7 @@ async fn names_under_local_do_not_exist_outside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_is_read_from_one_file_or_two_and_nothing_else_is() {
+async fn certificate_is_read_from_one_or_two_files_only() {
     let (folder, authority) = (Folder::new(), Authority::new("the test"));
     let write = |name: &str, text: &str| std::fs::write(folder.file(name), text).expect("a file");
     let all = ["pem", "split", "cert", "both"].map(|name| {

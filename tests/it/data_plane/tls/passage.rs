@@ -106,7 +106,7 @@ async fn echo(client: &mut Client, says: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_sees_the_tasks_own_certificate_and_other_names_are_served_here() {
+async fn passthrough_shows_the_tasks_own_certificate() {
     let authority = Authority::new("the tasks");
     let [task] = tasks(&authority, ["db.test"]).await;
     let [web] = origins([Behaviour::Answer]).await;
@@ -164,7 +164,7 @@ async fn connections_go_to_each_task_in_turn_or_as_the_policy_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_takes_no_connection_is_passed_over_and_then_ejected() {
+async fn unreachable_task_is_skipped_and_then_ejected() {
     let authority = Authority::new("the tasks");
     let [mut dead, well] = tasks(&authority, ["db.test", "db.test"]).await;
     dead.crash().await;
@@ -186,7 +186,7 @@ async fn a_task_that_takes_no_connection_is_passed_over_and_then_ejected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_any_task_that_takes_it_a_connection_is_closed_and_counted() {
+async fn connection_without_a_reachable_task_is_closed_and_counted() {
     let authority = Authority::new("the tasks");
     let [mut dead] = tasks(&authority, ["db.test"]).await;
     dead.crash().await;
@@ -258,7 +258,7 @@ async fn a_gateway_that_stops_lets_connections_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_waits_for_an_endpoint_where_its_service_holds_requests() {
+async fn connection_waits_for_an_endpoint_of_a_queueing_service() {
     let authority = Authority::new("the tasks");
     let [task] = tasks(&authority, ["db.test"]).await;
     let held = db().policy(|policy| policy.hold = Duration::from_secs(60));

@@ -209,7 +209,7 @@ async fn large_bodies_pass_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_lets_requests_end_and_says_farewell_to_idle_connections() {
+async fn stop_completes_requests_and_closes_idle_connections() {
     let [task] = origins([Behaviour::Hand]).await;
     let services = [Service::new("web", "web.test").endpoints([&task])];
     let mut secure = Secure::start_with(

@@ -128,7 +128,7 @@ async fn a_client_has_as_many_connections_as_it_may_have_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trusted_proxy_says_whose_a_connection_is_and_who_is_not_allowed_is_closed() {
+async fn trusted_proxy_names_the_client_and_denied_ones_are_closed() {
     let authority = Authority::new("the tasks");
     let [task] = tasks(&authority, ["db.test"]).await;
     let trusting = |config: &mut Config| {
