@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// From one look to the next.
 const PACE: Duration = Duration::from_millis(100);
@@ -30,5 +30,17 @@ pub(crate) async fn eventually<T>(
             }
             Err(_) => sleep(PACE).await,
         }
+    }
+}
+
+/// Waits until `condition` holds, which costs nothing to look at.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if timeout(Duration::from_secs(30), wait).await.is_err() {
+        panic!("not within 30 s: {what}");
     }
 }

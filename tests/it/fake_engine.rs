@@ -23,6 +23,8 @@ use tokio_stream::wrappers::BroadcastStream;
 
 pub(crate) use self::containers::Commands;
 use self::containers::Containers;
+pub(crate) use crate::eventually::until;
+use crate::pause::pause;
 
 /// What `record.sh` wrote.
 pub(crate) fn recording(name: &str) -> Value {
@@ -169,21 +171,6 @@ impl Drop for FakeEngine {
     }
 }
 
-/// Waits until `condition` holds.
-pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
-    let wait = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    if tokio::time::timeout(Duration::from_secs(30), wait)
-        .await
-        .is_err()
-    {
-        panic!("not within 30 s: {what}");
-    }
-}
-
 async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
     let (mut head, body) = request.into_parts();
     let upgrade = head.extensions.remove::<OnUpgrade>();
@@ -196,7 +183,7 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
     });
     if path.ends_with("/nodes") {
         let delay = *world.delay.lock().unwrap();
-        tokio::time::sleep(delay).await;
+        pause(delay).await;
     }
     let fault = *world.fault.lock().unwrap();
     let fault = fault

@@ -27,7 +27,12 @@ pub(crate) fn files() -> BTreeMap<String, String> {
 }
 
 /// A file's text without comments and without what stands in quotes; its lines keep their numbers.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
+    code_and(text, |_| ())
+}
+
+/// Returns a file's code like [`code`], and passes each comment and each literal on.
+pub(crate) fn code_and<'a>(text: &'a str, mut prose: impl FnMut(&'a str)) -> String {
     let mut code = String::new();
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
@@ -47,6 +52,7 @@ fn code(text: &str) -> String {
             rest = &rest[next.len_utf8()..];
             continue;
         };
+        prose(&rest[..skipped]);
         code.extend(rest[..skipped].matches('\n'));
         rest = &rest[skipped..];
     }

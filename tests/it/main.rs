@@ -25,6 +25,8 @@ mod lab;
 mod layers;
 mod needs;
 mod own_engine;
+mod pause;
 mod reference;
 mod stack;
+mod style;
 mod swarm;

@@ -25,6 +25,7 @@ use self::server::{Manner, Server};
 use crate::authority::{Authority, DAY, ahead, past};
 use crate::bounded::bounded;
 use crate::folder::Folder;
+use crate::pause::pause;
 
 /// What a running controller is told, and tells.
 struct Orders {
@@ -210,7 +211,7 @@ async fn only_the_leader_orders_and_only_what_nobody_has() {
     let own = Loaded::parse("own.pem", &PrivatePem::new(&own)).expect("a pair");
     orders.not_issued.send_replace(Arc::new([own.certificate]));
     tokio::time::pause();
-    tokio::time::sleep(Duration::from_secs(2 * 60 * 60)).await;
+    pause(Duration::from_secs(2 * 60 * 60)).await;
     tokio::time::resume();
     assert_eq!(server.asked("/dir"), 0);
 

@@ -9,6 +9,7 @@ use tokio::net::TcpSocket;
 
 use crate::bounded::bounded;
 use crate::needs::needed;
+use crate::pause::pause;
 
 use super::edge::Edge;
 use super::namespace::Namespace;
@@ -152,7 +153,7 @@ async fn slow_reading_task_is_not_taken_for_dead() {
     };
     let read = async {
         // Twice as long as a peer that acknowledges nothing is given: its kernel does, and says that it has no room.
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        pause(Duration::from_secs(6)).await;
         let body = bounded(exchange.wire.exactly(size)).await;
         assert_eq!(body.map(|it| it.len()), Some(size));
         exchange.wire.send(OK).await.unwrap();

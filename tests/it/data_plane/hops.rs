@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 use super::edge::Edge;
 use super::origin::{Behaviour, origins};
@@ -137,7 +138,7 @@ async fn websocket_passes_both_ways_beyond_the_response_timeout() {
 
     for turn in 0..3u8 {
         // Silence for longer than an answer may take.
-        tokio::time::sleep(response_timeout * 2).await;
+        pause(response_timeout * 2).await;
         client.send([0x81, 1, turn]).await;
         let frame = bounded(exchange.wire.exactly(3)).await;
         assert_eq!(frame, Some(vec![0x81, 1, turn]));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hiveway::gateway::{Config, Limits};
 
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 use super::edge::Edge;
 use super::origin::{Behaviour, Origin, origins};
@@ -84,13 +85,13 @@ async fn a_head_of_too_many_lines_is_refused() {
 }
 
 /// Sends one byte every now and then, until there is an answer; tells whether that was a refusal.
-async fn drip(client: &mut super::client::Client, bytes: &str, pause: Duration) -> bool {
+async fn drip(client: &mut super::client::Client, bytes: &str, gap: Duration) -> bool {
     for byte in bytes.as_bytes().chunks(1) {
         tokio::select! {
             told = client.wire.some() => {
                 return told.is_some_and(|told| told.starts_with(b"HTTP/1.1 408 "));
             }
-            () = tokio::time::sleep(pause) => {}
+            () = pause(gap) => {}
         }
         if client.wire.send(byte).await.is_err() {
             return true;
@@ -144,11 +145,12 @@ async fn neither_a_slow_body_nor_idling_counts_towards_a_heads_time() {
             .await;
         assert!(!drip(&mut client, "slow", Duration::from_millis(150)).await);
         assert_eq!(client.answer("POST").await.status, 200);
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Idle for longer than a head may take.
+        pause(Duration::from_millis(500)).await;
     }
     // A head in two pieces starts its own clock.
     client.send("GET / HTTP/1.1\r\nHo").await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    pause(Duration::from_millis(20)).await;
     client.send("st: web.test\r\n\r\n").await;
     assert_eq!(client.answer("GET").await.status, 200);
 }

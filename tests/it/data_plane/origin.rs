@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 use super::message::Head;
 use super::wire::Wire;
@@ -199,7 +200,7 @@ impl Task {
                     };
                     request.body = body;
                     if let Behaviour::Slow(after) = self.behaviour {
-                        tokio::time::sleep(after).await;
+                        pause(after).await;
                     }
                     let answer = self.answer(&request);
                     self.record(request);

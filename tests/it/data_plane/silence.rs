@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 use super::client::Client;
 use super::edge::Edge;
@@ -41,7 +42,8 @@ const EVENTS: &str = "Accept: text/event-stream\r\n";
 async fn a_stream_of_events_outlives_the_response_time_out() {
     let (mut client, mut exchange, _stage) = begun(SHORT / 5, LONG, EVENTS).await;
     for _ in 0..3 {
-        tokio::time::sleep(SHORT).await;
+        // Silence for longer than a response may take.
+        pause(SHORT).await;
         exchange.wire.send("9\r\ndata: 1\n\n\r\n").await.unwrap();
         let event = bounded(client.wire.chunk()).await;
         assert_eq!(event.as_deref(), Some(&b"data: 1\n\n"[..]));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Request;
 
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 use super::edge::Edge;
 use super::grpc::GrpcTask;
@@ -14,6 +15,7 @@ use super::http2::{self, head, part, push};
 use super::origin::{Behaviour, Origin, origins};
 use super::service::Service;
 
+/// From one piece of a slow body to the next.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// One in which a byte every [`PAUSE`] is far too slow.
@@ -47,7 +49,7 @@ async fn a_body_that_drips_is_ended_and_said_so() {
             for _ in 0..500 {
                 tokio::select! {
                     told = client.wire.some() => return told.unwrap_or_default(),
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = pause(PAUSE) => {}
                 }
                 let _ = client.wire.send(piece).await;
             }
@@ -79,7 +81,7 @@ async fn slow_http2_body_costs_its_request_not_the_connection() {
         for _ in 0..500 {
             tokio::select! {
                 answer = &mut answer => return answer.expect("an answer"),
-                () = tokio::time::sleep(PAUSE) => {}
+                () = pause(PAUSE) => {}
             }
             let _ = push(&mut stream, Bytes::from_static(b"x"), false).await;
         }
@@ -99,7 +101,7 @@ async fn a_body_that_is_whole_in_time_is_never_too_slow() {
         .await;
     for _ in 0..20 {
         client.send([b'x'; 1_000]).await;
-        tokio::time::sleep(PAUSE).await;
+        pause(PAUSE).await;
     }
     assert_eq!(client.answer("POST").await.status, 200);
     // A silence that the last byte ends.
@@ -107,7 +109,7 @@ async fn a_body_that_is_whole_in_time_is_never_too_slow() {
     client
         .send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\nx")
         .await;
-    tokio::time::sleep(PAUSE * 20).await;
+    pause(PAUSE * 20).await;
     client.send("x").await;
     assert_eq!(client.answer("POST").await.status, 200);
 }
@@ -131,7 +133,7 @@ async fn a_client_that_its_task_holds_up_is_not_to_blame() {
     let read = async {
         // Three times as long as the patience.
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            pause(Duration::from_millis(1_500)).await;
             assert_eq!(exchange.wire.discard(size / 4).await, size / 4);
         }
         assert_eq!(bounded(exchange.wire.discard(size / 4)).await, size / 4);
@@ -163,7 +165,7 @@ async fn calls_and_websockets_have_no_floor() {
         let (response, mut stream) = client.start(request.unwrap(), false).await.unwrap();
         let mut body = head(response).await.unwrap().into_body();
         for _ in 0..TURNS {
-            tokio::time::sleep(PAUSE).await;
+            pause(PAUSE).await;
             push(&mut stream, Bytes::from_static(b"x"), false)
                 .await
                 .unwrap();
@@ -183,7 +185,7 @@ async fn calls_and_websockets_have_no_floor() {
     exchange.wire.send(said).await.unwrap();
     bounded(client.wire.head()).await.expect("an answer");
     for _ in 0..TURNS {
-        tokio::time::sleep(PAUSE).await;
+        pause(PAUSE).await;
         client.send("x").await;
         assert_eq!(bounded(exchange.wire.exactly(1)).await, Some(b"x".to_vec()));
         exchange.wire.send("y").await.unwrap();
@@ -211,7 +213,7 @@ async fn once_the_task_answers_the_rest_of_a_body_may_take_its_time() {
     bounded(client.wire.head()).await.expect("an answer");
     // Three times as long as the patience.
     for _ in 0..TURNS {
-        tokio::time::sleep(PAUSE).await;
+        pause(PAUSE).await;
         client.send("x").await;
         assert_eq!(bounded(exchange.wire.exactly(1)).await, Some(b"x".to_vec()));
         exchange.wire.send("1\r\ny\r\n").await.unwrap();
@@ -239,7 +241,7 @@ async fn without_a_floor_a_body_may_drip() {
         .send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 10\r\n\r\n")
         .await;
     for _ in 0..10 {
-        tokio::time::sleep(PAUSE).await;
+        pause(PAUSE).await;
         client.send("x").await;
     }
     assert_eq!(client.answer("POST").await.status, 200);

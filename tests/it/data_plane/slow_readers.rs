@@ -14,6 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 use super::edge::Edge;
 use super::http2::{self, get, head};
@@ -273,7 +274,7 @@ async fn the_time_in_which_a_task_says_nothing_is_nobodys_fault() {
         let part = vec![b'd'; SIZE];
         // What waits has to wait, but never for long.
         let read = async {
-            sleep(patience / 8).await;
+            pause(patience / 8).await;
             if turn == 0 {
                 client.wire.head().await.expect("the head");
             }
@@ -282,7 +283,7 @@ async fn the_time_in_which_a_task_says_nothing_is_nobodys_fault() {
         let (sent, read) = bounded(async { tokio::join!(exchange.wire.send(&part), read) }).await;
         sent.unwrap();
         assert_eq!(read, SIZE);
-        sleep(patience * 2).await;
+        pause(patience * 2).await;
     }
     assert_eq!(cut(&edge), 0);
 }
@@ -306,7 +307,7 @@ async fn without_a_rate_a_client_may_take_its_time() {
     exchange.wire.send(said).await.unwrap();
     let part = vec![b'd'; SIZE];
     let read = async {
-        sleep(PATIENCE * 3).await;
+        pause(PATIENCE * 3).await;
         client.wire.head().await.expect("the head");
         client.wire.discard(SIZE).await
     };

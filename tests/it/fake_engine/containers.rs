@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
 use super::{FakeEngine, recording, refuse};
+use crate::pause::pause;
 
 /// How commands in a container end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,8 +153,9 @@ impl Containers {
                 exec.running = false;
                 exec.status = recorded["after"]["body"]["ExitCode"].as_i64();
             }
+            // The command runs for as long as its test wants.
             while state.lock().unwrap().execs[id].running {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                pause(Duration::from_millis(5)).await;
             }
             // The client may have gone away.
             let _ = stream.shutdown().await;

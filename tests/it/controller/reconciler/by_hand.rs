@@ -1,6 +1,7 @@
 //! Draining by hand, and what operators ask the reconciler.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hiveway::controller::reconciler::Inquiry;
 use hiveway::core::event::Event;
@@ -9,6 +10,7 @@ use hiveway::core::observed::Standing;
 use hiveway::core::snapshot::EndpointState;
 
 use super::{Loop, states, swarm};
+use crate::eventually::eventually;
 
 /// Drains tasks, or ends that, by orders of later and later times.
 fn order(reconciler: &Loop, all: &[(&str, bool)]) {
@@ -77,18 +79,20 @@ async fn the_reconciler_tells_the_health_that_it_believes_in() {
     reconciler.report("a", Err("refused")).await;
     let tasks = vec!["a".into(), "unknown".into()];
     // The report is read before or after the question.
-    let health = loop {
+    let look = async || {
         let health = Inquiry::ask(&reconciler.inquiries, tasks.clone())
             .await
             .unwrap();
         assert_eq!(health.len(), 1);
         let health = health[&TaskId::from("a")].clone();
-        if health.run() == (false, 1) {
-            break health;
+        match health.run() {
+            (false, 1) => Ok(health),
+            other => Err(format!("{other:?}")),
         }
-        // Paused time goes on only while everybody waits, and a report may have to wait for its time.
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     };
+    let bound = Duration::from_secs(10);
+    let health = eventually("the failure counts", bound, look).await;
+    let health = health.expect("it is read in time");
     assert_eq!(health.standing, Standing::Passing);
     assert_eq!(health.failure.as_deref(), Some("refused"));
 }

@@ -9,6 +9,7 @@ use super::super::service::Service;
 use super::frames::{
     END_HEADERS, END_STREAM, GO_AWAY, HEADERS, PLAIN, PREFACE, RawClient, SETTINGS, frame, list,
 };
+use crate::pause::pause;
 
 async fn edge(limit: Duration) -> (Edge, Origin) {
     let [task] = origins([Behaviour::Answer]).await;
@@ -36,7 +37,7 @@ async fn a_preface_may_come_byte_by_byte() {
     for byte in all {
         client.send([byte]).await;
         // Each is a packet of its own, and is seen as one.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        pause(Duration::from_millis(2)).await;
     }
     let answer = client.next_of(&[HEADERS]).await.expect("an answer");
     assert_eq!((answer.stream, answer.status()), (1, Some(200)));

@@ -8,6 +8,7 @@ use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
 use super::Secure;
 use crate::authority::{Authority, DAY, Pair, ahead, past};
+use crate::pause::pause;
 
 const WEB: [(&str, &[&str]); 1] = [("web", &["web.test"])];
 
@@ -232,7 +233,7 @@ async fn what_cannot_be_used_changes_nothing_and_is_told_once() {
         secure.serves("web.test", &good).await;
     }
     // Twenty looks later nothing was told again.
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    pause(Duration::from_millis(400)).await;
     assert_eq!(secure.edge.told().await, None);
     // What is right again is told as well.
     good.write(secure.folder.path(), "web");

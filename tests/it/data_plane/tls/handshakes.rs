@@ -11,6 +11,7 @@ use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
 use super::{Secure, open};
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 const WEB: [(&str, &[&str]); 1] = [("web", &["web.test"])];
 
@@ -113,7 +114,7 @@ async fn a_slow_handshake_is_cut_off() {
             if dripping.wire.send([byte]).await.is_err() {
                 return true;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause(Duration::from_millis(20)).await;
         }
         false
     };
@@ -121,7 +122,7 @@ async fn a_slow_handshake_is_cut_off() {
     secure.refused("timeout", 2).await;
     // Time that passes after it counts for nothing.
     let mut client = secure.client("web.test").await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    pause(Duration::from_millis(600)).await;
     client
         .get("nobody.test", "/")
         .await

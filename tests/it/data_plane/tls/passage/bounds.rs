@@ -11,6 +11,7 @@ use super::task::{hello, tasks};
 use super::{Stage, db, greeting};
 use crate::authority::Authority;
 use crate::bounded::bounded;
+use crate::pause::pause;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_message_may_come_in_any_pieces_but_not_for_ever() {
@@ -48,7 +49,7 @@ async fn what_drips_is_huge_or_is_no_tls_is_cut_off_and_counted() {
             if dripping.wire.send([byte]).await.is_err() {
                 return true;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause(Duration::from_millis(20)).await;
         }
         false
     };
@@ -77,7 +78,8 @@ async fn a_silent_connection_is_closed_and_one_that_speaks_is_not() {
     let mut client = stage.open("db.test").await.client;
     greeting(&mut client).await;
     for _ in 0..8 {
-        tokio::time::sleep(idle / 4).await;
+        // Well within the idle time, and longer than it in sum.
+        pause(idle / 4).await;
         assert_eq!(super::echo(&mut client, "tick").await, "tick");
     }
     assert_eq!(bounded(client.wire.rest()).await, b"");
