@@ -186,13 +186,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_at_all_are_too_much(
-            start in prop::sample::select(vec![&b""[..], b"PROXY ", b"PROXY TCP4 ", SIGNATURE]),
+        fn result_depends_only_on_the_bytes_of_the_header(
+            start in prop::sample::select(vec![
+                &b""[..], b"PROXY ", b"PROXY TCP4 ", b"PROXY UNKNOWN ", SIGNATURE,
+                b"\r\n\r\n\0\r\nQUIT\n\x20\0\0", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0",
+            ]),
             rest in prop::collection::vec(any::<u8>(), 0..300),
+            end in prop::sample::select(vec![&b""[..], b"\r\n"]),
+            behind in prop::collection::vec(any::<u8>(), 0..20),
         ) {
-            let bytes = [start, &rest].concat();
-            let (_, left) = read(&bytes);
-            prop_assert!(left <= bytes.len());
+            let bytes = [start, &rest, end, &behind].concat();
+            let (result, left) = read(&bytes);
+            let header = &bytes[..bytes.len() - left];
+            if result.is_ok() {
+                let text = header.starts_with(PREFIX) && header.ends_with(b"\r\n");
+                prop_assert!(text || header.starts_with(SIGNATURE), "{:?}", header);
+            }
+            prop_assert_eq!(read(header), (result, 0));
         }
 
         #[test]

@@ -193,6 +193,9 @@ mod tests {
         ) {
             if let Err(Unread::Told(_, reply)) = Question::read(&packet) {
                 prop_assert!(reply.len() <= packet.len());
+                // Only a query is answered, and the response has its identifier.
+                prop_assert_eq!(&reply[..2], &packet[..2]);
+                prop_assert_eq!((packet[2] & 0x80, reply[2] & 0x80), (0, 0x80));
             }
         }
 
