@@ -9,8 +9,9 @@ HOST := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^ho
 KIND := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 BUILT := $(TARGET)/$(HOST)/$(KIND)
 BINARIES := $(TARGET)/$(KIND)
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help deps fmt lint test lab build image demo demo-down deploy bench bench-scale docs audit clean
+.PHONY: help deps fmt lint test lab build image demo demo-down deploy bench bench-scale docs audit msrv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,9 +71,11 @@ docs: deps ## deploy/reference anew from the code, the manual page, completions,
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --lib
 	@echo "read deploy/reference, man -l $(TARGET)/manual/hiveway.1, and $(TARGET)/$(HOST)/doc/hiveway/index.html"
 
-audit: ## known vulnerabilities, licences and sources of the dependencies (.deny.toml)
-	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
-	cargo deny --locked check
+audit: ## known vulnerabilities, licences, sources and duplicates of the dependencies (.deny.toml)
+	@deploy/build/audit.sh
+
+msrv: deps ## check that the sources compile with the oldest Rust that Cargo.toml allows (rustup installs it)
+	cargo +$(MSRV) check --locked --all-targets --target-dir $(TARGET)/msrv
 
 clean: ## remove what was built
 	@if [ -e $(TARGET)/demo/made ]; then echo "the demo is up, and its notes are in $(TARGET)/demo: make demo-down first"; exit 1; fi

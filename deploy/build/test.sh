@@ -78,6 +78,10 @@ without_namespace() {
     unshare --net true 2>/dev/null || echo "no network namespace can be made here"
 }
 
+without_audit() {
+    command -v cargo-deny >/dev/null || echo "cargo-deny is missing (cargo install --locked cargo-deny)"
+}
+
 # tests/it/needs.rs holds these filters against the reasons in the sources.
 decide HIVEWAY_TEST_SWARM swarm:: "the tests on a real swarm" "$(without_engine)"
 decide HIVEWAY_TEST_LAB lab:: "the tests on a swarm of several nodes" "$(without_lab)"
@@ -86,8 +90,21 @@ decide HIVEWAY_TEST_PROMTOOL command_line::observability:: "the tests of the ale
 decide HIVEWAY_TEST_ACME command_line::acme:: "the tests that order certificates" "$(without_pebble)"
 decide HIVEWAY_TEST_NAMESPACE data_plane::dead_peer:: "the tests with an unplugged network" "$(without_namespace)"
 
+audit=$(without_audit)
+if [ -n "$audit" ]; then
+    if [ "${CI:-}" = true ]; then
+        echo "make test would skip the audit of the dependencies, because $audit; CI=true does not allow that" >&2
+        exit 1
+    fi
+    skipped+=("the audit of the dependencies, because $audit")
+fi
+
 step "format"
 cargo fmt --check
+if [ -z "$audit" ]; then
+    step "dependencies"
+    deploy/build/audit.sh --offline
+fi
 step "clippy"
 cargo clippy --locked --all-targets -- -D warnings
 step "documentation"
