@@ -4,12 +4,12 @@
 //!
 //! Logs go to standard error; standard output belongs to the answers of commands.
 //!
-//! Pingora and Hickory are silent unless `HIVEWAY_LOG` names them: they log an error for each request that fails or each
-//! packet that is malformed, so a client that hangs up, or one that means harm, could write as much into the log as it
-//! likes. What those lines would say is counted by our own metrics instead, and what matters to an operator is an event.
-//! The other libraries speak from `warn` on.
+//! The lines of other crates are counted and not written, unless `HIVEWAY_LOG` names the crate: a client that hangs up, or
+//! one that means harm, could write as much into the log as it likes ([`libraries`]). What matters of it to an operator is
+//! counted by our own metrics, or is an event.
 
 mod human;
+mod libraries;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
@@ -22,16 +22,19 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use human::Human;
+use libraries::Libraries;
+
+pub use libraries::LibraryLines;
 
 /// The environment variable that holds a filter in the syntax of [`EnvFilter`]: `debug`, `info,pingora=warn`, …
 const VARIABLE: &str = "HIVEWAY_LOG";
 
-/// What is logged unless the variable says otherwise. Its directives are added to these, the later one wins.
-const DEFAULT_FILTER: &str =
-    "info,pingora=off,hickory_proto=off,bollard=warn,h2=warn,hyper=warn,rustls=warn";
+/// What is logged unless the variable says otherwise. Its directives are added to this one, the later one wins.
+const DEFAULT_FILTER: &str = "info";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,17 +88,20 @@ pub enum Error {
     Install(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts the log of this process, once.
+/// Starts the log of this process, once. Returns the counts of what other crates would have written.
 ///
 /// # Errors
 ///
 /// When `HIVEWAY_LOG` holds no filter, or the process has a log already.
-pub fn init(format: LogFormat) -> Result<(), Error> {
-    let filter = filter(&std::env::var(VARIABLE).unwrap_or_default())?;
+pub fn init(format: LogFormat) -> Result<LibraryLines, Error> {
+    let wanted = std::env::var(VARIABLE).unwrap_or_default();
+    let filter = filter(&wanted)?;
+    let lines = LibraryLines::default();
+    let libraries = Libraries::new(&wanted, lines.clone());
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colours = io::stderr().is_terminal() && !no_colour;
-    subscriber(format, filter, Clock, colours, io::stderr).try_init()?;
-    Ok(())
+    subscriber(format, filter, libraries, Clock, colours, io::stderr).try_init()?;
+    Ok(lines)
 }
 
 /// A word alone has to be a level: the library takes a level that is mistyped for a target, and tells nothing.
@@ -122,6 +128,7 @@ fn filter(wanted: &str) -> Result<EnvFilter, Error> {
 fn subscriber<T, W>(
     format: LogFormat,
     filter: EnvFilter,
+    libraries: Libraries,
     clock: T,
     colours: bool,
     writer: W,
@@ -135,7 +142,12 @@ where
         .with_writer(writer)
         .with_ansi(colours);
     match format {
-        LogFormat::Human => Box::new(builder.event_format(Human { clock }).finish()),
+        LogFormat::Human => Box::new(
+            builder
+                .event_format(Human { clock })
+                .finish()
+                .with(libraries),
+        ),
         LogFormat::Json => Box::new(
             builder
                 .json()
@@ -143,7 +155,8 @@ where
                 .flatten_event(true)
                 .with_current_span(false)
                 .with_span_list(false)
-                .finish(),
+                .finish()
+                .with(libraries),
         ),
     }
 }
@@ -195,10 +208,23 @@ pub(crate) mod tests {
         colours: bool,
         talk: impl FnOnce(),
     ) -> String {
+        let libraries = Libraries::new(wanted, LibraryLines::default());
+        captured_by(format, wanted, libraries, colours, talk)
+    }
+
+    pub(super) fn captured_by(
+        format: LogFormat,
+        wanted: &str,
+        libraries: Libraries,
+        colours: bool,
+        talk: impl FnOnce(),
+    ) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let filter = filter(wanted).unwrap();
-        let subscriber = subscriber(format, filter, Fixed, colours, move || writer.clone());
+        let subscriber = subscriber(format, filter, libraries, Fixed, colours, move || {
+            writer.clone()
+        });
         tracing::subscriber::with_default(subscriber, talk);
         let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -210,21 +236,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn pingora_speaks_only_when_named_and_others_from_warn_on() {
+    fn a_level_alone_is_about_hiveways_own_lines() {
         let talk = || {
-            tracing::error!(target: "pingora_proxy", "a client hung up");
-            tracing::info!(target: "hyper::client", "a connection was reused");
             tracing::warn!(target: "bollard::uri", "an odd address");
             tracing::debug!(target: "hiveway::controller", "a look");
         };
+        assert_eq!(captured(LogFormat::Human, "", false, talk), "");
         assert_eq!(
-            captured(LogFormat::Human, "", false, talk),
-            "TIME WARN  bollard::uri: an odd address\n"
-        );
-        assert_eq!(
-            captured(LogFormat::Human, "debug,pingora=error", false, talk),
-            "TIME ERROR pingora_proxy: a client hung up\n\
-             TIME WARN  bollard::uri: an odd address\n\
+            captured(LogFormat::Human, "debug,bollard=warn", false, talk),
+            "TIME WARN  bollard::uri: an odd address\n\
              TIME DEBUG a look\n"
         );
     }

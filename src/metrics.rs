@@ -175,6 +175,11 @@ impl Metrics {
         }))
     }
 
+    /// Exposes counters that another part of the process keeps. To be called once for each family.
+    pub fn expose(&self, counters: IntCounterVec) {
+        register(&self.0.registry, counters);
+    }
+
     /// The figures of a service's requests. To be resolved when a snapshot is applied and kept beside the cluster.
     #[must_use]
     pub fn cluster(&self, service: &str) -> Arc<ClusterMetrics> {

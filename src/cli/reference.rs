@@ -19,7 +19,7 @@ for everything else. What a command adds to that is told below.
 | `DOCKER_HOST`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH` | As Docker's own tools read them: the engine, and how to reach it by TLS |
 | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_ENDPOINT` | As OpenTelemetry reads them, where `--otlp-endpoint` is not given |
 | `OTEL_SERVICE_NAME` | What the collector knows the gateways as; `hiveway` unless it is set |
-| `HIVEWAY_LOG` | Which log lines are written, such as `debug` or `info,pingora=warn`; Pingora's and Hickory's own are off |
+| `HIVEWAY_LOG` | Which log lines are written, such as `debug` or `info,h2=debug`; lines of other crates are counted, and written only where they are named |
 | `NO_COLOR`, `TERM=dumb` | No colours, on terminals either |
 ";
 

@@ -6,6 +6,7 @@ mod check;
 mod dashboard;
 mod drain;
 mod following;
+mod log;
 mod mistakes;
 mod observability;
 mod operator;
