@@ -24,6 +24,8 @@ pub(super) struct Client {
     given_up: AtomicU32,
     /// Whether its connection was ended because it took too long to read what it had asked for.
     lags: AtomicBool,
+    /// Whether it has sent too many frames of HTTP/2 that bring no request forward.
+    floods: AtomicBool,
 }
 
 impl Client {
@@ -43,6 +45,7 @@ impl Client {
             tls,
             given_up: AtomicU32::new(0),
             lags: AtomicBool::new(false),
+            floods: AtomicBool::new(false),
         }
     }
 
@@ -74,6 +77,16 @@ impl Client {
     /// Whether its connection was ended for that.
     pub(super) fn lagged_behind(&self) -> bool {
         self.lags.load(Ordering::Relaxed)
+    }
+
+    /// It has sent too many frames of HTTP/2 that bring no request forward.
+    pub(super) fn floods(&self) {
+        self.floods.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub(super) fn has_flooded(&self) -> bool {
+        self.floods.load(Ordering::Relaxed)
     }
 }
 

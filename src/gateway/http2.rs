@@ -4,7 +4,8 @@
 //!
 //! The frames are h2's, which Pingora brings; its limits are set in [`options`]. What h2 cannot know is what a request costs
 //! behind it: a client that opens requests and takes them back at once stays below every limit of open streams, and has us
-//! connect to tasks again and again. Such a connection is judged by [`Patience`], and told to calm down.
+//! connect to tasks again and again. Such a connection is judged by [`Patience`], and told to calm down. Nor does h2 mind frames
+//! that cost little each and never end; they are counted by [`CountedFrames`], in front of it.
 //!
 //! A client may read the connection and give one of its streams no room. Then the answer waits in the stream's request, where
 //! each piece that came from the task, 64 KiB at most, has a time-out of its own. Until then such a stream holds up to ten pieces,
@@ -13,6 +14,8 @@
 //! Pingora's own loop is not used: its streams run as detached tasks, it knows no stop of ours, and a client that does
 //! not answer the farewell would hold it for ever.
 
+mod counted_frames;
+mod frame_budget;
 mod patience;
 
 use std::future::poll_fn;
@@ -41,6 +44,7 @@ use super::client::Client;
 use super::framing::HEAD_LIMIT;
 use super::paced::Paced;
 
+use self::counted_frames::CountedFrames;
 use self::patience::Patience;
 
 /// How many requests a client may have open on one connection; what others allow as well.
@@ -100,6 +104,7 @@ pub(super) async fn serve(
         socket_digest: stream.get_socket_digest(),
     });
     let stream = Paced::on(stream, &acceptor, &client);
+    let stream = CountedFrames::on(stream, &client);
     let opened = timeout(limits.head, handshake(stream, Some(options()))).await;
     let Ok(Ok(mut connection)) = opened else {
         return;
@@ -159,7 +164,17 @@ pub(super) async fn serve(
                 }
             }
             // The client is gone, or all is said.
-            Ok(None) | Err(_) => return,
+            Ok(None) => return,
+            Err(error) => {
+                let floods = client.has_flooded();
+                if floods || is_flood(&error) {
+                    acceptor.metrics.refused_connections("http2-flood").inc();
+                }
+                if floods {
+                    calm_down(connection).await;
+                }
+                return;
+            }
         }
     }
 }
@@ -177,6 +192,13 @@ fn introduce(session: &mut HttpSession, client: Arc<Client>) {
             .expect("a request that h2 has read has room for a header");
     }
     request.extensions_mut().insert(client);
+}
+
+/// Whether h2 has ended the connection because of what the client has sent, and has told it so.
+fn is_flood(error: &pingora::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<h2::Error>();
+    let told = cause.filter(|it| it.is_library() && it.is_go_away());
+    told.and_then(h2::Error::reason) == Some(Reason::ENHANCE_YOUR_CALM)
 }
 
 /// Closes a connection whose client asks for too much, and tells it so.

@@ -182,6 +182,21 @@ impl Edge {
             .to_owned()
     }
 
+    /// Waits until the metrics have this line.
+    pub(super) async fn counts(&self, line: &str) {
+        let counted = async {
+            while !self.metrics.render(None).lines().any(|it| it == line) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let counted = tokio::time::timeout(Duration::from_secs(30), counted).await;
+        assert!(
+            counted.is_ok(),
+            "no {line} in {}",
+            self.metrics.render(None)
+        );
+    }
+
     /// Nobody publishes from now on.
     pub(super) fn lose_publisher(&mut self) {
         self.snapshots = watch::Sender::new(None);

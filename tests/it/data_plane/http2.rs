@@ -1,5 +1,6 @@
 //! HTTP/2 in clear, with prior knowledge: what comes to tasks and back, and that one request holds up no other.
 
+mod cheap_frames;
 mod client;
 pub(crate) mod conformance;
 mod flood;

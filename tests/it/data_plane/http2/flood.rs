@@ -8,7 +8,7 @@ use super::super::service::Service;
 use super::client::Client;
 use super::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GO_AWAY, HEADERS, PING, PLAIN, RST_STREAM,
-    RawClient, SETTINGS, frame, list, text,
+    RawClient, SETTINGS, frame, list, literal, text,
 };
 
 /// The bytes of memory that this process holds, gateway and all.
@@ -141,6 +141,8 @@ async fn frames_that_make_no_sense_end_their_connection_alone() {
         frame(HEADERS, END_HEADERS, 2, &list(&PLAIN)),
         frame(HEADERS, END_HEADERS, 1, &[0xff; 100]),
         frame(HEADERS, END_HEADERS, 1, &[0x80]),
+        // A header without a name, which some kept for nothing (CVE-2019-9516).
+        frame(HEADERS, END_HEADERS, 1, &literal(b"", b"")),
         frame(CONTINUATION, END_HEADERS, 1, &list(&PLAIN)),
         frame(PING, 0, 0, &[0; 7]),
         frame(PING, ACK, 1, &[0; 8]),
