@@ -21,6 +21,7 @@ pub(crate) mod variables;
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -93,6 +94,8 @@ pub struct RunConfig {
     pub admin_token_file: Option<PathBuf>,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The number of services with series of their own.
+    pub metrics_services: NonZeroUsize,
     /// Which requests are written down; none: none.
     pub access_log: Option<crate::access_log::Config>,
     /// Where spans are sent; none: nowhere.

@@ -13,6 +13,8 @@ mod control;
 mod counted;
 mod diagnostics;
 mod family;
+mod registration;
+mod room;
 mod snapshot;
 mod spans;
 mod tcp;
@@ -20,14 +22,13 @@ mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use crate::core::event::Event;
@@ -35,11 +36,14 @@ use crate::core::route::Diagnostic;
 use crate::core::snapshot::Snapshot;
 
 use diagnostics::DiagnosticMetrics;
+use registration::{counter, counters, gauges, histogram, register};
+use room::Room;
 
 pub use acme::AcmeMetrics;
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
+pub use room::SERVICES;
 pub use spans::SpanMetrics;
 pub use tcp::{OpenConnection, TcpFigures};
 pub use tls::{CertificateFigure, TlsMetrics};
@@ -62,6 +66,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     clusters: Mutex<BTreeMap<Arc<str>, Arc<ClusterMetrics>>>,
+    room: Mutex<Room>,
     unrouted: IntCounterVec,
     connections: IntGaugeVec,
     refused_connections: IntCounterVec,
@@ -115,6 +120,7 @@ impl Metrics {
         );
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
+            room: Mutex::new(Room::new(SERVICES)),
             unrouted: counters(
                 &registry,
                 "hiveway_unrouted_requests_total",
@@ -200,8 +206,19 @@ impl Metrics {
 
     /// Forgets the requests of every service but these. What a request in flight adds to a forgotten one is lost.
     pub fn retain(&self, services: &BTreeSet<Arc<str>>) {
-        self.clusters()
-            .retain(|service, _| services.contains(service));
+        let mut room = self.room();
+        self.clusters().retain(|service, figures| {
+            let stays = services.contains(service);
+            if !stays {
+                room.forget(service, figures);
+            }
+            stays
+        });
+    }
+
+    /// Bounds the number of services that have series of their own; the others add up in one.
+    pub fn bound_services(&self, most: NonZeroUsize) {
+        self.room().set_most(most.get());
     }
 
     /// Counts requests that the gateway answers itself for this reason. To be resolved once and kept.
@@ -307,16 +324,30 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, snapshot: Option<&Snapshot>) -> String {
         let mut families = self.0.registry.gather();
-        let clusters = self.clusters().clone();
-        families.extend(cluster::families(&clusters));
-        families.extend(tcp::families(&clusters));
+        let share = {
+            let mut room = self.room();
+            let clusters = self.clusters().clone();
+            room.share(&clusters)
+        };
+        families.extend(cluster::families(&share.clusters));
+        families.extend(tcp::families(&share.clusters));
+        families.push(room::left_out(&share));
         families.extend(self.0.tls.families());
-        families.extend(snapshot.into_iter().flat_map(snapshot::families));
+        let snapshot = snapshot.map(|it| snapshot::families(it, &share));
+        families.extend(snapshot.into_iter().flatten());
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         TextEncoder::new()
             .encode_to_string(&families)
             .expect("every family has a name and a metric, and a string takes any length")
+    }
+
+    /// Taken before the clusters, where both are needed.
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.0
+            .room
+            .lock()
+            .expect("nothing panics while it holds the room")
     }
 
     fn clusters(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<ClusterMetrics>>> {
@@ -331,39 +362,6 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
-}
-
-fn register(registry: &Registry, collector: impl Collector + 'static) {
-    registry
-        .register(Box::new(collector))
-        .expect("each metric is registered once");
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    let counter = IntCounter::new(name, help).expect("names of metrics are valid");
-    register(registry, counter.clone());
-    counter
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let counters = IntCounterVec::new(Opts::new(name, help), labels)
-        .expect("names of metrics and labels are valid");
-    register(registry, counters.clone());
-    counters
-}
-
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-    let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
-        .expect("names are valid metric names and the buckets ascend");
-    register(registry, histogram.clone());
-    histogram
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)
-        .expect("names of metrics and labels are valid");
-    register(registry, gauges.clone());
-    gauges
 }
 
 #[cfg(test)]

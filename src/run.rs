@@ -73,6 +73,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         admin,
         admin_token_file,
         log_format,
+        metrics_services,
         access_log,
         spans,
     } = config;
@@ -85,6 +86,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
     let (emitter, events) = journal::channel();
     let metrics = Metrics::new(emitter.drop_counter());
     metrics.expose(library_lines.family());
+    metrics.bound_services(metrics_services);
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
     let role = Role::find(source, &desired, control.places.is_empty()).await?;
     let node = control.node.clone();

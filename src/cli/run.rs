@@ -28,6 +28,7 @@ use crate::core::labels::LabelOptions;
 use crate::engine::{ANSWER_TIMEOUT, EngineConfig};
 use crate::gateway::{self, ListenerName};
 use crate::logging::LogFormat;
+use crate::metrics::SERVICES;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedRun {
@@ -151,6 +152,15 @@ pub(super) struct TypedRun {
     )]
     log_format: TypedLogFormat,
 
+    /// Services that have series of their own in /metrics, those with traffic first; the others add up as service="(others)"
+    #[arg(
+        long,
+        env = "HIVEWAY_METRICS_SERVICES",
+        value_name = "NUMBER",
+        default_value_t = NonZeroUsize::new(SERVICES).expect("above zero")
+    )]
+    metrics_services: NonZeroUsize,
+
     #[command(flatten)]
     access_log: TypedAccessLog,
 
@@ -191,6 +201,7 @@ impl TypedRun {
             grace,
             domain_suffix,
             log_format,
+            metrics_services,
             access_log,
             spans,
             threads,
@@ -248,6 +259,7 @@ impl TypedRun {
                 TypedLogFormat::Human => LogFormat::Human,
                 TypedLogFormat::Json => LogFormat::Json,
             },
+            metrics_services,
             access_log: access_log.config(),
             spans: spans.configure()?,
         })

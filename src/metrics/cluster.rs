@@ -81,10 +81,56 @@ impl ClusterMetrics {
         self.held.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// How many requests wait now.
+    #[cfg(test)]
+    pub(super) fn held_now(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// How many requests there were so far.
     pub fn requests(&self) -> u64 {
         let classes = self.classes.iter();
         classes.map(|it| it.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Everything that only grows. What is not here is lost where services are added up.
+    fn counters(&self) -> impl Iterator<Item = &AtomicU64> {
+        let alone = [
+            &self.slower,
+            &self.microseconds,
+            &self.retries,
+            &self.retries_refused,
+            &self.holds,
+            &self.ejections,
+        ];
+        let lists = self.classes.iter().chain(&self.buckets);
+        lists.chain(alone).chain(self.tcp.counters())
+    }
+
+    /// Everything that tells of this moment.
+    fn gauges(&self) -> [&AtomicU64; 3] {
+        [&self.held, &self.ejected, self.tcp.gauge()]
+    }
+
+    /// Whether nothing was counted yet.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut all = self.counters().chain(self.gauges());
+        all.all(|it| it.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Adds what another service has counted.
+    pub(super) fn add_counters(&self, other: &Self) {
+        self.tcp.begin_with(&other.tcp);
+        for (sum, part) in self.counters().zip(other.counters()) {
+            sum.fetch_add(part.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// Adds what is at another service now.
+    pub(super) fn add_gauges(&self, other: &Self) {
+        for (sum, part) in self.gauges().into_iter().zip(other.gauges()) {
+            sum.fetch_add(part.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// What all requests so far add up to.

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::family::{family, gauge};
+use super::room::Share;
 use crate::core::snapshot::{EndpointState, Snapshot};
 
 /// The gauges of a snapshot. Services of the same name are added up, since two metrics with the same labels would make
-/// Prometheus refuse everything.
-pub(super) fn families(snapshot: &Snapshot) -> [MetricFamily; 4] {
+/// Prometheus refuse everything; so are those that have no series of their own.
+pub(super) fn families(snapshot: &Snapshot, share: &Share) -> [MetricFamily; 4] {
     let mut endpoints = BTreeMap::<&str, BTreeMap<EndpointState, u32>>::new();
     for cluster in snapshot.clusters.values() {
-        let states = endpoints.entry(&cluster.service).or_default();
+        let states = endpoints.entry(share.name(&cluster.service)).or_default();
         for state in EndpointState::ALL {
             states.entry(state).or_default();
         }

@@ -44,6 +44,22 @@ impl TcpFigures {
         self.begun.store(true, Ordering::Relaxed);
     }
 
+    /// Whether there is anything to count is as another service has it, or as it was.
+    pub(super) fn begin_with(&self, other: &Self) {
+        let begun = other.begun.load(Ordering::Relaxed);
+        self.begun.fetch_or(begun, Ordering::Relaxed);
+    }
+
+    /// Everything that only grows.
+    pub(super) fn counters(&self) -> impl Iterator<Item = &AtomicU64> {
+        self.ends.iter().chain([&self.received, &self.sent])
+    }
+
+    /// How many are open.
+    pub(super) fn gauge(&self) -> &AtomicU64 {
+        &self.open
+    }
+
     /// Counts a connection that is passed on to an endpoint from now on.
     #[must_use]
     pub fn open(&self) -> OpenConnection<'_> {

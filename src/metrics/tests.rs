@@ -58,3 +58,32 @@ fn handles_of_one_name_are_one_series() {
     }
     assert!(text.contains("process_resident_memory_bytes"));
 }
+
+#[test]
+fn a_scrape_of_a_hundred_thousand_services_is_bounded() {
+    const MANY: usize = 100_000;
+    let metrics = metrics();
+    for number in 0..MANY {
+        let cluster = metrics.cluster(&format!("service-{number:06}"));
+        if number % 10 == 9 {
+            cluster.observe(200, Duration::from_millis(3));
+        }
+    }
+    let text = metrics.render(None);
+    assert!(text.len() < 6_000_000, "{} bytes", text.len());
+    let left_out = format!("hiveway_metrics_services_left_out {}", MANY - SERVICES);
+    assert!(text.lines().any(|line| line == left_out), "no {left_out}");
+    let requests = samples(&text, "hiveway_requests_total");
+    assert_eq!(requests.len(), 5 * (SERVICES + 1));
+    let value = |line: &String| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
+    assert_eq!(requests.iter().map(value).sum::<usize>(), MANY / 10);
+    // Whoever has traffic is seen.
+    assert!(text.contains("hiveway_requests_total{service=\"service-000009\",class=\"2xx\"} 1"));
+    assert!(!text.contains("service-000008"));
+    // And the next scrape shows the same.
+    let names = |text: &str| -> BTreeSet<String> {
+        let lines = samples(text, "hiveway_retries_total");
+        lines.into_iter().collect()
+    };
+    assert_eq!(names(&text), names(&metrics.render(None)));
+}

@@ -8,7 +8,12 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 
 use super::counters;
 use super::family::{family, gauge};
+use super::room::SERVICES;
 use crate::core::certificates::Certificate;
+
+/// The number of certificates that have series of their own: those that end first, since a date
+/// cannot be added up. As many as services may have.
+const CERTIFICATES: usize = SERVICES;
 
 /// The figures of TLS.
 pub struct TlsMetrics {
@@ -83,19 +88,24 @@ impl TlsMetrics {
         *lock.unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
-    pub(super) fn families(&self) -> [MetricFamily; 3] {
+    pub(super) fn families(&self) -> [MetricFamily; 4] {
         let lock = self.certificates.lock();
         let certificates = lock.unwrap_or_else(PoisonError::into_inner).clone();
+        let mut soonest: Vec<_> = certificates.in_use.iter().collect();
+        soonest.sort_by_key(|it| it.not_after);
+        let known = soonest.len().max(certificates.refused.len());
+        let left_out = known.saturating_sub(CERTIFICATES);
+        soonest.truncate(CERTIFICATES);
         let moments = |pick: fn(&CertificateFigure) -> u64| {
-            let all = certificates.in_use.iter();
-            all.map(move |it| {
+            soonest.iter().map(move |it| {
                 let labels = [("file", &*it.file), ("names", &*it.names)];
                 gauge(&labels, pick(it) as f64 / 1e3)
             })
         };
         let lock = self.authorities.lock();
         let authorities = lock.unwrap_or_else(PoisonError::into_inner).clone();
-        let refused = certificates.refused.iter().chain(&authorities);
+        let refused = certificates.refused.iter().take(CERTIFICATES);
+        let refused = refused.chain(&authorities);
         [
             family(
                 "hiveway_certificate_not_after_seconds",
@@ -114,6 +124,12 @@ impl TlsMetrics {
                 "1 for each file that cannot be used as a certificate.",
                 MetricType::GAUGE,
                 refused.map(|file| gauge(&[("file", &**file)], 1.0)),
+            ),
+            family(
+                "hiveway_metrics_certificates_left_out",
+                "Certificates without series of their own; those that end first have them.",
+                MetricType::GAUGE,
+                std::iter::once(gauge(&[], left_out as f64)),
             ),
         ]
     }
@@ -154,6 +170,27 @@ mod tests {
         assert_eq!(
             samples(&metrics.render(None), "hiveway_certificate"),
             [""; 0]
+        );
+    }
+
+    #[test]
+    fn of_too_many_certificates_those_are_shown_that_end_first() {
+        let figure = |number: usize| CertificateFigure {
+            file: format!("/certs/{number}").into(),
+            names: "shop.test".to_owned(),
+            not_before: 0,
+            not_after: 1_000 * (10_000 - number as u64),
+        };
+        let metrics = metrics();
+        let all = (0..CERTIFICATES + 5).map(figure).collect();
+        metrics.tls().certificates(all, BTreeSet::new());
+        let text = metrics.render(None);
+        let shown = samples(&text, "hiveway_certificate_not_after_seconds{");
+        assert_eq!(shown.len(), CERTIFICATES);
+        assert!(shown[0].contains(&format!("/certs/{}\"", CERTIFICATES + 4)));
+        assert_eq!(
+            samples(&text, "hiveway_metrics_certificates_left_out"),
+            ["hiveway_metrics_certificates_left_out 5"]
         );
     }
 }

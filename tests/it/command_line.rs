@@ -120,6 +120,11 @@ async fn help_of_run_lists_each_flag_with_variable_and_default() {
         ("--grace", "HIVEWAY_GRACE", "[default: 10s]"),
         ("--domain-suffix", "HIVEWAY_DOMAIN_SUFFIX", ""),
         ("--log-format", "HIVEWAY_LOG_FORMAT", "[default: human]"),
+        (
+            "--metrics-services",
+            "HIVEWAY_METRICS_SERVICES",
+            "[default: 2000]",
+        ),
         ("--access-log", "HIVEWAY_ACCESS_LOG", "[default: off]"),
         (
             "--access-log-format",
