@@ -11,10 +11,10 @@ BUILT := $(TARGET)/$(HOST)/$(KIND)
 BINARIES := $(TARGET)/$(KIND)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help deps fmt lint test lab build image demo demo-down deploy bench bench-scale docs audit msrv clean
+.PHONY: help deps fmt lint test lab build image demo demo-down deploy deploy-edge bench bench-scale docs audit msrv clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## see it work: the example on a swarm of one node, or on loopback where there is no Docker engine
 	@deploy/demo/up.sh $(BINARIES)
@@ -38,8 +38,10 @@ image: build ## put hiveway:dev and hiveway-demo:dev into the local engine
 	@deploy/build/image.sh $(BINARIES)
 
 deploy: ## deploy deploy/stack.yml into the engine's swarm (HIVEWAY_IMAGE=… for an image of a registry)
-	@deploy/build/secret.sh
-	docker stack deploy $(if $(HIVEWAY_IMAGE),--with-registry-auth,--resolve-image never) -c deploy/stack.yml hiveway
+	@deploy/build/deploy.sh deploy/stack.yml hiveway hiveway
+
+deploy-edge: ## the same for deploy/edge.yml, the gateways that face the internet
+	@deploy/build/deploy.sh deploy/edge.yml hiveway_edge edge
 
 bench: deps ## measure Hiveway beside other proxies, into tests/bench/RESULTS.md
 	tests/bench/peers.sh $(TARGET)/bench-peers

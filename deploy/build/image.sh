@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Packs the binaries of a directory into the images hiveway:dev and hiveway-demo:dev of the local engine.
-# usage: image.sh DIRECTORY-OF-THE-BINARIES   (make image)
+# Packs the binaries of a directory into the images hiveway:dev and hiveway-demo:dev of the local engine, or under another tag.
+# usage: image.sh DIRECTORY-OF-THE-BINARIES [TAG]   (make image)
 set -euo pipefail
 binaries=$(cd "$1" && pwd)
+tag=${2:-dev}
 cd "$(dirname "$0")/../.."
 
 fail() {
@@ -33,10 +34,10 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 revision=$(git describe --always --dirty --abbrev=12 --match '' 2>/dev/null || echo unknown)
 for name in hiveway hiveway-demo; do
     # The classic builder warns of its age on every use, so its output is shown only where it fails.
-    output=$(docker build --force-rm --file deploy/Dockerfile --target "$name" --tag "$name:dev" \
+    output=$(docker build --force-rm --file deploy/Dockerfile --target "$name" --tag "$name:$tag" \
         --build-arg VERSION="$version" --build-arg REVISION="$revision" "$context" 2>&1) || {
         printf '%s\n' "$output" >&2
-        fail "the image $name:dev was not built"
+        fail "the image $name:$tag was not built"
     }
-    docker image ls --format "image $name:dev ($version, {{.Size}})" "$name:dev"
+    docker image ls --format "image $name:$tag ($version, {{.Size}})" "$name:$tag"
 done

@@ -51,10 +51,10 @@ if [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ]; then
     fi
 fi
 
-# Each run of make demo noted what it built; only the last build still has a name.
+# Each run of make demo noted the names that it gave. An image that has another name stays under that.
 while read -r image; do
     docker image inspect "$image" >/dev/null 2>&1 || continue
-    docker image rm --force "$image" >/dev/null ||
+    docker image rm "$image" >/dev/null ||
         fail "the image $image is still in use; see docker ps --all"
     say "Removed the image $image"
 done < <(sed -n 's/^image //p' "$made")

@@ -17,10 +17,14 @@ fi
 fail() {
     printf '\nmake demo: %s\n' "$*" >&2
     if [ -e "$made" ]; then
-        printf 'What it made is still there, to be looked at; make demo-down removes it.\n' >&2
+        printf 'What it made is still there, to be looked at; make demo-down removes it:\n' >&2
+        sed 's/^/  /' "$made" >&2
     fi
     exit 1
 }
+
+# Whenever it is interrupted, it says what is left.
+trap 'fail "interrupted"' INT TERM
 
 # What a reader needs to see why a service does not do what it should.
 explain() {
@@ -64,13 +68,22 @@ for stack in hiveway example; do
 done
 
 step "Images"
-deploy/build/image.sh "$binaries"
-# An image named by its id is not looked for in any registry, and a new build is a new id, so that it replaces the old.
-HIVEWAY_IMAGE=$(docker image inspect --format '{{.Id}}' hiveway:dev)
-HIVEWAY_DEMO_IMAGE=$(docker image inspect --format '{{.Id}}' hiveway-demo:dev)
+# Names of the demo's own, so that removing them leaves what make image made. A new build has a new name, so that it replaces
+# the old.
+tagged() {
+    local id
+    id=$(docker image inspect --format '{{.Id}}' "$1:demo")
+    id=${id#sha256:}
+    docker tag "$id" "$1:demo-${id:0:12}"
+    note image "$1:demo-${id:0:12}"
+    printf '%s' "$1:demo-${id:0:12}"
+}
+note image hiveway:demo
+note image hiveway-demo:demo
+deploy/build/image.sh "$binaries" demo
+HIVEWAY_IMAGE=$(tagged hiveway)
+HIVEWAY_DEMO_IMAGE=$(tagged hiveway-demo)
 export HIVEWAY_IMAGE HIVEWAY_DEMO_IMAGE
-note image "$HIVEWAY_IMAGE"
-note image "$HIVEWAY_DEMO_IMAGE"
 
 # Newer clients ask to be told whether to wait; older ones do not know the flag, and never wait.
 detach=()
@@ -95,7 +108,11 @@ containers() {
     tasks=$(docker service ps --quiet --filter desired-state=running "$1")
     # Unquoted: one id a word.
     # shellcheck disable=SC2086
-    docker inspect --format '{{printf "%.12s" .Status.ContainerStatus.ContainerID}}' $tasks
+    docker inspect --format '{{with .Status.ContainerStatus}}{{printf "%.12s" .ContainerID}}{{end}}' $tasks | sed '/^$/d'
+}
+# A task that was just made has no container yet.
+servers_are_known() {
+    servers=$(containers example_restserver) && [ "$(grep -c . <<<"$servers")" = 2 ]
 }
 
 # Not noted where it was there before.
@@ -114,7 +131,10 @@ wait_for 120 is_up example_restserver 2 || {
     explain hiveway_hiveway
     fail "two servers were not up within 120 s"
 }
-servers=$(containers example_restserver)
+wait_for 60 servers_are_known || {
+    explain example_restserver
+    fail "the two servers had no containers within 60 s"
+}
 begun=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 
 step "The client's log: one request a second to restserver.local"
@@ -124,7 +144,6 @@ log=$notes/client.log
 docker service logs --follow --raw --since "$begun" example_restclient >"$log" 2>&1 &
 follower=$!
 trap 'kill $follower 2>/dev/null || true' EXIT
-trap 'fail "interrupted"' INT TERM
 
 # Prints the client's lines that have come since the last call.
 shown=0

@@ -15,7 +15,7 @@ use crate::operator::{Events, Explain, Format, Question, Status, Write};
 const INSIDE: &str =
     "An instance in a container answers on its own loopback: ask inside of it, on its node:
 
-  docker exec $(docker ps -q -f name=hiveway_hiveway) hiveway ";
+  docker exec $(docker ps -lq -f name=hiveway_hiveway -f status=running) hiveway ";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TypedOperator {

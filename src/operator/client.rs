@@ -37,7 +37,7 @@ pub enum Error {
     /// Nothing answers there.
     #[error(
         "cannot connect to the admin listener at {url}: {reason}; where hiveway runs in a container, ask inside of it: \
-         docker exec $(docker ps -q -f name=hiveway_hiveway) hiveway …; elsewhere give its address with --admin-url"
+         docker exec $(docker ps -lq -f name=hiveway_hiveway -f status=running) hiveway …; elsewhere give its address with --admin-url"
     )]
     Connect {
         /// Where.

@@ -47,7 +47,8 @@ async fn send(to: SocketAddr, bytes: &[u8]) {
         let mut stream = TcpStream::connect(to).await.expect("a listener");
         stream.write_all(bytes).await.expect("it is read");
         let mut answer = [0; 4096];
-        stream.read(&mut answer).await.expect("an answer");
+        let read = stream.read(&mut answer).await;
+        assert!(read.expect("an answer") > 0);
     })
     .await;
 }

@@ -229,7 +229,7 @@ async fn unreachable_instance_is_one_line_with_a_remedy() {
         let line = ended.assert_one_line(1);
         for told in [
             "http://127.0.0.1:1",
-            "docker exec $(docker ps -q -f name=hiveway_hiveway) hiveway",
+            "docker exec $(docker ps -lq -f name=hiveway_hiveway -f status=running) hiveway",
             "--admin-url",
         ] {
             assert!(line.contains(told), "{told}: {line}");

@@ -80,7 +80,10 @@ async fn flood(
         if !client.try_send(&burst).await {
             return (sent, client.next_of(&[GO_AWAY]).await);
         }
-        while asks {
+        if !asks {
+            continue;
+        }
+        loop {
             match client.next_of(&[PING, GO_AWAY]).await {
                 Some(told) if told.kind == PING && told.payload == mark => break,
                 Some(told) if told.kind == PING => {}
@@ -204,7 +207,8 @@ async fn each_flood_of_cheap_frames_is_told_to_calm_down() {
 async fn requests_that_make_the_gateway_reset_them_end() {
     // CVE-2025-8671, "MadeYouReset": a request is at work, and then its client breaks the rules of
     // its stream, so that the server takes it back.
-    let breaks: [(&str, fn(u32) -> Vec<u8>); 5] = [
+    type Break = (&'static str, fn(u32) -> Vec<u8>);
+    let breaks: [Break; 5] = [
         ("a window grown by nothing", |stream| {
             window_update(stream, 0)
         }),
