@@ -33,4 +33,5 @@ pub mod signals;
 pub mod snapshot;
 pub mod status;
 pub mod tcp_route;
+pub mod tls_access;
 pub mod wishes;

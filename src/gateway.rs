@@ -71,6 +71,7 @@ use crate::certificates::InUse;
 use crate::core::ejection;
 use crate::core::model::{NodeId, TaskId};
 use crate::core::snapshot::Snapshot;
+use crate::core::tls_access::TlsAccess;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 use crate::spans::Spans;
@@ -125,6 +126,17 @@ pub struct Config {
     pub trace_headers: bool,
     /// What ACME servers are about to ask.
     pub challenges: Challenges,
+}
+
+impl Config {
+    /// What terminates TLS for its clients.
+    #[must_use]
+    pub fn tls_access(&self) -> TlsAccess {
+        TlsAccess {
+            listener: self.tls.is_some(),
+            proxy: !self.trusted_proxies.is_empty(),
+        }
+    }
 }
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before

@@ -171,6 +171,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         &gateway,
         publisher,
         order_book.clone(),
+        certificates.in_use(),
         token,
     )
     .await?;

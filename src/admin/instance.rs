@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, watch};
 
 use super::token::Token;
+use crate::certificates::InUse;
 use crate::controller::publish::Followers;
 use crate::controller::reconciler::Inquiry;
 use crate::core::explain::Listener;
@@ -28,6 +29,10 @@ pub struct Instance {
     pub near: Option<NodeId>,
     /// Whose forwarding headers the gateway believes.
     pub trusted: Vec<IpNet>,
+    /// The certificates that the gateway serves TLS with. `None` if it does not.
+    pub certificates: Option<watch::Receiver<InUse>>,
+    /// Whether clients by TLS have to show a certificate.
+    pub asks_certificates: bool,
     /// Whom the gateway has ejected, and until when.
     pub ejected: Option<watch::Receiver<Arc<Ejected>>>,
     /// The controller that is followed.

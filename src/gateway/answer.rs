@@ -110,6 +110,16 @@ impl Answer {
         }
     }
 
+    /// The route is served by TLS only, which nothing here terminates.
+    pub(super) fn no_tls(host: &str) -> Self {
+        let line = format!(
+            "{} is served by TLS only, and neither does this gateway speak TLS (--listen-public-tls) nor a proxy in \
+             front of it (--trusted-proxies)",
+            printable(host)
+        );
+        Self::new(404, "no-tls", line)
+    }
+
     /// The connection was opened for other names.
     pub(super) fn misdirected(host: &str) -> Self {
         let line = format!(

@@ -36,6 +36,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use crate::access_log::AccessLog;
+use crate::core::tls_access::TlsAccess;
 use crate::metrics::Metrics;
 use crate::spans::Spans;
 
@@ -70,6 +71,8 @@ pub(super) struct Proxy {
     /// None where requests are given no ids.
     mint: Option<Mint>,
     challenges: Challenges,
+    /// Whether a redirect to TLS leads anywhere.
+    tls_access: TlsAccess,
 }
 
 impl Proxy {
@@ -90,6 +93,7 @@ impl Proxy {
             spans: config.spans.clone(),
             mint: (config.trace_headers || share.is_some()).then(|| Mint::new(share)),
             challenges: config.challenges.clone(),
+            tls_access: config.tls_access(),
         }
     }
 }

@@ -74,15 +74,16 @@ fn show(explanation: &Explanation, screen: Screen) -> String {
         text.push('\n');
         text.push_str(&show_service(service, screen));
     }
-    let (colour, answer) = match outcome.status {
-        None => (Colour::Good, outcome.says.clone()),
-        Some(status) => (
+    let reason = outcome.reason.as_deref().unwrap_or_default();
+    let (colour, answer) = match (outcome.forwarded, outcome.status) {
+        (true, _) => (Colour::Good, outcome.says.clone()),
+        (false, Some(status)) => (
             Colour::Bad,
-            format!(
-                "hiveway answers {status} ({}): {}",
-                outcome.reason.as_deref().unwrap_or_default(),
-                outcome.says
-            ),
+            format!("hiveway answers {status} ({reason}): {}", outcome.says),
+        ),
+        (false, None) => (
+            Colour::Bad,
+            format!("no answer ({reason}): {}", outcome.says),
         ),
     };
     let answer = screen.paint.colour(colour, &printable(&answer));

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::role::Role;
 use crate::admin::{Controller, Instance, Token};
+use crate::certificates::InUse;
 use crate::controller::publish::Publisher;
 use crate::controller::reconciler::Inquiry;
 use crate::core::by_hand::Orders;
@@ -38,6 +39,7 @@ pub(super) async fn open(
     gateway: &Gateway,
     publisher: Option<Publisher>,
     order_book: OrderBook,
+    certificates: Option<watch::Receiver<InUse>>,
     token_file: Option<&Path>,
 ) -> anyhow::Result<(Instance, Desk)> {
     let token = match token_file {
@@ -65,6 +67,8 @@ pub(super) async fn open(
         listeners: listeners.into_iter().filter_map(listener).collect(),
         near: config.node.clone().filter(|_| config.prefer_local),
         trusted: config.trusted_proxies.clone(),
+        certificates: certificates.filter(|_| config.tls.is_some()),
+        asks_certificates: config.tls.as_ref().is_some_and(|it| it.client_ca.is_some()),
         ejected: Some(gateway.ejected()),
         followed: None,
         controller: role.controls().then(|| Controller {

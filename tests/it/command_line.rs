@@ -2,6 +2,7 @@
 
 mod access_log;
 mod acme;
+mod agreement;
 mod check;
 mod dashboard;
 mod drain;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Problem;
 use crate::admin::{AdminState, aside};
+use crate::clock;
 use crate::controller::reconciler::Inquiry;
 use crate::core::explain::{self, Asked, Known, Story};
 use crate::core::model::TaskId;
@@ -100,6 +101,13 @@ fn known(admin: &AdminState, client: Option<IpAddr>) -> Known {
         by_hand: instance.order_book.latest().drained(),
         client,
         trusts_client: client.map(trusts),
+        trusts_proxies: !instance.trusted.is_empty(),
+        certificates: instance.certificates.as_ref().map(|it| {
+            let in_use = it.borrow();
+            in_use.iter().map(|it| it.certificate.clone()).collect()
+        }),
+        asks_certificates: instance.asks_certificates,
+        now: clock::now(),
     }
 }
 

@@ -14,10 +14,7 @@ impl Trace {
         snapshot: &Snapshot,
         known: &Known,
     ) -> Option<Outcome> {
-        let by_tls = known.listeners.is_empty() || known.listeners.iter().any(|it| it.tls);
-        if !asked.secure || !(by_tls || asked.tcp) {
-            return None;
-        }
+        let by_tls = known.listeners.is_empty() || known.listens_tls();
         let host = &asked.host;
         let index = TcpIndex::of(snapshot, |host, claims| (host, claims));
         let found = index.as_ref().filter(|_| by_tls && !is_local(host));

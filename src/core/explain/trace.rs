@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    Asked, Explanation, Known, Listener, Outcome, Place, ServiceView, Step, Verdict, policy,
-    service,
+    Asked, Explanation, Known, Outcome, Place, ServiceView, Step, Verdict, policy, service,
 };
 use crate::core::route::{Diagnostic, is_local};
 use crate::core::snapshot::{Generation, RouteKey, Snapshot};
@@ -19,18 +18,14 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    pub(super) fn new(asked: &Asked, snapshot: Option<&Snapshot>, known: &Known) -> Self {
-        let mut trace = Self {
+    pub(super) fn new(snapshot: Option<&Snapshot>) -> Self {
+        Self {
             steps: Vec::new(),
             route: None,
             services: Vec::new(),
             outcome: Outcome::answer(404, "no-route", String::new()),
             generation: snapshot.map(|it| it.generation),
-        };
-        for listener in &known.listeners {
-            trace.listener(asked, *listener);
         }
-        trace
     }
 
     pub(super) fn say(&mut self, about: &str, verdict: Verdict, says: impl Into<String>) {
@@ -41,47 +36,28 @@ impl Trace {
         });
     }
 
-    fn listener(&mut self, asked: &Asked, listener: Listener) {
-        let Listener { address, tls, .. } = listener;
-        let public = if tls { "public by TLS" } else { "public" };
-        if asked.tcp && !tls {
-            let which = if listener.public {
-                "public"
-            } else {
-                "internal"
-            };
-            let says = format!("{which}, {address}: no TLS is spoken there");
-            return self.say("listener", Verdict::Stops, says);
-        }
-        match (listener.public, is_local(&asked.host)) {
-            (true, true) => self.say(
-                "listener",
-                Verdict::Stops,
-                format!(
-                    "{public}, {address}: 404 no-route, for .local hosts exist inside the cluster only"
-                ),
-            ),
-            (true, false) => self.say(
-                "listener",
-                Verdict::Passes,
-                format!("{public}, {address}: any host but .local ones"),
-            ),
-            (false, _) => self.say(
-                "listener",
-                Verdict::Passes,
-                format!("internal, {address}: every host"),
-            ),
-        }
-    }
-
     pub(super) fn decide(
         &mut self,
         asked: &Asked,
         snapshot: Option<&Snapshot>,
         known: &Known,
     ) -> Outcome {
-        let only_public = known.listeners.iter().all(|it| it.public) && !known.listeners.is_empty();
-        if only_public && is_local(&asked.host) {
+        let arrival = match self.arrive(asked, known) {
+            Ok(arrival) => arrival,
+            Err(outcome) => return outcome,
+        };
+        if arrival.is_tls() {
+            let passed = snapshot.and_then(|it| self.passage(asked, it, known));
+            if let Some(outcome) = passed.or_else(|| self.certificate(asked, known)) {
+                return outcome;
+            }
+        }
+
+        let mut takers = known
+            .listeners
+            .iter()
+            .filter(|it| it.tls == arrival.is_tls());
+        if is_local(&asked.host) && !known.listeners.is_empty() && takers.all(|it| it.public) {
             return Outcome::no_route(asked);
         }
         let Some(snapshot) = snapshot else {
@@ -89,16 +65,13 @@ impl Trace {
             self.say("snapshot", Verdict::Stops, says);
             return Outcome::answer(503, "warming-up", says.to_owned());
         };
-        if let Some(outcome) = self.passage(asked, snapshot, known) {
-            return outcome;
-        }
         let Some((key, claims)) = self.find(asked, snapshot) else {
             return Outcome::no_route(asked);
         };
         self.route = Some(key.clone());
-        let secure = self.is_secure(asked, known);
+        let secure = arrival.is_secure();
         self.services = service::views(claims, snapshot, secure, known);
-        if let Some(refused) = self.scheme(asked, key, secure) {
+        if let Some(refused) = self.scheme(asked, key, secure, known) {
             return refused;
         }
         if let Some(answered) = self.policies(asked, snapshot, key, known) {
@@ -136,31 +109,13 @@ impl Trace {
         Some(answered)
     }
 
-    /// Whether the gateway takes the request for one by TLS.
-    fn is_secure(&mut self, asked: &Asked, known: &Known) -> bool {
-        let tls = known.listeners.iter().any(|listener| listener.tls);
-        if !asked.secure || tls {
-            return asked.secure;
-        }
-        match known.trusts_client {
-            Some(false) => {
-                let says = "this gateway serves no TLS, and the client is not among --trusted-proxies: it counts as plain";
-                self.say("scheme", Verdict::Note, says);
-                return false;
-            }
-            Some(true) => {
-                let says = "the client is among --trusted-proxies: its X-Forwarded-Proto says that this is TLS";
-                self.say("scheme", Verdict::Note, says);
-            }
-            None => {
-                let says = "this gateway serves no TLS: taken to come by a proxy of --trusted-proxies with X-Forwarded-Proto: https";
-                self.say("scheme", Verdict::Note, says);
-            }
-        }
-        true
-    }
-
-    fn scheme(&mut self, asked: &Asked, key: &RouteKey, secure: bool) -> Option<Outcome> {
+    fn scheme(
+        &mut self,
+        asked: &Asked,
+        key: &RouteKey,
+        secure: bool,
+        known: &Known,
+    ) -> Option<Outcome> {
         let kind = if secure { "TLS" } else { "plain" };
         if self.services.iter().any(|service| service.claims) {
             let says = format!(
@@ -171,6 +126,14 @@ impl Trace {
             return None;
         }
         let (says, outcome) = match secure {
+            false if !known.tls_access().reaches(&asked.host) => {
+                let says = "the route is served by TLS only, and neither does this gateway speak TLS \
+                            (--listen-public-tls) nor a proxy in front of it (--trusted-proxies)";
+                (
+                    says.to_owned(),
+                    Outcome::answer(404, "no-tls", says.to_owned()),
+                )
+            }
             false => {
                 let location = format!("https://{}{}", asked.host, asked.path_and_query);
                 let says = format!("the route is served by TLS only: {location}");
@@ -182,6 +145,9 @@ impl Trace {
             ),
         };
         self.say("scheme", Verdict::Stops, says);
+        if outcome.status == Some(308) {
+            self.redirected(asked, known);
+        }
         Some(outcome)
     }
 

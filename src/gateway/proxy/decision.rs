@@ -69,7 +69,10 @@ impl Proxy {
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
             return Err(match secure {
-                false => Answer::use_tls(&host, path_and_query).into(),
+                false if self.tls_access.reaches(&host) => {
+                    Answer::use_tls(&host, path_and_query).into()
+                }
+                false => Answer::no_tls(&host).into(),
                 true => Answer::no_route(&host, path).into(),
             });
         }

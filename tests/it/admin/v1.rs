@@ -81,6 +81,8 @@ fn instance() -> Instance {
         }],
         near: None,
         trusted: vec!["10.0.0.0/8".parse().expect("a network")],
+        certificates: None,
+        asks_certificates: false,
         ejected: Some(watch::channel(Arc::new(ejected)).1),
         followed: Some(watch::channel(Some("this node".into())).1),
         controller: Some(controller()),
