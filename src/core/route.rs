@@ -343,6 +343,7 @@ pub enum Level {
     /// The label does what it says; something should be known about it.
     Notice,
     /// The label has no effect, or less than it says.
+    #[serde(rename = "warn")]
     Warning,
     /// The label is wrong and was dropped.
     Error,

@@ -119,7 +119,7 @@ fn show(event: &Value, format: Format, paint: Paint) -> String {
     let at = humantime::format_rfc3339_millis(at).to_string();
     let colour = match told.severity.as_str() {
         "error" => Colour::Bad,
-        "warning" => Colour::Worse,
+        "warn" => Colour::Worse,
         "info" => Colour::Good,
         _ => Colour::Quiet,
     };
@@ -140,11 +140,11 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_and_none_moves_the_cursor() {
-        let event = json!({ "sequence": 4, "at": 1_700_000_000_123_u64, "severity": "warning", "kind": "scale_refused",
+        let event = json!({ "sequence": 4, "at": 1_700_000_000_123_u64, "severity": "warn", "kind": "scale_refused",
             "message": "b could not be\u{1b}[2J\n scaled", "service": "b" });
         assert_eq!(
             show(&event, Format::Human, Paint::none()),
-            "2023-11-14T22:13:20.123Z WARNING b could not be\u{fffd}[2J\u{fffd} scaled kind=scale_refused\n"
+            "2023-11-14T22:13:20.123Z WARN    b could not be\u{fffd}[2J\u{fffd} scaled kind=scale_refused\n"
         );
         assert_eq!(
             show(&event, Format::Json, Paint::none()),

@@ -85,7 +85,7 @@ async fn programs_get_one_json_document() {
     }
     let count = |level| findings.iter().filter(|it| it["level"] == level).count();
     assert_eq!(document["errors"], count("error"));
-    assert_eq!(document["warnings"], count("warning"));
+    assert_eq!(document["warnings"], count("warn"));
     assert_eq!(document["notices"], count("notice"));
     insta::assert_json_snapshot!(findings[0]);
 }
@@ -117,7 +117,7 @@ async fn minor_findings_are_hidden_unless_they_fail_the_check() {
     let folder = Folder::with("a.yml", &warned);
     for (arguments, expected) in [
         (&["--severity=notice"][..], (0, true, true)),
-        (&["--severity=warning"], (0, false, true)),
+        (&["--severity=warn"], (0, false, true)),
         (&["--severity=error"], (0, false, false)),
         (&["--severity=error", "--strict"], (1, false, true)),
     ] {
