@@ -168,6 +168,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
             let told = labels::reference::tell(&key);
             Command::Print(told.map_err(|text| contradict(&text, "labels"))?)
         }
+        TypedCommand::Help { command } => {
+            let program = arguments.first().cloned();
+            let words = [command.map(Into::into), Some("--help".into())];
+            let words = program.into_iter().chain(words.into_iter().flatten());
+            return parse(words.collect::<Vec<OsString>>());
+        }
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
@@ -269,6 +275,11 @@ enum TypedCommand {
     Operator(TypedOperator),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
+    /// Print this help, or that of a command
+    Help {
+        /// The command
+        command: Option<String>,
+    },
     /// Print the version
     Version,
 }

@@ -20,6 +20,7 @@ pub mod following;
 pub mod labels;
 pub mod lookup;
 pub mod middleware;
+pub mod misses;
 pub mod model;
 pub mod names;
 pub mod observed;

@@ -129,6 +129,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether there is a listener for the outside.
+    #[must_use]
+    pub fn faces_outside(&self) -> bool {
+        self.public.is_some() || self.tls.is_some()
+    }
+
     /// What terminates TLS for its clients.
     #[must_use]
     pub fn tls_access(&self) -> TlsAccess {

@@ -20,7 +20,7 @@ mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -31,6 +31,7 @@ use prometheus::{
 };
 
 use crate::core::event::Event;
+use crate::core::misses::{MissCounts, Misses};
 use crate::core::route::Diagnostic;
 use crate::core::snapshot::Snapshot;
 
@@ -63,6 +64,8 @@ struct Inner {
     registry: Registry,
     clusters: Mutex<BTreeMap<Arc<str>, Arc<ClusterMetrics>>>,
     unrouted: IntCounterVec,
+    /// For which hosts the gateway answered 404 or 503 itself, which is rare.
+    misses: Mutex<MissCounts>,
     connections: IntGaugeVec,
     refused_connections: IntCounterVec,
     reconcile_duration: Histogram,
@@ -115,6 +118,7 @@ impl Metrics {
         );
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
+            misses: Mutex::default(),
             unrouted: counters(
                 &registry,
                 "hiveway_unrouted_requests_total",
@@ -203,6 +207,20 @@ impl Metrics {
     #[must_use]
     pub fn unrouted(&self, reason: &'static str) -> IntCounter {
         self.0.unrouted.with_label_values(&[reason])
+    }
+
+    /// Counts an answer of the gateway's own for a normalised host.
+    pub fn missed(&self, host: &str, status: u16) {
+        let misses = self.0.misses.lock();
+        let mut misses = misses.unwrap_or_else(PoisonError::into_inner);
+        misses.count(host, status);
+    }
+
+    /// For which hosts the gateway answered 404 or 503 itself.
+    #[must_use]
+    pub fn misses(&self) -> Misses {
+        let misses = self.0.misses.lock();
+        misses.unwrap_or_else(PoisonError::into_inner).all()
     }
 
     /// Counts a listener's open connections. To be resolved once and kept.

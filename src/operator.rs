@@ -46,6 +46,8 @@ pub enum Format {
 pub struct Status {
     /// Where its admin listens, as a URL.
     pub admin_url: String,
+    /// Only the services of these names, stacks or hosts; all if there are none.
+    pub names: Vec<String>,
     /// Again and again.
     pub watch: bool,
     /// Between two looks.

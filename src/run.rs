@@ -255,6 +255,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
             true => AcmeShare::Certificates,
             false => AcmeShare::Challenges,
         },
+        public: settings.faces_outside(),
     };
     let outputs = follow::Outputs {
         snapshots,

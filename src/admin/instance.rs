@@ -10,6 +10,7 @@ use super::token::Token;
 use crate::certificates::InUse;
 use crate::controller::publish::Followers;
 use crate::controller::reconciler::Inquiry;
+use crate::core::desired::Probes;
 use crate::core::explain::Listener;
 use crate::core::model::NodeId;
 use crate::core::route::Diagnostic;
@@ -50,6 +51,8 @@ pub struct Instance {
 pub struct Controller {
     /// Asks the reconciler for the health that it believes in.
     pub inquiries: mpsc::Sender<Inquiry>,
+    /// How each service is probed, in words.
+    pub probes: watch::Receiver<Arc<Probes>>,
     /// Every complaint about labels.
     pub diagnostics: watch::Receiver<Arc<BTreeSet<Diagnostic>>>,
     /// Who follows it; none where nobody can.

@@ -62,6 +62,17 @@ pub(super) fn listener(text: &str) -> Result<ListenerName, String> {
     listener.ok_or_else(|| "give internal, public or public-tls, separated by commas".into())
 }
 
+/// The id of a task or a container, or the beginning of one.
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
+    let of_id = |it: u8| it.is_ascii_alphanumeric() || b"-_.".contains(&it);
+    match !text.is_empty() && text.bytes().all(of_id) {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "give the id of a task or a container, or its beginning, as docker ps shows it".into(),
+        ),
+    }
+}
+
 /// The name of a Docker network.
 pub(super) fn network_name(text: &str) -> Result<Arc<str>, String> {
     match text.trim() {

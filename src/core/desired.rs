@@ -4,6 +4,7 @@
 mod agents;
 mod names;
 mod networks;
+mod probes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,6 +23,8 @@ use super::route::{Check, Diagnostic, ProbeSpec, ServiceSpec};
 use super::snapshot::GatewayTask;
 use super::tcp_route;
 use super::wishes::{AliasWish, ScaleWish};
+
+pub use self::probes::Probes;
 
 /// The routed services with the tasks that can be reached, and what to say about the labels.
 #[derive(Clone, Debug, Default, PartialEq)]

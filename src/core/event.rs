@@ -172,7 +172,14 @@ pub enum Event {
         /// Its address, or `this node`.
         controller: Arc<str>,
     },
-    /// A controller that was connected is no more.
+    /// The link to a controller ended, as it does when its instance is replaced.
+    ControllerLeft {
+        /// Its address.
+        controller: Arc<str>,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A controller that was connected has been away for a while.
     ControllerLost {
         /// Its address.
         controller: Arc<str>,
@@ -352,6 +359,7 @@ impl Event {
             Self::ServiceScaled { .. } => "service_scaled",
             Self::ScaleRefused { .. } => "scale_refused",
             Self::ControllerFollowed { .. } => "controller_followed",
+            Self::ControllerLeft { .. } => "controller_left",
             Self::ControllerLost { .. } => "controller_lost",
             Self::RoutesFrozen { .. } => "routes_frozen",
             Self::RoutesThawed => "routes_thawed",

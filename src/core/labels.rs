@@ -35,7 +35,7 @@
 //! |---|---|
 //! | none | plain HTTP, and HTTPS where there is a certificate for the host |
 //! | `http`, `ws` | plain HTTP only |
-//! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308) |
+//! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308), or gets a 404 where nothing terminates TLS |
 //! | `grpc` | as without a scheme, but by HTTP/2, to the task as well: with prior knowledge, and without TLS |
 //! | `tcp` | a connection by TLS that asks for the host (SNI) is passed on to the task undecrypted |
 //!

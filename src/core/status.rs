@@ -1,14 +1,20 @@
 //! How an instance stands, for an operator: its conditions, its services and the nodes, gathered from what the process knows.
 
+mod exposure;
+pub mod select;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::misses::Misses;
 use super::model::{NodeId, ServiceId, TaskId, Timestamp};
 use super::rates::RequestCounts;
 use super::snapshot::{Cluster, EndpointState, Generation, Snapshot};
+
+pub use self::exposure::{Entrance, exposure};
 
 /// How one instance stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +37,9 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// The instances that the snapshot knows, by node.
     pub nodes: Vec<NodeStatus>,
+    /// For which hosts this gateway answered 404 or 503 itself.
+    #[serde(default)]
+    pub misses: Misses,
     /// The tasks that are drained by hand.
     pub drained_by_hand: BTreeSet<TaskId>,
     /// What this process does not know, and who does.
@@ -103,6 +112,9 @@ pub struct ServiceStatus {
     pub ejected: u64,
     /// So many of its probes fail at once that they are not believed.
     pub probes_disbelieved: bool,
+    /// How it is probed, in words. `None` if this process is not a controller.
+    #[serde(default)]
+    pub probe: Option<Arc<str>>,
     /// What its requests add up to, through this gateway.
     pub requests: RequestCounts,
 }
@@ -179,6 +191,7 @@ fn new(cluster: &Cluster, requests: &impl Fn(&str) -> (RequestCounts, u64)) -> S
         states: BTreeMap::new(),
         ejected,
         probes_disbelieved: false,
+        probe: None,
         requests,
     }
 }

@@ -85,6 +85,16 @@ pub enum Error {
         /// The status.
         status: StatusCode,
     },
+    /// No service has this name.
+    #[error(
+        "no routed service, stack or route host is called {name:?}{suggestion}; hiveway status shows all"
+    )]
+    NoService {
+        /// What was given.
+        name: String,
+        /// What was probably meant, as the rest of a sentence.
+        suggestion: String,
+    },
     /// The token cannot be read.
     #[error(
         "cannot read the admin token in {path}: {reason}; give the file that the instance was started with: --admin-token-file"

@@ -12,6 +12,7 @@ use crate::certificates::InUse;
 use crate::controller::publish::Publisher;
 use crate::controller::reconciler::Inquiry;
 use crate::core::by_hand::Orders;
+use crate::core::desired::Probes;
 use crate::core::explain::Listener;
 use crate::core::route::Diagnostic;
 use crate::gateway::{self, Gateway};
@@ -26,6 +27,7 @@ pub(super) struct Desk {
     pub(super) inquiries: mpsc::Receiver<Inquiry>,
     pub(super) orders: watch::Receiver<Arc<Orders>>,
     pub(super) diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
+    pub(super) probes: watch::Sender<Arc<Probes>>,
 }
 
 /// Describes the process.
@@ -49,6 +51,7 @@ pub(super) async fn open(
     let publisher = publisher.map(|it| it.with_orders(order_book.clone()));
     let (inquire, inquiries) = mpsc::channel(INQUIRIES);
     let (diagnostics, diagnosed) = watch::channel(Arc::default());
+    let (probes, probed) = watch::channel(Arc::default());
     let listeners = [
         (false, false, gateway.internal()),
         (true, false, gateway.public()),
@@ -73,6 +76,7 @@ pub(super) async fn open(
         followed: None,
         controller: role.controls().then(|| Controller {
             inquiries: inquire,
+            probes: probed,
             diagnostics: diagnosed,
             followers: publisher.as_ref().map(Publisher::followers),
         }),
@@ -84,6 +88,7 @@ pub(super) async fn open(
         inquiries,
         orders: instance.order_book.subscribe(),
         diagnostics,
+        probes,
     };
     Ok((instance, desk))
 }

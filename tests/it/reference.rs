@@ -71,6 +71,31 @@ fn the_flag_reference_is_what_the_code_says() {
     is_what_the_code_says("flags.md", &hiveway::cli::reference::page());
 }
 
+/// The cells of a row of a table in Markdown.
+fn row<'a>(text: &'a str, begins: &str) -> Vec<&'a str> {
+    let line = text.lines().find(|it| it.starts_with(begins));
+    let line = line.unwrap_or_else(|| panic!("no row {begins}"));
+    line.split('|').map(str::trim).collect()
+}
+
+#[test]
+fn claims_about_speed_are_those_of_the_results() {
+    let read = |file: &str| std::fs::read_to_string(top().join(file)).expect("text");
+    let results = read("tests/bench/RESULTS.md");
+    let memory = row(&results, "| Hiveway |")[10];
+    let (_, ratios) = results.split_once("| to Traefik |").expect("the ratios");
+    let (closed, open) = row(ratios, "| Hiveway |")[4]
+        .split_once(" / ")
+        .expect("both");
+    for file in ["README.md", "deploy/reference/behaviour.md"] {
+        let text = read(file).replace('\n', " ");
+        for figure in [memory, closed, open] {
+            assert!(text.contains(figure), "{figure} is not in {file}");
+        }
+        assert!(!text.contains("half the CPU"), "{file}");
+    }
+}
+
 #[test]
 fn a_difference_is_told_by_its_lines() {
     assert_eq!(difference("a\nb\n", "a\nb\n"), "");

@@ -48,6 +48,11 @@ export class Figures {
     return (this.#now.get(name) ?? []).map(({ labels, value }) => [labels.get(label), value]);
   }
 
+  // The samples of a metric as { labels, value }.
+  samples(name) {
+    return this.#now.get(name) ?? [];
+  }
+
   service(name) {
     return this.#services.get(name) ?? empty();
   }

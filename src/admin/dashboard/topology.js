@@ -2,6 +2,7 @@
 
 import { element, plural, rate, say, seconds, sparkline, svg } from "./dom.js";
 import { colour, mark } from "./marks.js";
+import { meaning, settings } from "./words.js";
 
 const PAGE = 40;
 const LINES = 6;
@@ -39,6 +40,8 @@ export class Topology {
   #shown = PAGE;
   #services = [];
   #filter = "";
+  // How each service is probed, by its name; only controllers know.
+  #probes = new Map();
 
   constructor({ list, more, note, figures }) {
     Object.assign(this, { list, more, note, figures });
@@ -53,6 +56,14 @@ export class Topology {
     this.draw();
   }
 
+  // Takes in how services are probed. Whether that is news.
+  probedBy(services) {
+    const probes = new Map(services.map(({ service, probe }) => [service, probe]));
+    const same = probes.size === this.#probes.size && [...probes].every(([name, probe]) => this.#probes.get(name) === probe);
+    this.#probes = probes;
+    return !same;
+  }
+
   filter(text) {
     this.#filter = text;
     this.#shown = PAGE;
@@ -65,6 +76,7 @@ export class Topology {
     const focused = [...this.#rows].find(([, { item }]) => item.contains(document.activeElement));
     const rows = new Map();
     for (const service of visible) {
+      service.probe = this.#probes.get(service.name);
       const told = JSON.stringify(service);
       let row = this.#rows.get(service.id);
       if (row?.told !== told) row = this.#replace(row, service, told);
@@ -105,7 +117,7 @@ export class Topology {
     const place = element("p", { class: "figures" });
     const details = element("details", {}, element("summary", {}, `Endpoints and settings of ${service.name}`));
     details.addEventListener("toggle", () => {
-      if (details.open && details.children.length === 1) details.append(table(service), settings(service));
+      if (details.open && details.children.length === 1) details.append(table(service), facts(service));
     });
     const trouble = ["unserved", "troubled", "fine"][service.rank];
     const item = element("li", { class: `service ${trouble}`, "data-service": service.name }, graph(service, place), details);
@@ -124,7 +136,8 @@ function graph({ name, routes, endpoints, disbelieved }, place) {
   const endpointList = list("endpoints", `Endpoints of ${name}`, endpoints, ({ address, container, state, ejected, serves }) => [
     mark(ejected ? "ejected" : state),
     element("span", { title: `container ${container}` }, element("span", { class: "mono" }, `${address} ${container.slice(0, 12)}`),
-      element("span", { class: colour(state) }, ` ${state}`), ejected ? " ejected" : "", serves || ejected ? "" : " · gets nothing"),
+      element("span", { class: colour(state), title: meaning(state) }, ` ${state}`), ejected ? " ejected" : "", serves || ejected ? "" : " · gets nothing",
+      state === "unproven" ? element("span", { class: "quiet" }, `: it ${meaning(state)}`) : ""),
   ], ({ task, state }) => ({ "data-state": state, "data-task": task }));
   const share = element("p", { class: serving ? "quiet" : "bad" }, `${serving} of ${plural(endpoints.length, "endpoint")} in use`);
   const middle = element("div", { class: "cluster" }, element("h3", { title: name }, name), share, place);
@@ -158,19 +171,15 @@ function fan(edges, lines, outward) {
 function table({ name, endpoints }) {
   const head = element("tr", {}, ...["State", "Address", "Container", "Node", "Task", "Latest"].map((it) => element("th", { scope: "col" }, it)));
   const rows = endpoints.map(({ state, ejected, address, container, node, task, latest }) => element("tr", {},
-    element("td", {}, `${state}${ejected ? ", ejected" : ""}`),
+    element("td", {}, `${state}${ejected ? ", ejected" : ""}`, ...(meaning(state) ? [element("div", { class: "quiet" }, meaning(state))] : [])),
     ...[address, container.slice(0, 12), node.slice(0, 12), task].map((it) => element("td", { class: "mono" }, it)),
     element("td", {}, latest ?? "")));
   return element("div", { class: "wide" }, element("table", { "aria-label": `Endpoints of ${name}` },
     element("thead", {}, head), element("tbody", {}, ...rows)));
 }
 
-function settings({ policy }) {
-  const entries = Object.entries(policy).map(([key, value]) => {
-    const length = value !== null && typeof value === "object" && "secs" in value;
-    const plain = typeof (value ?? "none") === "string" ? value ?? "none" : JSON.stringify(value);
-    const text = length ? `${value.secs + value.nanos / 1e9} s` : plain;
-    return [element("dt", {}, key.replaceAll("_", " ")), element("dd", {}, text)];
-  });
-  return element("dl", {}, ...entries.flat());
+function facts({ policy, probe }) {
+  const known = probe ?? "not known here: an instance on a manager knows it";
+  const entries = [["probe", known], ...settings(policy)];
+  return element("dl", {}, ...entries.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
 }

@@ -6,12 +6,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Json};
 
 use super::{Since, Sources};
-use crate::admin::{AdminState, aside};
+use crate::admin::{AdminState, Instance, aside};
 use crate::clock;
+use crate::controller::publish::Followers;
 use crate::core::model::Timestamp;
 use crate::core::route::{Diagnostic, Level};
 use crate::core::snapshot::Snapshot;
-use crate::core::status::{self, Condition, SnapshotStatus, Status, Truth};
+use crate::core::status::{self, Condition, Entrance, SnapshotStatus, Status, Truth};
 use crate::readiness;
 
 pub(super) async fn status(State(sources): State<Sources>) -> impl IntoResponse {
@@ -33,7 +34,13 @@ fn gather(admin: &AdminState, since: Since) -> Status {
                 .unwrap_or_default()
         })
     });
-    let services = services.unwrap_or_default();
+    let mut services = services.unwrap_or_default();
+    if let Some(controller) = controller {
+        let probes = controller.probes.borrow();
+        for service in &mut services {
+            service.probe = probes.get(&service.service).cloned();
+        }
+    }
     let followers =
         controller.map(|it| it.followers.as_ref().map(|it| it.all()).unwrap_or_default());
     let nodes = snapshot
@@ -48,6 +55,8 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         let condition = status::availability(&services);
         conditions.push(condition.since(since.available));
     }
+    let exposure = snapshot.and_then(|it| exposure(instance, it));
+    conditions.extend(exposure.map(|it| it.since(since.exposed)));
     conditions
         .extend(controller.map(|it| labels(&it.diagnostics.borrow()).since(since.understood)));
     let mut unknown = Vec::new();
@@ -73,9 +82,21 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         conditions,
         services,
         nodes: nodes.unwrap_or_default(),
+        misses: admin.metrics.misses(),
         drained_by_hand: drained,
         unknown,
     }
+}
+
+/// Whether public hosts can be reached, where that is known: controllers know all gateways.
+pub(super) fn exposure(instance: &Instance, snapshot: &Snapshot) -> Option<Condition> {
+    let followers = instance.controller.as_ref()?.followers.as_ref();
+    let own = instance.listeners.iter().any(|it| it.public);
+    let entrance = Entrance {
+        listener: own || followers.is_some_and(Followers::any_faces_outside),
+        proxy: !instance.trusted.is_empty(),
+    };
+    status::exposure(snapshot, entrance)
 }
 
 fn describe(snapshot: &Snapshot, since: Since) -> SnapshotStatus {

@@ -131,6 +131,12 @@ impl fmt::Display for Event {
             Self::ControllerFollowed { controller } => {
                 write!(f, "routes come from the controller on {controller}")
             }
+            Self::ControllerLeft { controller, reason } => {
+                write!(
+                    f,
+                    "the link to the controller on {controller} ended: {reason}"
+                )
+            }
             Self::ControllerLost { controller, reason } => {
                 write!(f, "the controller on {controller} is away: {reason}")
             }

@@ -77,10 +77,7 @@ impl Trace {
             (false, true) => (Verdict::Stops, "no TLS is spoken there"),
             (true, false) => (Verdict::Stops, "nothing but TLS is spoken there"),
             // The handshake comes first.
-            (true, true) if local => (
-                Verdict::Note,
-                ".local hosts exist inside the cluster only",
-            ),
+            (true, true) if local => (Verdict::Note, ".local hosts exist inside the cluster only"),
             _ if listener.public && local => (
                 Verdict::Stops,
                 "404 no-route, for .local hosts exist inside the cluster only",

@@ -69,6 +69,7 @@ fn services_are_counted_and_empty_ones_are_named() {
             states: states.iter().copied().collect(),
             ejected,
             probes_disbelieved: false,
+            probe: None,
             requests,
         }
     };

@@ -1,7 +1,10 @@
 //! How a request ended: what is counted of it, and told.
 
+use http::header::HOST;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
+
+use crate::core::lookup::normal_host;
 
 use super::super::context::Context;
 use super::super::paced::SLOW_READER;
@@ -38,6 +41,11 @@ impl Proxy {
         }
         if let Some(spans) = &self.spans {
             span::tell(spans, session, context, written, error, &self.trusted);
+        }
+        if context.reason.is_some() && matches!(status, 404 | 503) {
+            let host = session.req_header().headers.get(HOST);
+            let host = host.and_then(|it| it.to_str().ok()).unwrap_or_default();
+            self.metrics.missed(&normal_host(host), status);
         }
         // Its endpoint has room again from here on, whatever is left to be read of the request.
         match context.choice.take() {

@@ -35,7 +35,7 @@ fn status(total: u64) -> Status {
 fn people_read_conditions_services_with_their_rates_and_nodes() {
     let rates = rates(&status(100), &status(300), Duration::from_secs(2));
     assert_eq!(
-        show(&status(300), &rates, Screen::endless(Paint::none())),
+        show(&status(300), &rates, true, Screen::endless(Paint::none())),
         "\
 hiveway 0.1.0: controller by a file, and gateway on node n1; follows this node; snapshot 12 with 2 routes, since 1m 30s
 

@@ -63,6 +63,7 @@ fn controller() -> Controller {
     };
     Controller {
         inquiries: mpsc::channel(1).0,
+        probes: watch::channel(Arc::default()).1,
         diagnostics: watch::channel(Arc::new(BTreeSet::from([complaint]))).1,
         followers: None,
     }

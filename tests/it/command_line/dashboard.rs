@@ -74,7 +74,15 @@ async fn failed_probe_turns_its_endpoint_red_within_two_seconds() {
     let program = browser::program().await;
     let (shop, api) = (Server::start(2).await, Server::start(3).await);
     let scene = Scene::start(&[
-        shop.service("shop", "shop.local", &[("hiveway.routing.wieght", "3")]),
+        shop.service(
+            "shop",
+            "shop.local",
+            &[
+                ("hiveway.routing.wieght", "3"),
+                ("hiveway.routing.rate_limit", "5000"),
+                ("hiveway.routing.allow_cidrs", "127.0.0.0/8"),
+            ],
+        ),
         api.service("api", "api.example.com/v1", &[]),
     ])
     .await;
@@ -94,6 +102,23 @@ async fn failed_probe_turns_its_endpoint_red_within_two_seconds() {
     let opened =
         format!("{row}.querySelector('details').open && {row}.querySelectorAll('tbody tr').length");
     page.becomes(PATIENCE, &opened, &json!(1)).await;
+
+    // Settings are words, and the probe is among them.
+    let facts = format!("{row}.querySelector('dl').textContent");
+    for words in [
+        "clients from 127.0.0.0/8",
+        "5000 requests a second of one client",
+        "GET http://container:",
+    ] {
+        let told = format!("{facts}.includes({})", json!(words));
+        page.becomes(PATIENCE, &told, &json!(true)).await;
+    }
+    assert!(!page.value(&facts).await.to_string().contains("{"));
+
+    // What the gateway answers itself is counted by host.
+    assert_eq!(scene.ask("nobody.test").await, 404);
+    let missed = "document.getElementById('misses').textContent.includes('nobody.test10')";
+    page.becomes(PATIENCE, missed, &json!(true)).await;
 
     shop.says(500);
     bounded(async { while !scene.told("/events").await.contains("\"endpoint_failed\"") {} }).await;
@@ -254,7 +279,7 @@ async fn the_page_can_be_read_by_light_by_dark_and_by_ear() {
         assert!(nameless.is_empty(), "{nameless:?}");
         let told = |words: &str| accessible.iter().any(|(_, name)| name.contains(words));
         assert!(
-            told("Endpoints of dead") && told("unproven"),
+            told("Endpoints of dead") && told("unproven") && told("has never passed its probe"),
             "{accessible:?}"
         );
         assert_alone(&page, &scene);

@@ -85,6 +85,7 @@ impl Loop {
             frozen: freeze,
             wishes,
             diagnostics,
+            probes: watch::Sender::default(),
             emitter,
         };
         let mut options = Options {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hiveway::gateway::Config;
+
 use super::client::Client;
 use super::edge::Edge;
 use super::origin::{Behaviour, origins};
@@ -212,7 +214,11 @@ async fn a_head_request_is_answered_without_a_body() {
         Service::new("empty", "empty.test"),
         Service::new("secure", "https://secure.test").endpoints([&origin]),
     ];
-    let edge = Edge::start(&services).await;
+    // A proxy that is not this client may terminate TLS.
+    let proxied = |config: &mut Config| {
+        config.trusted_proxies = vec!["192.0.2.1/32".parse().expect("a network")];
+    };
+    let edge = Edge::start_with(proxied, &services).await;
     let mut client = edge.client().await;
     for (host, status) in [
         ("nobody.test", 404),
