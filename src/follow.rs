@@ -62,7 +62,7 @@ pub struct Config {
     pub serves_tls: bool,
     /// What is to be told of an ACME server, by any controller.
     pub acme: AcmeShare,
-    /// Whether this process has a public listener, which controllers are told.
+    /// Whether this process has a public listener, which is reported to controllers.
     pub public: bool,
 }
 

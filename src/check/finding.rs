@@ -157,7 +157,7 @@ fn printable(text: &str) -> String {
     line
 }
 
-/// The word for a level as GitHub Actions and compilers write it; flags and JSON say `warn`.
+/// The name of a level as GitHub Actions and compilers write it; in flags and JSON it is `warn`.
 #[must_use]
 pub(super) fn word(level: Level) -> &'static str {
     match level {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How many hosts are told apart. A page shows some dozens, and looking through all of them takes
+/// How many hosts have a count of their own. A page shows some dozens, and looking through all of them takes
 /// less than a microsecond.
 const MOST: usize = 100;
 
@@ -38,7 +38,7 @@ pub struct Missed {
 pub struct Misses {
     /// By host.
     pub hosts: Vec<MissedHost>,
-    /// Of all hosts that are not told apart.
+    /// Of all hosts without a count of their own.
     pub other: Missed,
 }
 

@@ -22,7 +22,7 @@ use crate::journal::Emitter;
 
 /// How long a controller is away before that is a warning. An instance that is replaced start-first
 /// leaves the name within Docker's ten seconds before SIGKILL and the two of a look-up; and a node
-/// that restarts is to be heard of.
+/// that restarts is worth a warning.
 const LASTS: Duration = Duration::from_secs(20);
 
 /// The links of one follower. Their tasks end with it.

@@ -1,10 +1,10 @@
 // What clients are served besides the services: certificates with their ends, and answers of the gateway's own by host.
 
-import { byId, element, plural, say } from "./dom.js";
+import { byId, element, plural } from "./dom.js";
 import { mark } from "./marks.js";
 
 const DAY = 24 * 60 * 60;
-// As the events tell of an end: 14 and 3 days before.
+// As the events about an end: 14 and 3 days before.
 const SOON = 14 * DAY;
 const VERY_SOON = 3 * DAY;
 
@@ -18,12 +18,12 @@ export function drawCertificates(figures, now) {
   ends.sort((a, b) => a.left - b.left);
   byId("certificates").replaceChildren(
     ...refused.map((file) => element("li", { "data-certificate": file }, mark("error"),
-      element("div", {}, element("code", {}, file), " cannot be used; the events tell why"))),
+      element("div", {}, element("code", {}, file), " cannot be used; the events have the reason"))),
     ...ends.map(({ file, names, left, end }) => element("li", { "data-certificate": file },
       mark(left < VERY_SOON ? "error" : left < SOON ? "warn" : "ready"),
       element("div", {}, element("strong", {}, names.replaceAll(",", ", ")), ` ${lasts(left)}`,
         element("div", { class: "quiet" }, `${end.toISOString().slice(0, 16).replace("T", " ")} UTC · ${file}`)))));
-  say(byId("certificates-note"), ends.length ? `${plural(ends.length, "certificate")} in use, the first to end first.` : "TLS is not served here, or there is no certificate.");
+  byId("certificates-note").textContent = ends.length ? `${plural(ends.length, "certificate")} in use, the first to end first.` : "TLS is not served here, or there is no certificate.";
 }
 
 function lasts(left) {
@@ -44,5 +44,5 @@ export function drawMisses({ misses }) {
   const table = () => element("table", { "aria-labelledby": "misses-title" },
     element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
   byId("misses").replaceChildren(...(rows.length ? [table()] : []));
-  say(byId("misses-note"), rows.length ? "404: no service claims it. 503: no task of its service can serve. Since this instance started." : "Hiveway has answered no request itself with 404 or 503.");
+  byId("misses-note").textContent = rows.length ? "404: no service claims it. 503: no task of its service can serve. Since this instance started." : "Hiveway has answered no request itself with 404 or 503.";
 }

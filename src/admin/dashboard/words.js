@@ -1,11 +1,11 @@
 // Settings and states in words: what a snapshot holds as values.
 
-// What a state means, where its word alone does not say it.
+// What a state means, where its name does not show it.
 const MEANINGS = {
   starting: "not judged by its probe yet",
   unproven: "has never passed its probe since it started",
   failing: "fails its probes",
-  draining: "its task is about to stop, or it was drained by hand",
+  draining: "its task is about to stop, or an operator drained it",
   ended: "its container has ended",
   lost: "its node is down",
 };
@@ -22,9 +22,9 @@ function headers(changes) {
 // What is done to requests and answers on their way, by what it is called in labels.
 const GUARDS = {
   redirect: ({ status, target }) => `every request, with ${status}, to ${target}`,
-  allow: (networks) => (networks.length ? `clients from ${list(networks)}` : "nobody, for the label could not be read"),
+  allow: (networks) => (networks.length ? `clients from ${list(networks)}` : "no client, for the label could not be read"),
   rate_limit: (rate) => `${rate} requests a second of one client`,
-  basic_auth: (users) => (users.length ? `the users ${list(users.map(({ user }) => user))}` : "nobody, for the label could not be read"),
+  basic_auth: (users) => (users.length ? `the users ${list(users.map(({ user }) => user))}` : "no client, for the label could not be read"),
   max_body_bytes: (most) => `${most} bytes`,
   request_headers: headers,
   response_headers: headers,

@@ -52,7 +52,7 @@ impl Trace {
     fn by_proxy(&mut self, known: &Known) {
         let says = match (known.trusts_client, known.listens_tls()) {
             (Some(_), _) => {
-                "the client is among --trusted-proxies: its X-Forwarded-Proto says that this is TLS"
+                "the client is among --trusted-proxies: its X-Forwarded-Proto reports TLS"
             }
             (None, false) => {
                 "this gateway serves no TLS: taken to come by a proxy of --trusted-proxies with X-Forwarded-Proto: https"
@@ -120,7 +120,7 @@ fn no_listener(asked: &Asked, known: &Known) -> String {
         (Some(false), _) => {
             "the client is not among --trusted-proxies, so that its X-Forwarded-Proto is not believed"
         }
-        (_, false) => "no proxy in front is trusted to say that it does (--trusted-proxies)",
+        (_, false) => "no proxy in front is trusted to report that it does (--trusted-proxies)",
         (_, true) => "there is no listener that a proxy of --trusted-proxies could send it to",
     };
     format!("no listener of this gateway speaks TLS (--listen-public-tls), and {why}")

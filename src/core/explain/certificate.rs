@@ -7,7 +7,7 @@ use super::{Asked, Known, Outcome, Verdict};
 use crate::core::certificates::{Certificate, CertificateIndex, date};
 
 impl Trace {
-    /// Says which certificate is shown. Returns the outcome where there is none.
+    /// Adds the step of the certificate that is shown. Returns the outcome where there is none.
     pub(super) fn certificate(&mut self, asked: &Asked, known: &Known) -> Option<Outcome> {
         let certificates = known.certificates.as_deref()?;
         let index = CertificateIndex::of(certificates.iter().map(|it| (it, it)));
@@ -25,7 +25,7 @@ impl Trace {
         None
     }
 
-    /// Says where a redirect to TLS leads to a handshake that fails.
+    /// Adds a step where a redirect to TLS leads to a handshake that fails.
     pub(super) fn redirected(&mut self, asked: &Asked, known: &Known) {
         let Some(certificates) = known.certificates.as_deref() else {
             return;
