@@ -251,7 +251,7 @@ mod tests {
         let left = ("controller_left", Severity::Info, true);
         assert_eq!(leaves(&mut links), left);
 
-        // Its address is gone before long, and nothing more is said.
+        // Its address is gone before long, and nothing more is reported.
         tokio::time::advance(LASTS / 2).await;
         links.report_away();
         links.links.clear();

@@ -8,7 +8,7 @@ const DAY = 24 * 60 * 60;
 const SOON = 14 * DAY;
 const VERY_SOON = 3 * DAY;
 
-// So many hosts are drawn; /v1/status has more.
+// The number of hosts that are drawn; /v1/status has more.
 const SHOWN = 20;
 
 export function drawCertificates(figures, now) {

@@ -1,4 +1,4 @@
-//! What `explain` says of a request, held against what the gateway does with it: both are asked of
+//! What `explain` shows for a request, compared with what the gateway does with it: both are asked of
 //! the same process, for every listener.
 
 use std::net::SocketAddr;
@@ -127,7 +127,7 @@ impl Gateway {
     async fn start(flags: &str) -> Self {
         let mut tasks = JoinSet::new();
         let port = answering(&mut tasks, OK).await;
-        // What takes connections by TLS itself says so by an alert of its own.
+        // What takes connections by TLS itself answers with an alert of its own.
         let passed = answering(&mut tasks, &[21, 3, 3, 0, 2, 2, 80]).await;
         let claims = HOSTS.iter().filter(|(_, claims)| !claims.is_empty());
         let services = claims.map(|(name, claims)| {
@@ -218,7 +218,7 @@ impl Gateway {
     }
 }
 
-/// What is said of one listener.
+/// What is explained of one listener.
 fn expected(step: &Value, outcome: &Value) -> End {
     if step["verdict"] == "stops" {
         let says = step["says"].as_str().expect("text");
@@ -238,7 +238,7 @@ fn expected(step: &Value, outcome: &Value) -> End {
     }
 }
 
-/// A server that says one thing to whatever it is told. Its port.
+/// A server that answers everything alike. Its port.
 async fn answering(tasks: &mut JoinSet<()>, says: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("a bound address").port();
@@ -284,7 +284,7 @@ async fn by_tls_to(address: SocketAddr, host: &str) -> End {
             let alert = error.get_ref().and_then(|it| it.downcast_ref());
             return match alert {
                 Some(Error::AlertReceived(AlertDescription::UnrecognisedName)) => End::UnknownName,
-                // What the task behind a TCP route says.
+                // The answer of the task behind a TCP route.
                 Some(Error::AlertReceived(AlertDescription::InternalError)) => End::Forwarded,
                 _ => End::NotSpoken,
             };

@@ -114,7 +114,7 @@ async fn command_line_mistake_is_one_line_with_exit_code_64() {
 
 #[tokio::test]
 async fn a_malformed_target_is_refused_before_anybody_is_asked() {
-    // Nobody listens at this address: whoever connected would say so.
+    // No process listens at this address, which is the error of a command that connects.
     let nobody = ["--admin-url", "http://127.0.0.1:1"];
     for (arguments, told) in [
         (

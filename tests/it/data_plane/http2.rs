@@ -134,7 +134,7 @@ async fn the_gateways_own_answers_have_a_status_a_reason_and_a_line() {
         .await
         .assert_refused(503, "no-endpoint");
     let answer = inside.get("secure.test", "/a").await;
-    // Nothing here terminates TLS: a redirect would lead to a port where nobody listens.
+    // Nothing here terminates TLS: a redirect would lead to a port where nothing listens.
     answer.assert_refused(404, "no-tls");
     let head = Request::head("http://nobody.test/").body(()).unwrap();
     let answer = inside.request(head).await.unwrap();
