@@ -137,4 +137,5 @@ pub mod readiness;
 mod roster;
 pub mod run;
 pub mod spans;
+pub mod stdout;
 pub mod supervisor;

@@ -74,6 +74,7 @@ struct Inner {
     dns_queries: IntCounterVec,
     events: IntCounterVec,
     access_log_dropped: IntCounter,
+    log_dropped: IntCounter,
     diagnostics: DiagnosticMetrics,
     control: ControlMetrics,
     tls: TlsMetrics,
@@ -160,7 +161,12 @@ impl Metrics {
             access_log_dropped: counter(
                 &registry,
                 "hiveway_access_log_dropped_total",
-                "Lines of the access log that were not written, because nobody read the others fast enough.",
+                "Lines of the access log that were not written, because their reader was too slow or gone, or there was no room.",
+            ),
+            log_dropped: counter(
+                &registry,
+                "hiveway_log_dropped_total",
+                "Lines of the log that could not be written to standard error.",
             ),
             diagnostics: DiagnosticMetrics::new(&registry),
             control: ControlMetrics::new(&registry),
@@ -233,6 +239,12 @@ impl Metrics {
     #[must_use]
     pub fn access_log_dropped(&self) -> IntCounter {
         self.0.access_log_dropped.clone()
+    }
+
+    /// Counts lines of the log that are not written.
+    #[must_use]
+    pub fn log_dropped(&self) -> IntCounter {
+        self.0.log_dropped.clone()
     }
 
     /// What the control channel counts.

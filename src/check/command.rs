@@ -1,11 +1,12 @@
 //! `hiveway check`: reads the files, and writes what was found.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::{Checked, Format, LARGEST, Options, Source, check, format};
 use crate::core::route::Level;
+use crate::stdout;
 
 /// What `hiveway check` needs.
 #[derive(Debug)]
@@ -30,12 +31,23 @@ pub struct Unreadable {
     error: io::Error,
 }
 
+/// Why there is no check.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{0}")]
+    Read(#[from] Unreadable),
+    /// The findings cannot be written.
+    #[error(transparent)]
+    Write(#[from] stdout::Error),
+}
+
 /// Reads and checks the files and writes the findings to standard output; whether there is none that is an error.
 ///
 /// # Errors
 ///
-/// [`Unreadable`] for the first file that cannot be read; then nothing is written.
-pub fn run(config: &Config) -> Result<bool, Unreadable> {
+/// The first file that cannot be read, and then nothing is written; or the findings cannot be written.
+pub fn run(config: &Config) -> Result<bool, Error> {
     let sources = read_all(&config.files)?;
     let mut checked = check(&sources, &config.options);
     let passes = passes(&checked, config.strict);
@@ -43,9 +55,7 @@ pub fn run(config: &Config) -> Result<bool, Unreadable> {
     checked
         .findings
         .retain(|it| it.level >= config.least || fails(it.level, config.strict));
-    // A reader that has gone away, such as `head`, is no error.
-    let text = format::write(config.format, &checked, &sources);
-    let _ = io::stdout().write_all(text.as_bytes());
+    stdout::write(&format::write(config.format, &checked, &sources))?;
     Ok(passes)
 }
 

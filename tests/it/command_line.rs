@@ -9,6 +9,7 @@ mod following;
 mod mistakes;
 mod observability;
 mod operator;
+mod outputs;
 mod plan;
 mod process;
 mod scene;
