@@ -126,7 +126,7 @@
 //!
 //! | key | values | meaning |
 //! |---|---|---|
-//! | `routing.redirect` | URL, or status and URL | Every request is sent there, path and query kept, whether or not a task runs. The status is 308, or 301, 302 or 307 where it is written before the URL: `302 https://other.example.com`. With `strip_prefix` the route's path is left out. |
+//! | `routing.redirect` | URL, or status and URL | Every request is sent there, path and query kept, whether or not a task runs. The status is 308, or 301, 302 or 307 where it is written before the URL: `302 https://other.example.com`. With `strip_prefix` the route's path is left out. One that leads back to the same route is an error, since its clients are sent in a circle. |
 //! | `routing.allow_cidrs` | networks and addresses, by commas or semicolons | Other clients get a 403. |
 //! | `routing.rate_limit` | 1 to 1000000 | So many requests a second of one client, and as many at once; others get a 429. Each gateway counts for itself, and for an IPv6 client by its /64. |
 //! | `routing.basic_auth` | `user:hash` and `secret:NAME` items, by semicolons | Who comes without a known name and password gets a 401. |
@@ -197,6 +197,7 @@
 //!
 //! A value that cannot be read is dropped with a diagnostic, and so is a single item of a list: everything else stands,
 //! of this service and all others. An unknown key under either prefix is an error that suggests the nearest known one.
+//! A name from another product suggests the key that means the same here. What follows from a refused route is not reported.
 //! Keys that only the old product knew get a notice of what Swarm has in their place. `hiveway check` shows all of it in a
 //! stack file, before that is deployed.
 //!
@@ -209,6 +210,7 @@ use std::sync::Arc;
 
 use self::key::Key;
 use self::pending::Feature;
+pub(crate) use self::redirect::Target;
 pub(crate) use self::report::shown;
 use self::report::{Fault, Report};
 use self::setting::Setting;
@@ -225,6 +227,7 @@ mod host;
 mod key;
 mod label;
 mod list;
+mod meaning;
 mod middleware;
 mod network;
 mod number;
@@ -272,7 +275,11 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
     let mut spec = ServiceSpec::default();
     let mut items = Vec::new();
     let mut steering = Vec::new();
-    for (key, labels) in label::by_key(service, &mut report) {
+    let mut redirect = None;
+    let labels = label::by_key(service, &mut report);
+    let declares_routes =
+        report.refuses_a_port() || labels.keys().any(|key| matches!(key, Key::Port(_)));
+    for (key, labels) in labels {
         match key {
             Key::Port(port) => {
                 label::decide(&labels, &mut report, |label, report| {
@@ -301,6 +308,9 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
                 if decisive.is_none() {
                     middleware::shut(setting, &mut spec.policy);
                 }
+                if setting == Setting::Redirect {
+                    redirect = decisive;
+                }
                 if setting != Setting::Scale {
                     steering.extend(decisive);
                 }
@@ -320,7 +330,11 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
     }
     middleware::settle(&mut spec.policy);
     spec.routes = routes::settle(items, &mut report);
-    if spec.routes.is_empty() {
+    if let Some((label, fault)) = redirect.zip(redirect::circle(&spec)) {
+        report.add(label.key, label.value, fault);
+    }
+    // A refused route label is reported itself; that nothing is routed follows from it.
+    if spec.routes.is_empty() && !declares_routes {
         for label in steering {
             let notice = Fault::notice(
                 "has no effect, since the service has no route",

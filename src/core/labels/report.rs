@@ -100,6 +100,15 @@ impl Report {
         });
     }
 
+    /// Whether a label was refused that names a port, or was meant to.
+    pub(super) fn refuses_a_port(&self) -> bool {
+        let port = |text: &str| text.contains("routing.port");
+        self.diagnostics.iter().any(|it| {
+            it.level == Level::Error
+                && (port(&it.key) || it.suggestion.as_deref().is_some_and(port))
+        })
+    }
+
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics.into_iter().collect()
     }
