@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{Checked, Format, LARGEST, Options, Source, check, format};
+use super::{Checked, Files, Format, LARGEST, Options, Source, check, format};
 use crate::core::route::Level;
 use crate::stdout;
 
@@ -83,20 +83,44 @@ pub fn read_all(files: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
     files.iter().map(|file| read(file)).collect()
 }
 
+/// How the files that stack files name are read.
+#[must_use]
+pub fn files(files: &[PathBuf]) -> Files {
+    let first = files.first().map(PathBuf::as_path);
+    let folder = first.and_then(Path::parent).unwrap_or(Path::new(""));
+    Files {
+        folder: folder.to_owned(),
+        read: |path| {
+            let kind = std::fs::metadata(path)?;
+            // Reading a pipe or a device may block without end; that it exists is enough.
+            match kind.is_file() || kind.is_dir() {
+                true => read_bounded(File::open(path)?),
+                false => Ok(Vec::new()),
+            }
+        },
+    }
+}
+
+/// Reads as much as can be checked, and one byte more, by which a larger file is known.
+fn read_bounded(file: impl io::Read) -> io::Result<Vec<u8>> {
+    let bound = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    file.take(bound).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn read(file: &Path) -> Result<Source, Unreadable> {
     let is_input = file == Path::new("-");
     let name = match is_input {
         true => "<stdin>".into(),
         false => file.display().to_string(),
     };
-    let mut bytes = Vec::new();
-    let bound = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
     let read = match is_input {
-        true => io::stdin().take(bound).read_to_end(&mut bytes),
-        false => File::open(file).and_then(|file| file.take(bound).read_to_end(&mut bytes)),
+        true => read_bounded(io::stdin()),
+        false => File::open(file).and_then(read_bounded),
     };
     match read {
-        Ok(_) => Ok(Source::new(name, bytes)),
+        Ok(bytes) => Ok(Source::new(name, bytes)),
         Err(error) => Err(Unreadable { file: name, error }),
     }
 }

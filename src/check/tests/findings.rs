@@ -29,7 +29,7 @@ fn a_service_with_routes_has_to_be_on_a_network_of_hiveways() {
         (
             "mesh: { external: true }",
             "mesh: { external: 1 }",
-            "error 0.yml:11:21 [] `external` is true or false, without quotes",
+            "error 0.yml:12:21 [1] `external` must be true or false or a map, and this is a number",
         ),
     ] {
         let told = told_with(from, to);
@@ -75,6 +75,7 @@ fn a_service_with_routes_has_to_be_on_a_network_of_hiveways() {
 fn claims_of_several_services_are_told_of() {
     let blue = "services:
   blue: &service
+    image: nginx
     networks: [mesh]
     healthcheck: { test: x }
     deploy:
@@ -90,7 +91,7 @@ networks: { mesh: { external: true } }
     assert_eq!(
         told(blue),
         [
-            "notice 0.yml:12:43 [a.example/x] service green: claims a.example/x, as blue does: they share its requests by \
+            "notice 0.yml:13:43 [a.example/x] service green: claims a.example/x, as blue does: they share its requests by \
           routing.weight, 100 to 10"
         ]
     );
@@ -147,7 +148,7 @@ fn what_goes_on_in_every_update_is_told_of() {
             ],
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    stop_grace_period: 1s500ms\n",
             vec![
                 "notice 0.yml:3:24 [1s500ms] service web: a task that is stopped is killed after 1.5s, with the requests that \
