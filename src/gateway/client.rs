@@ -1,11 +1,13 @@
 //! Who sends requests: from where, and by which listener.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::HeaderValue;
 use pingora::protocols::Stream;
 
+use super::clients::ClientShare;
 use super::tls::stream::TlsStream;
 use super::tls_info::Secured;
 
@@ -20,6 +22,8 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// What TLS was opened with; none where it came plain.
     pub(super) tls: Option<Secured>,
+    /// What it has of what all clients share; `None` where nobody counts it, and it gets nothing of that.
+    pub(super) share: Option<Arc<ClientShare>>,
     /// How many of its requests it did not wait for the end of.
     given_up: AtomicU32,
     /// Whether its connection was ended because it took too long to read what it had asked for.
@@ -28,9 +32,17 @@ pub(super) struct Client {
 
 impl Client {
     /// Who is at the other end of a connection, or of the proxy's in front that has told who is there.
-    pub(super) fn of(stream: &Stream, told: Option<IpAddr>, side: Side) -> Self {
+    pub(super) fn of(
+        stream: &Stream,
+        told: Option<IpAddr>,
+        side: Side,
+        share: Arc<ClientShare>,
+    ) -> Self {
         let peer = told.unwrap_or_else(|| Self::peer(stream));
-        Self::new(side, peer.to_canonical(), TlsStream::secured(stream))
+        Self {
+            share: Some(share),
+            ..Self::new(side, peer.to_canonical(), TlsStream::secured(stream))
+        }
     }
 
     pub(super) fn new(side: Side, peer: IpAddr, tls: Option<Secured>) -> Self {
@@ -41,6 +53,7 @@ impl Client {
             peer,
             forwarded_for,
             tls,
+            share: None,
             given_up: AtomicU32::new(0),
             lags: AtomicBool::new(false),
         }

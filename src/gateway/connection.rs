@@ -27,6 +27,7 @@ use crate::metrics::Counted;
 
 use super::acceptor::Acceptor;
 use super::client::Client;
+use super::clients::ClientShare;
 use super::head::{Opening, Unread, read_head, refuse};
 use super::paced::Paced;
 use super::passage::Passage;
@@ -44,11 +45,12 @@ impl ServerApp for Acceptor {
     ) -> Option<Stream> {
         // Who may not in is not even answered: that would cost what there is too little of.
         let place = self.admission.admit(Client::peer(&stream))?;
+        let share = place.client.clone();
         let counted = Counted::new(self.gauge.clone());
         let (acceptor, shutdown) = (self.clone(), shutdown.clone());
         let plain = self.terminator.is_none() && !self.is_introduced(&stream);
         if plain {
-            let served = serve(stream, None, acceptor, shutdown);
+            let served = serve(stream, None, share, acceptor, shutdown);
             self.connections.spawn(async move {
                 let _held = (place, counted);
                 served.await;
@@ -61,9 +63,13 @@ impl ServerApp for Acceptor {
                 let opening = Box::pin(acceptor.open(stream));
                 match stop.run_until_cancelled(opening).await.flatten() {
                     Some(Opened::Requests(stream, told)) => {
-                        serve(stream, told, acceptor.clone(), shutdown).await;
+                        let share = acceptor.share(told, share);
+                        serve(stream, told, share, acceptor.clone(), shutdown).await;
                     }
-                    Some(Opened::Passage(passage, told)) => Box::pin(passage.run(told)).await,
+                    Some(Opened::Passage(passage, told)) => {
+                        let share = acceptor.share(told, share);
+                        Box::pin(passage.run(told, &share)).await;
+                    }
                     None => {}
                 }
             });
@@ -80,6 +86,11 @@ impl Acceptor {
             let peer = Client::peer(stream);
             self.proxies.iter().any(|network| network.contains(&peer))
         }
+    }
+
+    /// Whose share a connection's requests count to: that of the client that a proxy has reported, or else the peer's.
+    fn share(&self, told: Option<IpAddr>, peer: Arc<ClientShare>) -> Arc<ClientShare> {
+        told.map_or(peer, |client| self.admission.client(client))
     }
 
     /// What comes in front of the first request: whose the connection is, where a proxy has told that, and TLS. None: it came to
@@ -120,11 +131,12 @@ enum Opened {
 async fn serve(
     stream: Stream,
     told: Option<IpAddr>,
+    share: Arc<ClientShare>,
     acceptor: Arc<Acceptor>,
     shutdown: ShutdownWatch,
 ) {
     let limits = acceptor.limits;
-    let client = Arc::new(Client::of(&stream, told, acceptor.side));
+    let client = Arc::new(Client::of(&stream, told, acceptor.side, share));
     if stream.selected_alpn_proto() == Some(ALPN::H2) {
         return Box::pin(http2::serve(stream, acceptor, client, shutdown)).await;
     }

@@ -9,11 +9,15 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many connections may be open; none: half as many as the process may open files, and at most 65 536.
+    /// How many connections may be open; `None`: a third of the files that the process may open, at most 65 536.
     pub connections: Option<NonZeroUsize>,
-    /// How many one client's address may have open, or one /64 network of IPv6; none: as many as there may be. Trusted
+    /// How many one client's address may have open, or one /64 network of IPv6; `None`: as many as it leaves free. Trusted
     /// proxies are exempt.
     pub connections_per_client: Option<NonZeroUsize>,
+    /// How many connections to tasks requests may use at once; `None`: as many as there may be connections.
+    pub task_connections: Option<NonZeroUsize>,
+    /// How many of them those of one client may use; `None`: as many as it leaves free. Trusted proxies are exempt.
+    pub task_connections_per_client: Option<NonZeroUsize>,
     /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs
     /// longer is stuck, or holds connections open on purpose.
     pub head: Duration,
@@ -36,6 +40,8 @@ impl Default for Limits {
         Self {
             connections: None,
             connections_per_client: None,
+            task_connections: None,
+            task_connections_per_client: None,
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             min_body_rate: NonZeroU32::new(100),

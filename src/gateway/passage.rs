@@ -41,17 +41,20 @@ use self::flow::{End, Flow};
 use self::note::Note;
 use super::answer::Answer;
 use super::choice::{Choice, Failure, Lack};
+use super::clients::ClientShare;
 use super::fault;
 use super::hold::{Holding, Refusal, Waiting, closed};
 use super::middleware::Chain;
 use super::peer::IDLE_KEEP_ALIVE;
 use super::table::{Route, RouteTable};
+use super::task_connections::TaskConnections;
 use super::watched::{Connector, Socket};
 
 /// What all passages share.
 pub(super) struct Passages {
     pub(super) table: Arc<ArcSwap<RouteTable>>,
     pub(super) holding: Arc<Holding>,
+    pub(super) tasks: Arc<TaskConnections>,
     /// None where connections are not written down.
     pub(super) access_log: Option<AccessLog>,
 }
@@ -106,14 +109,14 @@ impl Passages {
 }
 
 impl Passage {
-    /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that.
-    pub(super) async fn run(mut self, told: Option<IpAddr>) {
+    /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that, and `share` what it counts to.
+    pub(super) async fn run(mut self, told: Option<IpAddr>, share: &Arc<ClientShare>) {
         let client = told.or_else(|| peer(&self.stream));
         let mut note = Note::new(client, self.name.clone());
         let end = match Choice::of_connection(&self.route, note.client(), None) {
-            Ok(choice) => self.carry(choice, &mut note).await,
+            Ok(choice) => self.carry(choice, share, &mut note).await,
             Err(lack) => match self.wait(lack, &mut note).await {
-                Ok(choice) => self.carry(choice, &mut note).await,
+                Ok(choice) => self.carry(choice, share, &mut note).await,
                 Err(reason) => reason,
             },
         };
@@ -144,8 +147,14 @@ impl Passage {
     }
 
     /// Connects to the endpoint, or to others where it cannot be reached, and passes on what comes. Returns how it ended.
-    async fn carry(&mut self, mut choice: Choice, note: &mut Note) -> &'static str {
+    async fn carry(
+        &mut self,
+        mut choice: Choice,
+        share: &Arc<ClientShare>,
+        note: &mut Note,
+    ) -> &'static str {
         let mut admitted: Option<Arc<Chain>> = None;
+        let mut permit = None;
         let socket = loop {
             if let Some(lack) = choice.lack() {
                 choice = match self.wait(lack, note).await {
@@ -162,6 +171,12 @@ impl Passage {
                     return answer.reason;
                 }
                 admitted = Some(chain.clone());
+            }
+            if permit.is_none() {
+                match self.passages.tasks.take(share, self.stream.left()).await {
+                    Ok(taken) => permit = Some(taken),
+                    Err(full) => return full.answer().reason,
+                }
             }
             choice.sent();
             note.connects(&choice.target().task, choice.retries());

@@ -41,6 +41,7 @@ mod spans;
 mod sticky;
 mod stop;
 mod streams;
+mod task_connections;
 mod tls;
 mod websocket;
 mod wire;

@@ -21,14 +21,53 @@ use super::super::answer::Answer;
 use super::super::choice::{Asker, Choice, Lack};
 use super::super::client::{Client, Side};
 use super::super::context::Context;
-use super::super::forwarded;
-use super::super::hold::Refusal;
+use super::super::hold::{Refusal, Waiting as _};
 use super::super::middleware::Chain;
+use super::super::{forwarded, framing};
 use super::Proxy;
 
 impl Proxy {
+    /// Gives a request that has just come its endpoint and the right to connect to it, or says what it is answered; the error
+    /// is that the client has left.
+    pub(super) async fn receive(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Result<Choice, Answer>> {
+        let Some(client) = &context.client else {
+            return Ok(Err(Answer::no_listener()));
+        };
+        let checked = framing::check(session.req_header(), &framing::raw_head(session));
+        if let Err((status, line)) = checked {
+            return Ok(Err(Answer::new(status, "bad-request", line)));
+        }
+
+        let decided = match self.decide(session.req_header(), client, None) {
+            Ok(choice) => Ok(choice),
+            Err(Refusal::Answer(answer)) => Err(answer),
+            Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
+        };
+        let admitted = match decided {
+            // Boxed, so that other requests do not carry the room for it.
+            Ok(choice) if choice.pool().chain.is_some() => {
+                Box::pin(self.admit(session.req_header(), context, choice)).await
+            }
+            decided => decided,
+        };
+        let choice = match admitted {
+            Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
+                return Ok(Err(Answer::use_http2(&choice.pool().service)));
+            }
+            Ok(choice) => choice,
+            Err(answer) => return Ok(Err(answer)),
+        };
+
+        let permitted = self.permit(session, context).await;
+        Ok(permitted.map(|()| choice))
+    }
+
     /// Decides where a request goes, or what it is answered; again, when it has `waited` for an endpoint.
-    pub(super) fn decide(
+    fn decide(
         &self,
         request: &RequestHeader,
         client: &Client,
@@ -87,7 +126,7 @@ impl Proxy {
     }
 
     /// Lets a request in that has no endpoint yet, and waits for one; the error is that the client has left.
-    pub(super) async fn wait(
+    async fn wait(
         &self,
         session: &mut Session,
         context: &mut Context,
@@ -181,6 +220,21 @@ impl Proxy {
         }
         context.user = admitted?;
         Ok(())
+    }
+
+    /// Takes the permit that a request needs for its connection to a task, or says what it is answered.
+    async fn permit(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
+        let share = context.client.as_ref().and_then(|it| it.share.as_ref());
+        let Some(share) = share else {
+            return Err(Answer::no_listener());
+        };
+        match self.tasks.take(share, session.left()).await {
+            Ok(permit) => {
+                context.permit = Some(permit);
+                Ok(())
+            }
+            Err(full) => Err(full.answer()),
+        }
     }
 
     /// Whether what the peer says of its own clients is believed.

@@ -21,6 +21,8 @@ fn the_limits_stand_by_default() {
     let expected = Limits {
         connections: None,
         connections_per_client: None,
+        task_connections: None,
+        task_connections_per_client: None,
         head: Duration::from_secs(10),
         keep_alive: Duration::from_secs(75),
         min_body_rate: NonZeroU32::new(100),
