@@ -155,6 +155,13 @@ impl Answer {
         Self::new(503, "auth-busy", line)
     }
 
+    /// Too many passwords of one client wait to be checked.
+    pub(super) fn too_many_guesses(client: IpAddr) -> Self {
+        let line =
+            format!("too many passwords from {client} wait to be checked; come again in a second");
+        Self::new(429, "auth-per-client", line)
+    }
+
     /// The request's body is larger than the service allows.
     pub(super) fn body_too_large(service: &str) -> Self {
         let line =

@@ -25,6 +25,7 @@ use pingora::{Error, Result};
 use crate::core::middleware::Middleware;
 use crate::core::model::ServiceId;
 use crate::core::snapshot::Snapshot;
+use crate::metrics::Metrics;
 
 use super::answer::{Answer, BODY_TOO_LARGE};
 
@@ -65,10 +66,11 @@ impl Chain {
             return Err(Answer::rate_limited(client));
         }
         let user = match &self.wanted.basic_auth {
-            Some(known) => match self.verifier.check(known, request).await {
+            Some(known) => match self.verifier.check(known, request, client).await {
                 Verdict::Right(user) => Some(user),
                 Verdict::Wrong => return Err(Answer::unauthorized()),
                 Verdict::Busy => return Err(Answer::auth_busy()),
+                Verdict::TooManyGuesses => return Err(Answer::too_many_guesses(client)),
             },
             None => None,
         };
@@ -159,10 +161,10 @@ pub(super) struct Chains {
 
 impl Chains {
     /// For a gateway with so many threads.
-    pub(super) fn new(threads: usize) -> Self {
+    pub(super) fn new(threads: usize, metrics: &Metrics) -> Self {
         Self {
             known: BTreeMap::new(),
-            verifier: Arc::new(Verifier::new(threads)),
+            verifier: Arc::new(Verifier::new(threads, metrics.password_waits())),
         }
     }
 
