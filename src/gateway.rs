@@ -30,6 +30,7 @@ mod head;
 mod hold;
 mod hop;
 mod http2;
+mod kernel_buffers;
 mod key;
 mod limits;
 mod listener;

@@ -57,7 +57,7 @@ const RECONCILE_BUCKETS: [f64; 10] = [
 /// In seconds. A look at a swarm of ten thousand tasks takes a tenth of one or two, at a small one some milliseconds.
 const LOOK_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// In seconds. A hash takes from 10 ms to some 300, and nobody waits for longer than 10 s.
+/// In seconds. A hash takes from 10 ms to some 300, and a wait ends after 10 s.
 const WAIT_BUCKETS: [f64; 9] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// All metrics of one process. Cheap to clone: all clones are the same metrics.

@@ -200,7 +200,7 @@ mod tests {
         held.clear();
         assert!(
             admission.clients.is_empty(),
-            "nobody is remembered for ever"
+            "no client is remembered after it has left"
         );
         assert_eq!(admission.open.load(Ordering::Relaxed), 0);
         assert!(admission.admit(from("10.0.0.1")).is_some());

@@ -22,7 +22,7 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// What TLS was opened with; none where it came plain.
     pub(super) tls: Option<Secured>,
-    /// What it has of what all clients share; `None` where nobody counts it, and it gets nothing of that.
+    /// What it has of what all clients share; `None` where that is not counted: it gets nothing of it.
     pub(super) share: Option<Arc<ClientShare>>,
     /// How many of its requests it did not wait for the end of.
     given_up: AtomicU32,

@@ -146,7 +146,7 @@ impl std::fmt::Debug for ClientShare {
     }
 }
 
-/// Who an address stands for, here and wherever clients are told apart. One who has an address of IPv6 has the 2⁶⁴ of its network.
+/// Who an address stands for, here and wherever clients are distinguished. One who has an address of IPv6 has the 2⁶⁴ of its network.
 pub(super) fn key(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::Error;
 use super::acceptor::Acceptor;
 use super::client::Side;
+use super::kernel_buffers;
 use super::tls::Terminator;
 
 /// No read buffer: heads are read by the connection and bodies in large pieces, so that one would only cost a copy and, for
@@ -80,6 +81,7 @@ impl Listener {
         };
         let socket = TcpListener::bind(address).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
+        kernel_buffers::bound_unsent(&socket);
         let address = socket.local_addr().map_err(fail)?;
         Ok(Self {
             side,

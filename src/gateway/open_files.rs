@@ -70,7 +70,7 @@ impl Division {
 
         let sum = connections as u128 + task_connections as u128;
         let fits = sum <= rest as u128 || flags == (None, None);
-        // Shares in proportion, so that the reserve stays whatever the flags say.
+        // Shares in proportion, so that the reserve stays whatever the flags are.
         let share = |count: usize| match fits {
             true => count,
             false => {

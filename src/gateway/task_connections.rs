@@ -41,7 +41,7 @@ use self::shared_connections::Shared;
 pub(super) const ALL: &str = "max-task-connections";
 pub(super) const CLIENT: &str = "max-task-connections-per-client";
 
-/// How long a request waits for room. Most answers take less, so that some room comes; and nobody minds a second.
+/// How long a request waits for room. Most answers take less, so that some room comes.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// How many requests may wait. Each costs some 45 KB.
@@ -111,8 +111,8 @@ impl TaskConnections {
         })
     }
 
-    /// A permit for a request of this client; after a while, where it has to wait for one. `left` ends when nobody is left
-    /// to wait.
+    /// A permit for a request of this client; after a while, where it has to wait for one. `left` ends when the client
+    /// has left.
     pub(super) async fn take(
         self: &Arc<Self>,
         client: &Arc<ClientShare>,
@@ -166,7 +166,7 @@ impl TaskConnections {
         if self.figures.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }
-        // Dropped after the lock: a permit that nobody takes is given to the next.
+        // Dropped after the lock: a permit that is not taken is given to the next.
         let mut refused = Vec::new();
         let mut line = self.line();
         let mut at = 0;

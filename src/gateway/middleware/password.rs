@@ -215,7 +215,7 @@ mod tests {
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
     fn verifier() -> Verifier {
-        let metrics = Metrics::new(&journal::channel().0);
+        let metrics = Metrics::new(journal::channel().0.drop_counter());
         Verifier::new(1, metrics.password_waits())
     }
 

@@ -27,7 +27,7 @@ use super::super::{forwarded, framing};
 use super::Proxy;
 
 impl Proxy {
-    /// Gives a request that has just come its endpoint and the right to connect to it, or says what it is answered; the error
+    /// Gives a request that has just come its endpoint and the right to connect to it, or refuses it; the error
     /// is that the client has left.
     pub(super) async fn receive(
         &self,
@@ -222,7 +222,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Takes the permit that a request needs for its connection to a task, or says what it is answered.
+    /// Takes the permit that a request needs for its connection to a task, or refuses it.
     async fn permit(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
         let share = context.client.as_ref().and_then(|it| it.share.as_ref());
         let Some(share) = share else {

@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// So many counters are made at once.
+/// The number of counters that are made at once.
 const CHUNK: usize = 1_024;
 
 /// Above all descriptors that are counted: the system's own greatest (`fs.nr_open`) is far below.

@@ -12,6 +12,7 @@ use http::Request;
 use tokio::net::TcpSocket;
 
 use crate::bounded::bounded;
+use crate::eventually::eventually;
 
 use super::client::Client;
 use super::edge::Edge;
@@ -60,13 +61,16 @@ async fn http2_from(address: [u8; 4], to: SocketAddr) -> http2::Client {
 /// Waits until a figure of the gateway is this.
 async fn shows(edge: &Edge, figure: &str) {
     let line = format!("{figure}\n");
-    let shown = async {
-        while !edge.metrics.render(None).contains(&line) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+    let look = async || {
+        let metrics = edge.metrics.render(None);
+        if metrics.contains(&line) {
+            Ok(())
+        } else {
+            Err(metrics)
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(20), shown).await;
-    assert!(waited.is_ok(), "{figure} in {}", edge.metrics.render(None));
+    let shown = eventually(figure, Duration::from_secs(20), look).await;
+    shown.expect("a figure");
 }
 
 /// Others are served at once while a client holds what it may.

@@ -69,7 +69,7 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// So many at once.
+    /// Checks this number at once.
     pub(super) fn new(at_once: usize) -> Arc<Self> {
         Arc::new(Self {
             line: Mutex::new(Line {
@@ -116,7 +116,7 @@ impl Turns {
 
     /// Gives what turns there are.
     fn give(self: &Arc<Self>) {
-        // Dropped after the lock: a turn that nobody takes is given to the next.
+        // Dropped after the lock: a turn that is not taken is given to the next.
         let mut refused = Vec::new();
         let mut line = self.line();
         while line.free > 0
@@ -212,7 +212,7 @@ mod tests {
     async fn who_had_the_fewest_turns_is_next() {
         let turns = Turns::new(1);
         let attacker = client(1);
-        let mut under_way = turns.take(attacker).await.expect("nobody is there");
+        let mut under_way = turns.take(attacker).await.expect("the line is empty");
         let mut guesses: Vec<_> = (0..WAITING_OF_A_CLIENT)
             .map(|_| Box::pin(turns.take(attacker)))
             .collect();
@@ -246,7 +246,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_line_makes_room_for_those_with_fewer_turns() {
         let turns = Turns::new(1);
-        let under_way = turns.take(client(1)).await.expect("nobody is there");
+        let under_way = turns.take(client(1)).await.expect("the line is empty");
         let mut guess = Box::pin(turns.take(client(1)));
         assert!(guess.as_mut().now_or_never().is_none());
         let mut others: Vec<_> = (2..65).map(|it| Box::pin(turns.take(client(it)))).collect();

@@ -1,4 +1,4 @@
-//! Passwords are checked in turns: an attacker's guesses wait behind one another, and nobody else behind them.
+//! Passwords are checked in turns: an attacker's guesses wait behind one another, and no other client behind them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use super::super::client::Client;
 use super::super::edge::Edge;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
-use crate::bounded::bounded;
+use crate::eventually::eventually;
+use crate::pause::pause;
 
 const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
 const USER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
@@ -22,7 +23,7 @@ const RIGHT: &str = "Authorization: Basic YWxpY2U6czNjcmV0\r\n";
 /// `alice:wrong`.
 const WRONG: &str = "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n";
 
-/// A hash of `s3cret` that is as dear as those in use.
+/// A hash of `s3cret` that costs as much as those in use.
 fn hash() -> PasswordHash {
     let salt = *b"sixteen bytes it";
     let hash = bcrypt::hash_with_salt("s3cret", 11, salt).expect("a cost that there is");
@@ -63,7 +64,7 @@ async fn guesses_of_one_client_hold_up_nobody_else() {
                     429 => {
                         answer.assert_refused(429, "auth-per-client");
                         // Or the attack takes the processors, and not the turns.
-                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        pause(Duration::from_millis(20)).await;
                     }
                     other => panic!("{other}"),
                 }
@@ -71,12 +72,13 @@ async fn guesses_of_one_client_hold_up_nobody_else() {
         });
     }
     let refused = edge.metrics.unrouted("auth-per-client");
-    let under_attack = async {
-        while refused.get() < 40 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let under_attack = async || match refused.get() {
+        40.. => Ok(()),
+        few => Err(few.to_string()),
     };
-    bounded(under_attack).await;
+    let bound = Duration::from_secs(30);
+    let begun = eventually("guesses are refused", bound, under_attack).await;
+    begun.expect("an attack");
 
     // The check that is under way, and its own; twice that on a busy machine.
     let (told, waited) = status(&edge, USER, RIGHT).await;
