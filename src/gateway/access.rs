@@ -40,7 +40,7 @@ pub(super) fn write(
     let host = text(HOST).or_else(|| request.uri.host().map(Into::into));
     log.write(&Record {
         time: SystemTime::now(),
-        client: client.map(|client| forwarded::origin(request, client, trusted)),
+        client: client.and_then(|client| forwarded::origin(request, client, trusted).address()),
         user: context.user.as_deref(),
         host: host.as_deref().unwrap_or_default(),
         method: request.method.as_str(),

@@ -8,7 +8,6 @@
 //! beside idle endpoints would harm all for the few whose sessions live in one container; and these lose them with
 //! every update anyway. A new cookie would move the client for good, and all clients to and fro under load.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use ipnet::IpNet;
 use pingora::http::RequestHeader;
 use tokio::time::Instant;
 
+use crate::core::origin::Origin;
 use crate::core::route::Balance;
 use crate::core::snapshot::RouteKey;
 
@@ -101,10 +101,10 @@ impl Choice {
         Self::give(route, asker.secure, key, bound, waited)
     }
 
-    /// The endpoint for a connection that is passed on, of a client at this address.
+    /// The endpoint for a connection of this client that is passed on.
     pub(super) fn of_connection(
         route: &Arc<Route>,
-        client: IpAddr,
+        client: Origin,
         waited: Option<&Lack>,
     ) -> Result<Self, Lack> {
         let keyed_by = route.shares(true).keyed_by();

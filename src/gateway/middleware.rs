@@ -14,7 +14,6 @@ mod password;
 mod prefix;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
@@ -24,6 +23,7 @@ use pingora::{Error, Result};
 
 use crate::core::middleware::Middleware;
 use crate::core::model::ServiceId;
+use crate::core::origin::Origin;
 use crate::core::snapshot::Snapshot;
 
 use super::answer::{Answer, BODY_TOO_LARGE};
@@ -54,7 +54,7 @@ impl Chain {
         &self,
         service: &str,
         request: &RequestHeader,
-        client: IpAddr,
+        client: Origin,
     ) -> Result<User, Answer> {
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
@@ -81,7 +81,7 @@ impl Chain {
     }
 
     /// Lets a connection in that is passed on, or says why not.
-    pub(super) fn admit_connection(&self, client: IpAddr) -> Result<(), Answer> {
+    pub(super) fn admit_connection(&self, client: Origin) -> Result<(), Answer> {
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }

@@ -24,7 +24,7 @@ mod flow;
 mod hello;
 mod note;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 use crate::access_log::AccessLog;
 use crate::core::lookup::normal_host;
+use crate::core::origin::Origin;
 use crate::core::route::{Balance, is_local};
 
 use self::flow::{End, Flow};
@@ -107,8 +108,8 @@ impl Passages {
 
 impl Passage {
     /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that.
-    pub(super) async fn run(mut self, told: Option<IpAddr>) {
-        let client = told.or_else(|| peer(&self.stream));
+    pub(super) async fn run(mut self, told: Option<Origin>) {
+        let client = told.unwrap_or_else(|| peer(&self.stream));
         let mut note = Note::new(client, self.name.clone());
         let end = match Choice::of_connection(&self.route, note.client(), None) {
             Ok(choice) => self.carry(choice, &mut note).await,
@@ -225,7 +226,12 @@ async fn reach(choice: &Choice) -> pingora::Result<Socket> {
     Ok(socket)
 }
 
-fn peer(stream: &Plain) -> Option<IpAddr> {
-    let digest = stream.get_socket_digest()?;
-    Some(digest.peer_addr()?.as_inet()?.ip())
+/// Where a connection comes from.
+fn peer(stream: &Plain) -> Origin {
+    let digest = stream.get_socket_digest();
+    let address = digest
+        .as_ref()
+        .and_then(|digest| digest.peer_addr()?.as_inet().copied());
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    address.map_or(unknown, |address| address.ip()).into()
 }

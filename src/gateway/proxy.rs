@@ -230,7 +230,7 @@ impl ProxyHttp for Proxy {
             return Ok(());
         };
         let secure = context.choice.as_ref().is_some_and(|choice| choice.secure);
-        forwarded::set(request, client, self.trusts(client), secure)?;
+        forwarded::set(request, client, &self.trusted, secure)?;
         if let Some(ids) = &context.ids {
             ids.tell_task(request)?;
         }

@@ -28,7 +28,7 @@ pub(super) fn answer(
         let says = "nobody is let in, for nothing of routing.allow_cidrs could be read";
         return Some(Outcome::answer(403, "not-allowed", says.to_owned()));
     }
-    if let Some(client) = client.filter(|client| !middleware.allows(*client)) {
+    if let Some(client) = client.filter(|client| !middleware.allows((*client).into())) {
         let says = format!("clients from {client} are not let in (routing.allow_cidrs)");
         return Some(Outcome::answer(403, "not-allowed", says));
     }

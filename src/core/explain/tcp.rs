@@ -40,7 +40,7 @@ impl Trace {
         let guards: Vec<_> = guards.collect();
         self.services(route, services);
         for (name, middleware) in &guards {
-            if let Some(client) = known.client.filter(|it| !middleware.allows(*it)) {
+            if let Some(client) = known.client.filter(|it| !middleware.allows((*it).into())) {
                 let says = format!("{name}: {client} is not among its routing.allow_cidrs");
                 self.say("policy", Verdict::Stops, says.clone());
                 if guards.len() == 1 {

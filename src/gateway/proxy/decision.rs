@@ -62,9 +62,7 @@ impl Proxy {
         let Some(route) = table.find(&host, path) else {
             return Err(Answer::no_route(&host, path).into());
         };
-        let said = self.trusts(client).then(|| forwarded::says_tls(request));
-        let said = said.flatten();
-        let secure = said.unwrap_or(client.tls.is_some());
+        let secure = forwarded::is_secure(request, client, &self.trusted);
         let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -181,13 +179,6 @@ impl Proxy {
         }
         context.user = admitted?;
         Ok(())
-    }
-
-    /// Whether what the peer says of its own clients is believed.
-    pub(super) fn trusts(&self, client: &Client) -> bool {
-        self.trusted
-            .iter()
-            .any(|network| network.contains(&client.peer))
     }
 }
 
