@@ -29,6 +29,7 @@ pub mod pacing;
 pub mod rate_limit;
 pub mod rates;
 pub mod reconcile;
+pub mod request_path;
 pub mod retry_budget;
 pub mod route;
 pub mod signals;

@@ -42,6 +42,7 @@ mod proxy_protocol;
 mod queue;
 mod runtime;
 mod span;
+mod spelling;
 mod steering;
 mod table;
 mod timings;

@@ -50,7 +50,7 @@ use super::pace::Floor;
 use super::peer::{Way, asks_for_events};
 use super::table::RouteTable;
 use super::trace::Mint;
-use super::{Config, cookie, forwarded, framing, hop, middleware, upgrade};
+use super::{Config, cookie, forwarded, framing, hop, middleware, spelling, upgrade};
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,9 +139,10 @@ impl ProxyHttp for Proxy {
         if let Some(mint) = &self.mint {
             context.ids = Some(Box::new(mint.ids(session.req_header())));
         }
+        let judged = framing::check(session.req_header(), &framing::raw_head(session))
+            .and_then(|()| spelling::settle(session.req_header_mut()));
         let decision = match &context.client {
-            Some(client) => match framing::check(session.req_header(), &framing::raw_head(session))
-            {
+            Some(client) => match judged {
                 Ok(()) => match self.decide(session.req_header(), client, None) {
                     Ok(choice) => Ok(choice),
                     Err(Refusal::Answer(answer)) => Err(answer),

@@ -26,6 +26,7 @@ mod middleware;
 mod namespace;
 mod origin;
 mod overload;
+mod paths;
 mod proxy_protocol;
 mod retries;
 mod retry_budget;

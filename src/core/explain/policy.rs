@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{Asked, Outcome};
 use crate::core::middleware::Middleware;
+use crate::core::request_path;
 use crate::core::route::{Balance, PathPrefix, RoutingPolicy};
 
 /// What the gateway answers itself, where that can be told from the request; none where the request goes on.
@@ -18,9 +19,13 @@ pub(super) fn answer(
     let middleware = policy.middleware.as_deref()?;
     if let Some(redirect) = &middleware.redirect {
         let all = &*asked.path_and_query;
-        let cut = all.strip_prefix(&*path.0);
-        let rest = cut.filter(|_| policy.strip_prefix && &*path.0 != "/");
-        let location = redirect.location(rest.unwrap_or(all));
+        let end = all.find('?').unwrap_or(all.len());
+        let left = request_path::behind(&all.as_bytes()[..end], &path.0).len();
+        let rest = match policy.strip_prefix && &*path.0 != "/" {
+            true => &all[end - left..],
+            false => all,
+        };
+        let location = redirect.location(rest);
         let says = format!("it is redirected to {location} (routing.redirect)");
         return Some(Outcome::answer(redirect.status, "redirect", says));
     }

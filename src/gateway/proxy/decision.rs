@@ -21,9 +21,9 @@ use super::super::answer::Answer;
 use super::super::choice::{Asker, Choice, Lack};
 use super::super::client::{Client, Side};
 use super::super::context::Context;
-use super::super::forwarded;
 use super::super::hold::Refusal;
 use super::super::middleware::Chain;
+use super::super::{forwarded, spelling};
 use super::Proxy;
 
 impl Proxy {
@@ -39,7 +39,7 @@ impl Proxy {
             .get(HOST)
             .map_or(&b""[..], HeaderValue::as_bytes);
         let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
-        let path = request.uri.path();
+        let path = spelling::matched(request);
         // A server asks for it on a plain connection, also where nothing else is served by one.
         if client.side == Side::Public
             && client.tls.is_none()
