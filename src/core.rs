@@ -23,6 +23,7 @@ pub mod lookup;
 pub mod middleware;
 pub mod model;
 pub mod names;
+pub mod network;
 pub mod observed;
 pub mod origin;
 pub mod pacing;

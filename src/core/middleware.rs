@@ -1,9 +1,9 @@
 //! What is done to a service's requests and answers on their way: who is let in, and what is changed.
 //!
-//! Written by [`labels`](super::labels), made ready and applied by the gateway, always in this order: redirect, addresses,
-//! rate, password, size of the body, then the path and the headers. An answer has its headers set and is compressed last.
+//! Written by [`labels`](super::labels), made ready and applied by the gateway, always in this order: redirect, guards that
+//! cannot be read, addresses, rate, password, size of the body, then the path and the headers. An answer has its headers set and is compressed last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ pub struct Middleware {
     pub redirect: Option<Redirect>,
     /// The clients that are let in (`allow_cidrs`); empty: nobody, because nothing of the label could be read.
     pub allow: Option<Vec<IpNet>>,
+    /// Keys that were meant to guard the service and are not known: while there are any, nobody is let in.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unreadable_guards: BTreeSet<Arc<str>>,
     /// Requests a second of one client (`rate_limit`).
     pub rate_limit: Option<u32>,
     /// Who may come in with which password (`basic_auth`); empty: nobody, because nothing of the label could be read.

@@ -128,6 +128,14 @@ impl Answer {
         }
     }
 
+    /// A guard of the service is not known, so that nobody may come in.
+    pub(super) fn guard_unreadable(service: &str) -> Self {
+        let line = format!(
+            "a label that seems to guard service {service} cannot be read, so nobody is let in"
+        );
+        Self::new(503, "guard-unreadable", line)
+    }
+
     /// The client comes from where nobody may come from.
     pub(super) fn not_allowed(client: Origin) -> Self {
         let line = match client.address() {

@@ -56,6 +56,9 @@ impl Chain {
         request: &RequestHeader,
         client: Origin,
     ) -> Result<User, Answer> {
+        if !self.wanted.unreadable_guards.is_empty() {
+            return Err(Answer::guard_unreadable(service));
+        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }
@@ -81,7 +84,10 @@ impl Chain {
     }
 
     /// Lets a connection in that is passed on, or says why not.
-    pub(super) fn admit_connection(&self, client: Origin) -> Result<(), Answer> {
+    pub(super) fn admit_connection(&self, service: &str, client: Origin) -> Result<(), Answer> {
+        if !self.wanted.unreadable_guards.is_empty() {
+            return Err(Answer::guard_unreadable(service));
+        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }

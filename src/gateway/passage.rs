@@ -159,7 +159,7 @@ impl Passage {
             // Once for a service, whatever is tried; after a wait it may be for another.
             let new = |chain: &&Arc<Chain>| !admitted.iter().any(|it| Arc::ptr_eq(it, chain));
             if let Some(chain) = pool.chain.as_ref().filter(new) {
-                if let Err(answer) = chain.admit_connection(note.client()) {
+                if let Err(answer) = chain.admit_connection(&pool.service, note.client()) {
                     return answer.reason;
                 }
                 admitted = Some(chain.clone());

@@ -1,6 +1,8 @@
 //! What a service's labels do with a request on its way: who is turned away, what is changed, and how an endpoint is chosen.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Asked, Outcome};
 use crate::core::middleware::Middleware;
@@ -28,6 +30,10 @@ pub(super) fn answer(
         let location = redirect.location(rest);
         let says = format!("it is redirected to {location} (routing.redirect)");
         return Some(Outcome::answer(redirect.status, "redirect", says));
+    }
+    if !middleware.unreadable_guards.is_empty() {
+        let says = unreadable(&middleware.unreadable_guards);
+        return Some(Outcome::answer(503, "guard-unreadable", says));
     }
     if middleware.allow.as_deref() == Some(&[]) {
         let says = "nobody is let in, for nothing of routing.allow_cidrs could be read";
@@ -82,6 +88,12 @@ fn guards(middleware: &Middleware, lines: &mut Vec<String>) {
             redirect.target
         ));
     }
+    if !middleware.unreadable_guards.is_empty() {
+        lines.push(format!(
+            "{}: 503",
+            unreadable(&middleware.unreadable_guards)
+        ));
+    }
     match middleware.allow.as_deref() {
         None => {}
         Some([]) => lines.push(
@@ -115,6 +127,13 @@ fn guards(middleware: &Middleware, lines: &mut Vec<String>) {
             "a body of more than {most} bytes gets a 413 (routing.max_body_bytes)"
         ));
     }
+}
+
+/// That guards of a service are not known, which ends its requests and connections.
+pub(super) fn unreadable(keys: &BTreeSet<Arc<str>>) -> String {
+    let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
+    let keys = keys.join(", ");
+    format!("nobody is let in, for a label that seems to be a guard cannot be read: {keys}")
 }
 
 fn how(balance: &Balance) -> String {

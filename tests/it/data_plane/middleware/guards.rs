@@ -181,6 +181,28 @@ async fn a_client_that_its_proxy_does_not_name_is_let_in_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_a_guard_that_is_not_known_lets_nobody_in() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let web = |keys: &[&str]| {
+        let keys = keys.iter().map(|key| (*key).into()).collect();
+        let service = Service::new("web", "web.test").middleware(|it| {
+            it.unreadable_guards = keys;
+            it.basic_auth = users();
+        });
+        service.endpoints([&task])
+    };
+    let edge = Edge::start(&[web(&["hiveway.routing.allow_cidr"])]).await;
+    for lines in ["", ALICE] {
+        let answer = get_from(&edge, CLIENT, lines).await;
+        answer.assert_refused(503, "guard-unreadable");
+        assert_eq!(answer.head.one("www-authenticate"), None);
+    }
+    assert_eq!(task.requests(), []);
+    edge.publish(&[web(&[])]).await;
+    assert_eq!(get_from(&edge, CLIENT, ALICE).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_client_has_its_own_rate_which_outlives_other_changes() {
     let [task] = origins([Behaviour::Answer]).await;
     let web = |change: fn(&mut hiveway::core::middleware::Middleware)| {
