@@ -5,7 +5,7 @@ use super::finding::{Finding, Findings};
 use super::stack::{Port, StackService};
 use crate::core::status::HIDDEN_CLIENTS;
 
-/// Tells of services with `routing.allow_cidrs` whose clients come by the ingress, and of those that publish the guarded port
+/// Reports services with `routing.allow_cidrs` whose clients come by the ingress, and those that publish the guarded port
 /// themselves.
 pub(super) fn check(services: &[Read<'_>], findings: &mut Findings) {
     let own = services.iter().filter(|it| is_hiveway(it.service));

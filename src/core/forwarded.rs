@@ -3,7 +3,7 @@
 //! # Design notes
 //!
 //! A line is read whole or not at all. A client writes the beginning of a line to which a proxy appends, so a quotation mark
-//! that it leaves open would swallow what the proxy says; such a line is malformed as a whole, and nothing of it is believed.
+//! that it leaves open would swallow what the proxy reports; such a line is malformed as a whole, and nothing of it is believed.
 //! What is accepted beyond the grammar, because it is written and can be read in one way only: blanks around semicolons, and
 //! addresses with colons and brackets that are not quoted.
 
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_proxy_appends_is_the_last_hop_or_the_line_is_malformed(
+        fn an_appended_hop_is_the_last_or_the_line_is_malformed(
             before in "(for|proto|x|[=;,\"\\\\ ]|6\\.6\\.6\\.6|https|_a){0,12}",
             appended in prop::sample::select(vec![
                 "for=192.0.2.1",

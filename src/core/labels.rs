@@ -140,11 +140,11 @@
 //! | `routing.headers.response.NAME` | value | The same for the service's answers, not for those that Hiveway gives itself. |
 //! | `routing.compress` | boolean, or some of `gzip`, `br`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, br, gzip`. |
 //!
-//! The client's address is that of the connection, or, behind `--trusted-proxies`, what those say by `X-Forwarded-For` or
+//! The client's address is that of the connection, or, behind `--trusted-proxies`, what those report by `X-Forwarded-For` or
 //! `Forwarded`, with or without a port. A client that a trusted proxy does not name (`unknown`, `_hidden`), names in a form that
 //! cannot be read, or differently in the two headers has no address: no network contains it, not even `0.0.0.0/0`, and all of
 //! them behind one proxy share one rate. A network of IPv4-mapped addresses (`::ffff:10.0.0.0/104`) is the one of IPv4. A list of
-//! networks or users of which nothing can be read lets **nobody** in, because to leave a guarded service open is the worse
+//! networks or users of which nothing can be read lets **no client** in, because to leave a guarded service open is the worse
 //! mistake.
 //!
 //! A hash is one of bcrypt (`$2y$…`, at most cost 14) or Argon2 (`$argon2id$…`, at most 256 MiB), as `htpasswd -nB user`

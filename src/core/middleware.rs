@@ -20,7 +20,7 @@ pub struct Middleware {
     pub redirect: Option<Redirect>,
     /// The clients that are let in (`allow_cidrs`); empty: nobody, because nothing of the label could be read.
     pub allow: Option<Vec<IpNet>>,
-    /// Keys that were meant to guard the service and are not known: while there are any, nobody is let in.
+    /// Keys that were meant to guard the service and are not known: while there are any, no client is let in.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub unreadable_guards: BTreeSet<Arc<str>>,
     /// Requests a second of one client (`rate_limit`).

@@ -17,7 +17,7 @@ pub enum NotANetwork {
 }
 
 /// Reads a network, or an address that stands for itself. IPv4-mapped ones are IPv4: clients are compared by such addresses, so
-/// that another reading would match nobody.
+/// that another reading would match no client.
 ///
 /// # Errors
 ///

@@ -14,7 +14,7 @@
 //! would make any rule void. The task gets the bytes as they came without the dot segments, so that the one part of which
 //! servers differ most in the order of reading is not left to it.
 //!
-//! Refused is what servers read in different ways, and what no honest client sends: nginx and Apache refuse most of it as well.
+//! Refused is what servers read in different ways, and what no honest client sends: nginx and Apache refuse most of it, too.
 //! Were it let through, a task could see a path that no guard was asked about.
 
 use std::fmt::Write as _;

@@ -128,10 +128,10 @@ impl Answer {
         }
     }
 
-    /// A guard of the service is not known, so that nobody may come in.
+    /// A guard of the service is not known, so that no client is let in.
     pub(super) fn guard_unreadable(service: &str) -> Self {
         let line = format!(
-            "a label that seems to guard service {service} cannot be read, so nobody is let in"
+            "a label that seems to guard service {service} cannot be read, so no client is let in"
         );
         Self::new(503, "guard-unreadable", line)
     }

@@ -1,4 +1,4 @@
-//! What trusted proxies report of a client, and what a task is told of it: `X-Forwarded-For`, `-Proto` and `-Host`.
+//! What trusted proxies report of a client, and what its task gets: `X-Forwarded-For`, `-Proto` and `-Host`.
 //!
 //! A client's own values are dropped, since anyone can write them; only those of a peer in `--trusted-proxies` are kept and
 //! added to. That goes for every `X-Forwarded-*`, whether it is written here or not: a task believes what its framework does.
@@ -12,7 +12,7 @@
 //! writes `Forwarded` alone passes a client's `X-Forwarded-For` on. So neither header can be preferred: where both are there, one
 //! of them may be the client's own. Where they name one client, nothing has to be decided. Where they do not, the client is
 //! unknown, or came without TLS, which lets it in nowhere; the task then gets `X-Forwarded-*` alone. A `Forwarded` without any
-//! `for` says nothing of the client and contradicts nothing.
+//! `for` names no client and contradicts nothing.
 
 use std::net::IpAddr;
 
@@ -67,12 +67,12 @@ pub(super) fn is_secure(request: &RequestHeader, client: &Client, trusted: &[IpN
     }
 }
 
-/// What `Forwarded` says of a trusted proxy's client.
+/// What `Forwarded` reports of a trusted proxy's client.
 struct Forwarded {
     /// The farthest hop first.
     hops: Vec<Hop>,
     origin: Origin,
-    /// Whether the hop that names the client says that it came by TLS.
+    /// Whether the hop that names the client reports TLS.
     secure: Option<bool>,
 }
 
@@ -128,7 +128,7 @@ fn plain_origin(request: &RequestHeader, proxy: IpAddr, trusted: &[IpNet]) -> Or
     Origin::through(proxy, |it| trusts(trusted, it), items.map(origin::item)).0
 }
 
-/// Whether `X-Forwarded-Proto` says that the client came by TLS; `None` without it.
+/// Whether `X-Forwarded-Proto` names TLS; `None` without it.
 fn plain_secure(request: &RequestHeader) -> Option<bool> {
     let line = request.headers.get(FORWARDED_PROTO)?.as_bytes();
     let first = line.split(|byte| *byte == b',').next()?;

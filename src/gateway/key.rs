@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_of_a_source_is_that_of_the_client_and_not_of_the_proxy() {
+    fn the_key_of_a_source_is_the_clients_and_not_the_proxys() {
         let trusted = ["10.0.0.0/8".parse().expect("a network")];
         let key = |peer: &str, said: Option<&str>| {
             let peer: IpAddr = peer.parse().expect("an address");
@@ -55,8 +55,8 @@ mod tests {
         };
         let direct = key("198.51.100.7", None);
         assert_eq!(key("198.51.100.7", Some("1.1.1.1")), direct);
-        for said in ["198.51.100.7", "198.51.100.7:80", "x, ::ffff:198.51.100.7"] {
-            assert_eq!(key("10.0.0.1", Some(said)), direct, "{said}");
+        for items in ["198.51.100.7", "198.51.100.7:80", "x, ::ffff:198.51.100.7"] {
+            assert_eq!(key("10.0.0.1", Some(items)), direct, "{items}");
         }
         let unknown = key("10.0.0.1", Some("unknown"));
         assert_eq!(key("10.0.0.1", Some("_hidden")), unknown);

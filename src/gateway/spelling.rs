@@ -95,7 +95,7 @@ mod tests {
             let came = String::from_utf8_lossy(came(&request));
             let told = (&*sent, matched(&request), &*came);
             assert_eq!(told, (raw, found, as_it_came), "{target}");
-            // A copy, as the request to the task is one, knows it as well.
+            // A copy, as the request to the task is one, has it, too.
             assert_eq!(matched(&request.clone()), found, "{target}");
         }
         let mut request = RequestHeader::build("GET", b"/x/../\xe9?\xff", None).expect("a request");

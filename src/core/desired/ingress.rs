@@ -3,7 +3,7 @@
 //! # Design notes
 //!
 //! Swarm spreads the connections to a port of `mode: ingress` over all nodes, and gives each an address of the ingress network as
-//! its source. Whoever is let in by that address is everybody, and whoever is kept out is, too. The port may be there for others
+//! its source. A list of networks then lets in everybody or no one. The port may be there for others
 //! than the service's own clients, so this is a warning; names under `.local` are for clients inside the cluster, who come by
 //! another way.
 
@@ -11,7 +11,7 @@ use crate::core::model::{OwnService, Service};
 use crate::core::route::{Diagnostic, Level, ServiceSpec};
 use crate::core::status::HIDDEN_CLIENTS;
 
-/// What to say of a service with such a guard; `None` if its clients' addresses are known, or do not matter.
+/// The diagnostic of a service with such a guard; `None` if its clients' addresses are known, or do not matter.
 pub(super) fn hidden(
     own: &OwnService,
     service: &Service,

@@ -351,7 +351,7 @@ fn a_scale_label_is_a_wish_also_without_a_route() {
 }
 
 #[test]
-fn a_guard_by_addresses_behind_the_ingress_is_told_of() {
+fn a_guard_by_addresses_behind_the_ingress_is_reported() {
     let guard = ("hiveway.routing.allow_cidrs", "10.0.0.0/8");
     let public = ("hiveway.routing.port_80", "a.example");
     for (labels, ingress_port, is_told) in [

@@ -133,7 +133,7 @@ fn guards(middleware: &Middleware, lines: &mut Vec<String>) {
 pub(super) fn unreadable(keys: &BTreeSet<Arc<str>>) -> String {
     let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
     let keys = keys.join(", ");
-    format!("nobody is let in, for a label that seems to be a guard cannot be read: {keys}")
+    format!("no client is let in, because a label that seems to be a guard cannot be read: {keys}")
 }
 
 fn how(balance: &Balance) -> String {

@@ -41,10 +41,10 @@ impl Trace {
         self.services(route, services);
         for (name, middleware) in &guards {
             if !middleware.unreadable_guards.is_empty() {
-                let says = policy::unreadable(&middleware.unreadable_guards);
-                self.say("policy", Verdict::Stops, format!("{name}: {says}"));
+                let reason = policy::unreadable(&middleware.unreadable_guards);
+                self.say("policy", Verdict::Stops, format!("{name}: {reason}"));
                 if guards.len() == 1 {
-                    return Some(Outcome::closed("guard-unreadable", says));
+                    return Some(Outcome::closed("guard-unreadable", reason));
                 }
             }
             if let Some(client) = known.client.filter(|it| !middleware.allows((*it).into())) {

@@ -2,10 +2,10 @@
 //!
 //! # Design notes
 //!
-//! A service whose guard is misspelt would be open to everybody, and nobody would notice: its owner believes it guarded, and its
+//! A service whose guard is misspelt would be open to everybody, without a sign of it: its owner believes it guarded, and its
 //! clients are let in. So such a key shuts the service. A key that asks for something else and is misspelt must not, since that
 //! would stop a service for a typing error that does no harm. What is near to a guard's name, or speaks of what only guards
-//! are about, is taken for one: one slip a word, other separators, other groups, what follows behind it, and the names that
+//! are about, is taken for one: one slip per part, other separators, other groups, what follows behind it, and the names that
 //! other proxies have for the same.
 
 /// The guards there are, and those of later versions that would let everybody in where they are not known.
@@ -107,7 +107,7 @@ fn is_name(words: &[String]) -> bool {
         || GUARDS.iter().any(|guard| is_near(&words, &compact, guard))
 }
 
-/// The same without the port that `routing.port_N` has, and people write behind other keys as well.
+/// The same without the port that `routing.port_N` has, and people write behind other keys, too.
 fn without_port(words: &[String]) -> Vec<String> {
     let mut words = words.to_vec();
     while let Some(last) = words.pop() {
@@ -120,7 +120,7 @@ fn without_port(words: &[String]) -> Vec<String> {
     words
 }
 
-/// Whether there is one slip in the whole, or one in each word.
+/// Whether there is one slip in the whole, or one in each part.
 fn is_near(words: &[String], compact: &str, guard: &[&str]) -> bool {
     let each = || {
         words
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_behind_another_prefix_is_ours_where_it_is_nobody_elses() {
+    fn a_guard_without_the_prefix_is_ours_if_no_other_tool_has_it() {
         for (key, ours) in [
             ("routing.basic_auth", true),
             ("routing.allow_cidrs", true),

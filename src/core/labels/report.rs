@@ -47,7 +47,7 @@ impl Fault {
     pub(super) fn shutting(self) -> Self {
         let reason = self.reason;
         Self {
-            reason: format!("{reason}; it seems to be a guard, so the service lets nobody in"),
+            reason: format!("{reason}; it seems to be a guard, so the service lets no client in"),
             ..self
         }
     }

@@ -1,7 +1,7 @@
 use super::super::client::Side;
 use super::*;
 
-/// What is said of a client by these header lines from this peer, where 10.0.0.0/8 and ::1 are trusted.
+/// What is read of a client from these header lines from this peer, where 10.0.0.0/8 and ::1 are trusted.
 fn said(peer: &str, lines: &[(&'static str, &str)]) -> (Option<String>, bool, RequestHeader) {
     let trusted = ["10.0.0.0/8", "::1/128"].map(|it| it.parse().expect("a network"));
     let peer: IpAddr = peer.parse().expect("an address");

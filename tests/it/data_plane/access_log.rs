@@ -132,7 +132,7 @@ async fn a_client_that_its_proxy_does_not_name_has_no_address() {
             let lines = format!("X-Forwarded-For: {said}\r\n");
             let answer = client.get_with("web.test", "/asked", &lines).await;
             assert_eq!(answer.status, 200);
-            // This format does not say which host the lines before are about.
+            // This format does not name the host of the lines before.
             let line = loop {
                 match logged.line().await {
                     line if line.contains("/asked") => break line,

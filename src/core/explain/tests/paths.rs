@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_path_in_another_spelling_meets_the_route_of_its_normal_form() {
+fn a_path_is_explained_by_its_normal_form() {
     let snapshot = of(&[
         ("web", "web.test/", &[Ready]),
         ("admin", "web.test/admin", &[Ready]),

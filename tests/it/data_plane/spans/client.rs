@@ -1,4 +1,4 @@
-//! Where a span says that its request comes from.
+//! The client's address in a span.
 
 use super::super::client::Client;
 use super::super::origin::{Behaviour, origins};
