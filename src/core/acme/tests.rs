@@ -205,7 +205,7 @@ fn unreachable_server_pauses_all_hosts_for_an_hour_at_most() {
 }
 
 #[test]
-fn a_server_that_has_had_enough_is_believed_about_the_host_and_spared_by_the_others() {
+fn rate_limit_pauses_its_host_and_spaces_out_the_others() {
     const HOUR: u64 = 60 * 60;
     for (asked, seconds, lull) in [
         (None, HOUR, 300),
@@ -231,7 +231,7 @@ fn a_server_that_has_had_enough_is_believed_about_the_host_and_spared_by_the_oth
 }
 
 #[test]
-fn a_server_that_says_when_is_asked_then_and_less_often_while_it_says_the_same() {
+fn server_that_names_a_time_is_asked_then_and_backs_off() {
     let host: Arc<str> = "a.test".into();
     let seconds = |failure, asked| -> Vec<u64> {
         let mut ledger = Ledger::default();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hiveway::gateway::{Config, TcpProbes};
 
 use crate::bounded::bounded;
+use crate::needs::needed;
 
 use super::client::Client;
 use super::edge::Edge;
@@ -96,10 +97,9 @@ async fn the_kernel_probes_silent_clients_of_plain_listeners() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a network namespace: make test"]
 async fn a_websocket_of_a_dead_client_ends_on_both_sides() {
-    let Some(namespace) = Namespace::make().await else {
-        return;
-    };
+    let namespace = needed(Namespace::make()).await;
     let [task] = origins([Behaviour::Hand]).await;
     let hasty = |config: &mut Config| {
         config.internal = Some(([0, 0, 0, 0], 0).into());
