@@ -14,6 +14,7 @@ pub mod certificates;
 pub mod control;
 pub mod desired;
 pub mod ejection;
+pub mod entity_tag;
 pub mod event;
 pub mod explain;
 pub mod following;

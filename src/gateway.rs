@@ -45,6 +45,7 @@ mod span;
 mod spelling;
 mod steering;
 mod table;
+mod tcp_probes;
 mod timings;
 mod tls;
 mod tls_info;
@@ -88,6 +89,7 @@ use self::passage::Passages;
 use self::proxy::Proxy;
 use self::steering::Steering;
 use self::table::RouteTable;
+pub use self::tcp_probes::TcpProbes;
 use self::tls::Serving;
 pub use self::tls::{TlsConfig, TlsError, TlsLimits};
 
@@ -189,7 +191,7 @@ impl Gateway {
         ];
         let mut listeners = sides
             .into_iter()
-            .filter_map(|(side, address)| Some(Listener::bind(side, address?, None)))
+            .filter_map(|(side, address)| Some(Listener::bind(side, address?, None, config.limits)))
             .collect::<Result<Vec<_>, _>>()?;
         let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
         let release = CancellationToken::new();
@@ -203,10 +205,13 @@ impl Gateway {
                 table: table.clone(),
                 holding: holding.clone(),
                 access_log: config.access_log.clone(),
+                probes: config.limits.tcp_probes,
             };
             let serving = Serving::new(settings, &config.challenges, passages, metrics)?;
             let terminator = Some(serving.terminator.clone());
-            listeners.push(Listener::bind(Side::Public, settings.address, terminator)?);
+            let address = settings.address;
+            let bound = Listener::bind(Side::Public, address, terminator, config.limits)?;
+            listeners.push(bound);
             tls = Some(serving);
         }
         for listener in &mut listeners {

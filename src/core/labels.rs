@@ -164,7 +164,16 @@
 //!
 //! Not compressed: what is encoded already, says `no-transform` or carries a digest of itself, parts (206), streams of
 //! events, and whatever comes by a `grpc://` route. An answer that does not say its length is sent on as it comes, compressed
-//! piece by piece.
+//! piece by piece. A request with `Cache-Control: no-transform` gets its answer as it is.
+//!
+//! A compressed answer has a tag of its own, and the task is asked about the one that it gave:
+//!
+//! | `ETag` of the task | of the answer compressed by gzip | `If-None-Match`, `If-Match` of the client | of the request to the task |
+//! |---|---|---|---|
+//! | `"x"` | `W/"x-hw-gzip"` | `W/"x-hw-gzip"` | `"x"` |
+//! | `W/"x"` | `W/"x-hw-w-gzip"` | `W/"x-hw-w-gzip"` | `W/"x"` |
+//!
+//! So a client that has the compressed form gets its 304, one that cannot read this form does not, and a HEAD says what a GET would.
 //!
 //! # Health: `probe.*`
 //!

@@ -12,6 +12,7 @@ mod headers;
 mod limiter;
 mod password;
 mod prefix;
+mod validators;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -113,8 +114,18 @@ impl Chain {
         Some(Answer::redirect(redirect.status, location))
     }
 
-    /// Changes the request that a task gets.
-    pub(super) fn change(&self, request: &mut RequestHeader, user: &User) -> Result<()> {
+    /// Changes the request that a task gets. `came` is what came from the client. `trails` as in
+    /// [`answer`](Self::answer).
+    pub(super) fn change(
+        &self,
+        came: &RequestHeader,
+        request: &mut RequestHeader,
+        user: &User,
+        trails: bool,
+    ) -> Result<()> {
+        if !trails && !self.wanted.compress.is_empty() {
+            validators::restore(request, || compress::chosen(&self.wanted.compress, came))?;
+        }
         if let Some(user) = user {
             // The password was for the gateway.
             request.remove_header(&AUTHORIZATION);

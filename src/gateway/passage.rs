@@ -47,6 +47,7 @@ use super::hold::{Holding, Refusal, Waiting, closed};
 use super::middleware::Chain;
 use super::peer::IDLE_KEEP_ALIVE;
 use super::table::{Route, RouteTable};
+use super::tcp_probes::TcpProbes;
 use super::watched::{Connector, Socket};
 
 /// What all passages share.
@@ -55,6 +56,8 @@ pub(super) struct Passages {
     pub(super) holding: Arc<Holding>,
     /// None where connections are not written down.
     pub(super) access_log: Option<AccessLog>,
+    /// How a client that has vanished is found out.
+    pub(super) probes: TcpProbes,
 }
 
 /// What a connection asks for.
@@ -109,6 +112,7 @@ impl Passages {
 impl Passage {
     /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that.
     pub(super) async fn run(mut self, told: Option<Origin>) {
+        self.passages.probes.watch_silence_only(&mut self.stream);
         let client = told.unwrap_or_else(|| peer(&self.stream));
         let mut note = Note::new(client, self.name.clone());
         let end = match Choice::of_connection(&self.route, note.client(), None) {

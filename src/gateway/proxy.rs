@@ -242,7 +242,7 @@ impl ProxyHttp for Proxy {
             prefix.strip(request)?;
         }
         if let Some(chain) = &pool.chain {
-            chain.change(request, &context.user)?;
+            chain.change(session.req_header(), request, &context.user, pool.http2)?;
         }
         Ok(())
     }

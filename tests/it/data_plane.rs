@@ -8,6 +8,7 @@ mod admission;
 mod balance;
 mod bodies;
 mod client;
+mod dead_client;
 mod dead_peer;
 mod draining;
 mod edge;

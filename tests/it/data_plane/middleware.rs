@@ -5,3 +5,4 @@ mod changes;
 mod compress;
 mod guards;
 mod held;
+mod validators;
