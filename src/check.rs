@@ -24,6 +24,7 @@ pub mod command;
 mod duration;
 mod finding;
 mod format;
+mod ingress;
 mod interpolation;
 mod labels;
 mod lifetime;
@@ -133,6 +134,7 @@ pub fn check(sources: &[Source], options: &Options) -> Checked {
         reach::check(&stack, &read, options, &mut findings);
         claims::check(&read, sources, &mut findings);
         lifetime::check(&read, &mut findings);
+        ingress::check(&read, &mut findings);
     }
     (checked.findings, checked.more) = findings.worst(MOST_FINDINGS);
     checked

@@ -46,9 +46,11 @@ mod proxy_protocol;
 mod queue;
 mod runtime;
 mod span;
+mod spelling;
 mod steering;
 mod table;
 mod task_connections;
+mod tcp_probes;
 mod timings;
 mod tls;
 mod tls_info;
@@ -96,6 +98,7 @@ use self::proxy::Proxy;
 use self::steering::Steering;
 use self::table::RouteTable;
 use self::task_connections::TaskConnections;
+pub use self::tcp_probes::TcpProbes;
 use self::tls::Serving;
 pub use self::tls::{TlsConfig, TlsError, TlsLimits};
 
@@ -198,7 +201,7 @@ impl Gateway {
         ];
         let mut listeners = sides
             .into_iter()
-            .filter_map(|(side, address)| Some(Listener::bind(side, address?, None)))
+            .filter_map(|(side, address)| Some(Listener::bind(side, address?, None, config.limits)))
             .collect::<Result<Vec<_>, _>>()?;
         let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
         let release = CancellationToken::new();
@@ -223,10 +226,13 @@ impl Gateway {
                 holding: holding.clone(),
                 tasks: tasks.clone(),
                 access_log: config.access_log.clone(),
+                probes: config.limits.tcp_probes,
             };
             let serving = Serving::new(settings, &config.challenges, passages, metrics)?;
             let terminator = Some(serving.terminator.clone());
-            listeners.push(Listener::bind(Side::Public, settings.address, terminator)?);
+            let address = settings.address;
+            let bound = Listener::bind(Side::Public, address, terminator, config.limits)?;
+            listeners.push(bound);
             tls = Some(serving);
         }
         for listener in &mut listeners {

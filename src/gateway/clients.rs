@@ -10,12 +10,14 @@
 //! that stands for many (Swarm's ingress gives all clients the address of the node) and too large for an attacker.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ipnet::IpNet;
+
+use crate::core::origin::Origin;
 
 /// The clients that have a connection.
 pub(super) struct Clients {
@@ -146,12 +148,9 @@ impl std::fmt::Debug for ClientShare {
     }
 }
 
-/// Who an address stands for, here and wherever clients are distinguished. One who has an address of IPv6 has the 2⁶⁴ of its network.
-pub(super) fn key(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        peer => peer,
-    }
+/// The address that stands for a client: its own, or its /64 network of IPv6.
+fn key(peer: IpAddr) -> IpAddr {
+    Origin::from(peer).subscriber().address().unwrap_or(peer)
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@
 //! So the bytes of a head are read here ([`head`](super::head)) and given to Pingora as if they had been pipelined. It
 //! parses them without another read.
 
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -23,6 +22,7 @@ use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::time::{sleep, timeout};
 
+use crate::core::origin::Origin;
 use crate::metrics::Counted;
 
 use super::acceptor::Acceptor;
@@ -88,9 +88,11 @@ impl Acceptor {
         }
     }
 
-    /// Whose share a connection's requests count to: that of the client that a proxy has reported, or else the peer's.
-    fn share(&self, told: Option<IpAddr>, peer: Arc<ClientShare>) -> Arc<ClientShare> {
-        told.map_or(peer, |client| self.admission.client(client))
+    /// The share that a connection's requests count to: that of the client that a proxy has reported, or else the peer's, also
+    /// where the proxy does not know its client.
+    fn share(&self, told: Option<Origin>, peer: Arc<ClientShare>) -> Arc<ClientShare> {
+        let client = told.and_then(|origin| origin.address());
+        client.map_or(peer, |client| self.admission.client(client))
     }
 
     /// What comes in front of the first request: whose the connection is, where a proxy has told that, and TLS. None: it came to
@@ -98,12 +100,14 @@ impl Acceptor {
     async fn open(&self, mut stream: Stream) -> Option<Opened> {
         let mut told = None;
         if self.is_introduced(&stream) {
-            let header = timeout(self.limits.head, proxy_protocol::client(&mut stream)).await;
+            let proxy = Client::peer(&stream);
+            let header = proxy_protocol::client(&mut stream, proxy);
+            let header = timeout(self.limits.head, header).await;
             match header {
                 Ok(Ok(client)) => told = client,
                 failed => {
                     let error = failed.map(|it| it.err());
-                    tracing::debug!(peer = %Client::peer(&stream), ?error, "no PROXY header");
+                    tracing::debug!(peer = %proxy, ?error, "no PROXY header");
                     let refused = self.metrics.refused_connections("proxy-protocol");
                     refused.inc();
                     return None;
@@ -122,15 +126,15 @@ impl Acceptor {
 
 /// What a connection has become, and whose it is where a proxy has told that.
 enum Opened {
-    Requests(Stream, Option<IpAddr>),
-    Passage(Box<Passage>, Option<IpAddr>),
+    Requests(Stream, Option<Origin>),
+    Passage(Box<Passage>, Option<Origin>),
 }
 
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
 /// request after a while, and never a request. `told` is whose the connection is, where a proxy has told that.
 async fn serve(
     stream: Stream,
-    told: Option<IpAddr>,
+    told: Option<Origin>,
     share: Arc<ClientShare>,
     acceptor: Arc<Acceptor>,
     shutdown: ShutdownWatch,

@@ -3,6 +3,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use super::tcp_probes::TcpProbes;
+
 /// How long a task may take to accept more of a request, and a client more of an answer where no rate is asked of it.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -33,6 +35,18 @@ pub struct Limits {
     /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
     /// costs some 45 KB.
     pub held: usize,
+    /// On each connection: how a client that has vanished is found out.
+    pub tcp_probes: TcpProbes,
+}
+
+impl Limits {
+    /// How long a client may leave what is sent to it unread.
+    pub(super) fn unread(&self) -> Duration {
+        match self.min_body_rate {
+            Some(_) => self.body_patience,
+            None => WRITE_TIMEOUT,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -47,6 +61,7 @@ impl Default for Limits {
             min_body_rate: NonZeroU32::new(100),
             body_patience: Duration::from_secs(60),
             held: 1024,
+            tcp_probes: TcpProbes::default(),
         }
     }
 }

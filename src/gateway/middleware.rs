@@ -12,9 +12,9 @@ mod headers;
 mod limiter;
 mod password;
 mod prefix;
+mod validators;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
@@ -24,6 +24,7 @@ use pingora::{Error, Result};
 
 use crate::core::middleware::Middleware;
 use crate::core::model::ServiceId;
+use crate::core::origin::Origin;
 use crate::core::snapshot::Snapshot;
 use crate::metrics::Metrics;
 
@@ -55,8 +56,11 @@ impl Chain {
         &self,
         service: &str,
         request: &RequestHeader,
-        client: IpAddr,
+        client: Origin,
     ) -> Result<User, Answer> {
+        if !self.wanted.unreadable_guards.is_empty() {
+            return Err(Answer::guard_unreadable(service));
+        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }
@@ -83,7 +87,10 @@ impl Chain {
     }
 
     /// Lets a connection in that is passed on, or says why not.
-    pub(super) fn admit_connection(&self, client: IpAddr) -> Result<(), Answer> {
+    pub(super) fn admit_connection(&self, service: &str, client: Origin) -> Result<(), Answer> {
+        if !self.wanted.unreadable_guards.is_empty() {
+            return Err(Answer::guard_unreadable(service));
+        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }
@@ -109,8 +116,18 @@ impl Chain {
         Some(Answer::redirect(redirect.status, location))
     }
 
-    /// Changes the request that a task gets.
-    pub(super) fn change(&self, request: &mut RequestHeader, user: &User) -> Result<()> {
+    /// Changes the request that a task gets. `came` is what came from the client. `trails` as in
+    /// [`answer`](Self::answer).
+    pub(super) fn change(
+        &self,
+        came: &RequestHeader,
+        request: &mut RequestHeader,
+        user: &User,
+        trails: bool,
+    ) -> Result<()> {
+        if !trails && !self.wanted.compress.is_empty() {
+            validators::restore(request, || compress::chosen(&self.wanted.compress, came))?;
+        }
         if let Some(user) = user {
             // The password was for the gateway.
             request.remove_header(&AUTHORIZATION);

@@ -24,7 +24,7 @@ mod flow;
 mod hello;
 mod note;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 use crate::access_log::AccessLog;
 use crate::core::lookup::normal_host;
+use crate::core::origin::Origin;
 use crate::core::route::{Balance, is_local};
 
 use self::flow::{End, Flow};
@@ -48,6 +49,7 @@ use super::middleware::Chain;
 use super::peer::IDLE_KEEP_ALIVE;
 use super::table::{Route, RouteTable};
 use super::task_connections::TaskConnections;
+use super::tcp_probes::TcpProbes;
 use super::watched::{Connector, Socket};
 
 /// What all passages share.
@@ -57,6 +59,8 @@ pub(super) struct Passages {
     pub(super) tasks: Arc<TaskConnections>,
     /// None where connections are not written down.
     pub(super) access_log: Option<AccessLog>,
+    /// How a client that has vanished is found out.
+    pub(super) probes: TcpProbes,
 }
 
 /// What a connection asks for.
@@ -110,8 +114,9 @@ impl Passages {
 
 impl Passage {
     /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that, and `share` what it counts to.
-    pub(super) async fn run(mut self, told: Option<IpAddr>, share: &Arc<ClientShare>) {
-        let client = told.or_else(|| peer(&self.stream));
+    pub(super) async fn run(mut self, told: Option<Origin>, share: &Arc<ClientShare>) {
+        self.passages.probes.watch_silence_only(&mut self.stream);
+        let client = told.unwrap_or_else(|| peer(&self.stream));
         let mut note = Note::new(client, self.name.clone());
         let end = match Choice::of_connection(&self.route, note.client(), None) {
             Ok(choice) => self.carry(choice, share, &mut note).await,
@@ -167,7 +172,7 @@ impl Passage {
             // Once for a service, whatever is tried; after a wait it may be for another.
             let new = |chain: &&Arc<Chain>| !admitted.iter().any(|it| Arc::ptr_eq(it, chain));
             if let Some(chain) = pool.chain.as_ref().filter(new) {
-                if let Err(answer) = chain.admit_connection(note.client()) {
+                if let Err(answer) = chain.admit_connection(&pool.service, note.client()) {
                     return answer.reason;
                 }
                 admitted = Some(chain.clone());
@@ -240,7 +245,12 @@ async fn reach(choice: &Choice) -> pingora::Result<Socket> {
     Ok(socket)
 }
 
-fn peer(stream: &Plain) -> Option<IpAddr> {
-    let digest = stream.get_socket_digest()?;
-    Some(digest.peer_addr()?.as_inet()?.ip())
+/// Where a connection comes from.
+fn peer(stream: &Plain) -> Origin {
+    let digest = stream.get_socket_digest();
+    let address = digest
+        .as_ref()
+        .and_then(|digest| digest.peer_addr()?.as_inet().copied());
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    address.map_or(unknown, |address| address.ip()).into()
 }

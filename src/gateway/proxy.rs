@@ -214,7 +214,7 @@ impl ProxyHttp for Proxy {
             return Ok(());
         };
         let secure = context.choice.as_ref().is_some_and(|choice| choice.secure);
-        forwarded::set(request, client, self.trusts(client), secure)?;
+        forwarded::set(request, client, &self.trusted, secure)?;
         if let Some(ids) = &context.ids {
             ids.tell_task(request)?;
         }
@@ -225,7 +225,7 @@ impl ProxyHttp for Proxy {
             prefix.strip(request)?;
         }
         if let Some(chain) = &pool.chain {
-            chain.change(request, &context.user)?;
+            chain.change(session.req_header(), request, &context.user, pool.http2)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod deploy;
 mod labels;
 mod network;
+mod ports;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,12 +103,24 @@ fn read_service(entry: &Entry, reader: &mut Reader<'_>) -> StackService {
             "networks" => service.networks = network::read_names(entry, reader),
             "stop_grace_period" => service.stop_grace_period = reader.duration(entry),
             "healthcheck" => service.has_healthcheck = has_healthcheck(&entry.node),
+            "image" => service.image = image(entry, reader),
+            "ports" => service.ports = ports::read_ports(entry, reader),
             "extends" => reader.elsewhere(entry),
             _ => {}
         }
     }
     reader.misspelt(entries, &SERVICE_KEYS, &OTHER_KEYS);
     service
+}
+
+/// The image, where it is text; Docker complains of others.
+fn image(entry: &Entry, reader: &Reader<'_>) -> Option<String> {
+    match &entry.node.value {
+        Value::Scalar(scalar) if scalar.kind == Kind::Text => {
+            Some(reader.replaced(scalar, entry.node.span)?.value)
+        }
+        _ => None,
+    }
 }
 
 /// Whether it does not disable the image's own.

@@ -10,7 +10,6 @@
 mod turns;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,9 +24,9 @@ use ring::rand::SystemRandom;
 use tokio::time::Instant;
 
 use crate::core::middleware::{Credential, PasswordHash};
+use crate::core::origin::Origin;
 
 use self::turns::{Full, Turns};
-use super::super::clients;
 
 /// How long a password that was right need not be checked again.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -77,7 +76,7 @@ impl Verifier {
         &self,
         known: &[Credential],
         request: &RequestHeader,
-        client: IpAddr,
+        client: Origin,
     ) -> Verdict {
         let Some((user, password)) = sent(request) else {
             return Verdict::Wrong;
@@ -95,7 +94,7 @@ impl Verifier {
             return verdict(true);
         }
         let asked = Instant::now();
-        let turn = match self.turns.take(clients::key(client)).await {
+        let turn = match self.turns.take(client.subscriber()).await {
             Ok(turn) => turn,
             Err(Full::All) => return Verdict::Busy,
             Err(Full::Client) => return Verdict::TooManyGuesses,
@@ -191,7 +190,7 @@ fn is_right(hash: &PasswordHash, password: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use futures_util::FutureExt as _;
 
@@ -212,7 +211,7 @@ mod tests {
         })
     }
 
-    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const CLIENT: Origin = Origin::Known(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
 
     fn verifier() -> Verifier {
         let metrics = Metrics::new(journal::channel().0.drop_counter());

@@ -23,7 +23,7 @@ use super::super::client::{Client, Side};
 use super::super::context::Context;
 use super::super::hold::{Refusal, Waiting as _};
 use super::super::middleware::Chain;
-use super::super::{forwarded, framing};
+use super::super::{forwarded, framing, spelling};
 use super::Proxy;
 
 impl Proxy {
@@ -37,7 +37,8 @@ impl Proxy {
         let Some(client) = &context.client else {
             return Ok(Err(Answer::no_listener()));
         };
-        let checked = framing::check(session.req_header(), &framing::raw_head(session));
+        let checked = framing::check(session.req_header(), &framing::raw_head(session))
+            .and_then(|()| spelling::settle(session.req_header_mut()));
         if let Err((status, line)) = checked {
             return Ok(Err(Answer::new(status, "bad-request", line)));
         }
@@ -78,7 +79,7 @@ impl Proxy {
             .get(HOST)
             .map_or(&b""[..], HeaderValue::as_bytes);
         let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
-        let path = request.uri.path();
+        let path = spelling::matched(request);
         // A server asks for it on a plain connection, also where nothing else is served by one.
         if client.side == Side::Public
             && client.tls.is_none()
@@ -101,9 +102,7 @@ impl Proxy {
         let Some(route) = table.find(&host, path) else {
             return Err(Answer::no_route(&host, path).into());
         };
-        let said = self.trusts(client).then(|| forwarded::says_tls(request));
-        let said = said.flatten();
-        let secure = said.unwrap_or(client.tls.is_some());
+        let secure = forwarded::is_secure(request, client, &self.trusted);
         let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -235,13 +234,6 @@ impl Proxy {
             }
             Err(full) => Err(full.answer()),
         }
-    }
-
-    /// Whether what the peer says of its own clients is believed.
-    pub(super) fn trusts(&self, client: &Client) -> bool {
-        self.trusted
-            .iter()
-            .any(|network| network.contains(&client.peer))
     }
 }
 

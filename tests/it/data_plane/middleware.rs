@@ -6,3 +6,4 @@ mod compress;
 mod guards;
 mod held;
 mod passwords;
+mod validators;

@@ -12,12 +12,13 @@
 //! right is remembered.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
+
+use crate::core::origin::Origin;
 
 /// How many may wait.
 const WAITING: usize = 64;
@@ -53,19 +54,19 @@ struct Line {
     free: usize,
     next: u64,
     waiting: Vec<Waiting>,
-    turns: HashMap<IpAddr, (u32, Instant)>,
+    turns: HashMap<Origin, (u32, Instant)>,
 }
 
 struct Waiting {
     number: u64,
-    client: IpAddr,
+    client: Origin,
     give: oneshot::Sender<Turn>,
 }
 
 /// The right to have a password checked now; the next has it when it is dropped.
 pub(super) struct Turn {
     turns: Arc<Turns>,
-    client: IpAddr,
+    client: Origin,
 }
 
 impl Turns {
@@ -82,7 +83,7 @@ impl Turns {
     }
 
     /// A turn for a client, when it comes.
-    pub(super) async fn take(self: &Arc<Self>, client: IpAddr) -> Result<Turn, Full> {
+    pub(super) async fn take(self: &Arc<Self>, client: Origin) -> Result<Turn, Full> {
         let given = self.join(client)?;
         self.give();
         match timeout(PATIENCE, given).await {
@@ -92,7 +93,7 @@ impl Turns {
         }
     }
 
-    fn join(&self, client: IpAddr) -> Result<oneshot::Receiver<Turn>, Full> {
+    fn join(&self, client: Origin) -> Result<oneshot::Receiver<Turn>, Full> {
         let mut line = self.line();
         line.waiting.retain(|waiting| !waiting.give.is_closed());
         let own = line.waiting.iter().filter(|it| it.client == client).count();
@@ -150,7 +151,7 @@ impl Line {
     }
 
     /// Turns one away who had more turns than this client; false where there is none.
-    fn make_room(&mut self, client: IpAddr) -> bool {
+    fn make_room(&mut self, client: Origin) -> bool {
         let order = |waiting: &Waiting| (self.turns(waiting.client), waiting.number);
         let all = self.waiting.iter().enumerate();
         let last = all.max_by_key(|(_, waiting)| order(waiting));
@@ -160,7 +161,7 @@ impl Line {
     }
 
     /// How many turns a client had of late.
-    fn turns(&self, client: IpAddr) -> u32 {
+    fn turns(&self, client: Origin) -> u32 {
         let known = self.turns.get(&client);
         known.map_or(0, |(count, last)| match last.elapsed() < FORGOTTEN {
             true => *count,
@@ -168,7 +169,7 @@ impl Line {
         })
     }
 
-    fn count(&mut self, client: IpAddr) {
+    fn count(&mut self, client: Origin) {
         let count = self.turns(client).saturating_add(1);
         if self.turns.len() >= KNOWN {
             self.turns.retain(|_, (_, last)| last.elapsed() < FORGOTTEN);
@@ -199,13 +200,15 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use futures_util::FutureExt as _;
 
     use super::*;
 
-    fn client(number: u16) -> IpAddr {
+    fn client(number: u16) -> Origin {
         let [high, low] = number.to_be_bytes();
-        [10, 0, high, low].into()
+        IpAddr::from([10, 0, high, low]).into()
     }
 
     #[tokio::test(start_paused = true)]
