@@ -20,6 +20,7 @@ mod hold;
 mod hops;
 mod http2;
 mod limits;
+mod local_replies;
 mod locality;
 mod message;
 mod middleware;
