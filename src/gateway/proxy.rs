@@ -147,7 +147,10 @@ impl ProxyHttp for Proxy {
                     Err(Refusal::Answer(answer)) => Err(answer),
                     Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
                 },
-                Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
+                Err((status, line)) => {
+                    let subject = self.asked_of(session.req_header(), client);
+                    Err(Answer::new(status, "bad-request", line).about(subject))
+                }
             },
             None => Err(Answer::no_listener()),
         };
@@ -160,7 +163,7 @@ impl ProxyHttp for Proxy {
         };
         let decision = match decision {
             Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
-                Err(Answer::use_http2(&choice.pool().service))
+                Err(Answer::use_http2(&choice.pool().service).about(choice.subject()))
             }
             decision => decision,
         };
@@ -196,7 +199,7 @@ impl ProxyHttp for Proxy {
         let Some(choice) = &mut context.choice else {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
-        choice.sent();
+        choice.sent(context.started);
         if let Some(noted) = &mut context.noted {
             noted.connecting();
         }
@@ -253,6 +256,12 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
+        if end_of_stream
+            && session.body_bytes_read() > 0
+            && let Some(choice) = &mut context.choice
+        {
+            choice.body_sent();
+        }
         self.measure(session, body.as_ref(), end_of_stream, context)
     }
 

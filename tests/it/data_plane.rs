@@ -12,6 +12,7 @@ mod dead_peer;
 mod draining;
 mod edge;
 mod ejection;
+mod endpoint_figures;
 mod forwarded;
 mod fuzz;
 mod grpc;

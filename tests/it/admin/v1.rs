@@ -10,6 +10,7 @@ use hiveway::core::explain::Listener;
 use hiveway::core::model::TaskId;
 use hiveway::core::route::{Diagnostic, Level};
 use hiveway::core::snapshot::{GatewayTask, Snapshot};
+use hiveway::metrics::MethodLabel;
 use hiveway::order_book::OrderBook;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -136,10 +137,11 @@ async fn answers_are_as_described_before_the_first_snapshot_and_after() {
                 }]);
                 admin.snapshots.send_replace(Some(published.into()));
                 admin.readiness.require("snapshot", Ok(()));
-                admin
-                    .metrics
-                    .cluster("restserver")
-                    .observe(200, std::time::Duration::ZERO);
+                admin.metrics.cluster("restserver").observe(
+                    MethodLabel::Get,
+                    200,
+                    std::time::Duration::ZERO,
+                );
                 admin.emit_scaled("restserver", 1);
                 admin.recorded(1).await;
                 ask(&admin, &document, "/v1/snapshot", "", 200).await;
