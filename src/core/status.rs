@@ -1,5 +1,7 @@
 //! How an instance stands, for an operator: its conditions, its services and the nodes, gathered from what the process knows.
 
+mod endpoint;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::model::{NodeId, ServiceId, TaskId, Timestamp};
 use super::rates::RequestCounts;
 use super::snapshot::{Cluster, EndpointState, Generation, Snapshot};
+
+pub use self::endpoint::{EndpointStatus, add_endpoints};
 
 /// How one instance stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,14 @@ pub struct Status {
     pub drained_by_hand: BTreeSet<TaskId>,
     /// What this process does not know, and who does.
     pub unknown: Vec<String>,
+}
+
+impl Status {
+    /// Every endpoint that it tells of.
+    pub fn endpoints(&self) -> impl Iterator<Item = &EndpointStatus> {
+        let services = self.services.iter();
+        services.flat_map(|it| it.endpoints.iter().flatten())
+    }
 }
 
 /// The snapshot that an instance steers by.
@@ -105,6 +117,9 @@ pub struct ServiceStatus {
     pub probes_disbelieved: bool,
     /// What its requests add up to, through this gateway.
     pub requests: RequestCounts,
+    /// Each of its endpoints, by task; `None` unless asked for.
+    #[serde(default)]
+    pub endpoints: Option<Vec<EndpointStatus>>,
 }
 
 /// An instance of Hiveway, as the snapshot names it.
@@ -180,6 +195,7 @@ fn new(cluster: &Cluster, requests: &impl Fn(&str) -> (RequestCounts, u64)) -> S
         ejected,
         probes_disbelieved: false,
         requests,
+        endpoints: None,
     }
 }
 

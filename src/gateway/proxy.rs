@@ -256,12 +256,6 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
-        if end_of_stream
-            && session.body_bytes_read() > 0
-            && let Some(choice) = &mut context.choice
-        {
-            choice.body_sent();
-        }
         self.measure(session, body.as_ref(), end_of_stream, context)
     }
 
