@@ -12,7 +12,6 @@ use crate::access_log::{AccessLog, Record};
 
 use super::context::Context;
 use super::forwarded;
-use super::timings::Noted;
 
 /// Writes a request down, where the log wants it. `broken`: it did not come to its end.
 pub(super) fn write(

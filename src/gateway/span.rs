@@ -23,7 +23,6 @@ use super::access;
 use super::context::Context;
 use super::forwarded;
 use super::paced::SLOW_READER;
-use super::timings::Noted;
 use super::trace::TRACE_STATE;
 
 /// Tells of a request whose trace is sampled. `written`: the status that the client was sent; none where it had left before.

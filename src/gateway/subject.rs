@@ -31,11 +31,7 @@ pub(super) struct About<'a> {
 }
 
 impl Subject {
-    pub(super) fn new(
-        route: &RouteKey,
-        service: &Arc<str>,
-        metrics: &Arc<ClusterMetrics>,
-    ) -> Self {
+    pub(super) fn new(route: &RouteKey, service: &Arc<str>, metrics: &Arc<ClusterMetrics>) -> Self {
         Self {
             route: route.clone(),
             service: service.clone(),
