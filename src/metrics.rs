@@ -208,7 +208,8 @@ impl Metrics {
             .retain(|service, _| services.contains(service));
     }
 
-    /// The figures of a task's requests. To be resolved when a snapshot is applied and kept beside the endpoint.
+    /// The figures of a task's requests. To be resolved when a snapshot is applied and kept beside
+    /// the endpoint.
     #[must_use]
     pub fn endpoint(&self, task: &TaskId) -> Arc<EndpointMetrics> {
         self.endpoints().entry(task.clone()).or_default().clone()
@@ -227,7 +228,8 @@ impl Metrics {
         self.endpoints().retain(|task, _| keep(task));
     }
 
-    /// Counts requests about no service that the gateway answers itself for this reason. To be resolved once and kept.
+    /// Counts requests about no service that the gateway answers itself for this reason. To be
+    /// resolved once and kept.
     #[must_use]
     pub fn unrouted(&self, reason: &'static str) -> IntCounter {
         self.0.unrouted.with_label_values(&[reason])

@@ -32,7 +32,7 @@ pub(super) struct Answer {
     /// By which the request is known to others; none where requests are given no ids.
     pub(super) request_id: Option<HeaderValue>,
     /// The service that it is about; `None` if no route was met.
-    pub(super) about: Option<Subject>,
+    pub(super) about: Option<Box<Subject>>,
 }
 
 /// Tells programs why the gateway answered itself.
@@ -53,7 +53,7 @@ impl Answer {
     /// The same about a service, for which it counts.
     pub(super) fn about(self, subject: impl Into<Option<Subject>>) -> Self {
         Self {
-            about: subject.into(),
+            about: subject.into().map(Box::new),
             ..self
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! # Design notes
 //!
-//! The wait begins when the whole request is on its way and ends with the head of the answer, so that neither a client that
-//! sends slowly nor one that reads slowly makes its endpoint look slow.
+//! The wait begins when the whole request is on its way and ends with the head of the answer, so
+//! that neither a client that sends slowly nor one that reads slowly makes its endpoint look slow.
 
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl Attempt {
         self.began.take().map_or(Duration::ZERO, |it| it.elapsed())
     }
 
-    /// The endpoint did not answer in time, or stopped in the middle. Returns how long its answer's head was waited for.
+    /// The endpoint did not answer in time, or stopped in the middle. Returns how long its answer's
+    /// head was waited for.
     pub(super) fn timed_out(&mut self, metrics: &EndpointMetrics) -> Duration {
         self.counted = true;
         let waited = self.begun_answer();
@@ -69,8 +70,9 @@ impl Attempt {
         self.counted
     }
 
-    /// Counts the wait of a request that has ended, and one that was not answered whole as aborted. `uploaded` if all of its
-    /// body had come; otherwise the endpoint may have waited for the client.
+    /// Counts the wait of a request that has ended, and one that was not answered whole as aborted.
+    /// `uploaded` if all of its body had come; otherwise the endpoint may have waited for the
+    /// client.
     pub(super) fn ended(&mut self, metrics: &EndpointMetrics, whole: bool, uploaded: bool) {
         let waited = match self.waited {
             None if whole || uploaded => Some(self.begun_answer()),

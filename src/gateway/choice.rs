@@ -267,7 +267,8 @@ impl Choice {
     /// It is sent to its endpoint now; `came`: when the request's head was read.
     pub(super) fn sent(&mut self, came: Instant) {
         let prompt = !self.delayed && self.attempts == 1;
-        // The first try of a request that nothing held up begins when it comes, which spares a look at the clock.
+        // The first try of a request that nothing held up begins when it comes, which spares a look
+        // at the clock.
         let exact = !prompt || self.pool().policy.balance == Balance::PeakEwma;
         self.attempt = Attempt::begun(if exact { Instant::now() } else { came });
     }
@@ -307,7 +308,8 @@ impl Choice {
         self.attempt = attempt;
     }
 
-    /// The request has ended with this status: whole, or else cut off. `uploaded` if all of its body had come by then.
+    /// The request has ended with this status: whole, or else cut off. `uploaded` if all of its
+    /// body had come by then.
     pub(super) fn ended(&mut self, status: u16, whole: bool, uploaded: bool) {
         let mut attempt = std::mem::take(&mut self.attempt);
         let runtime = &self.target().runtime;

@@ -22,7 +22,7 @@ pub(super) struct Context {
     pub(super) client: Option<Arc<Client>>,
     pub(super) choice: Option<Choice>,
     /// The service that the request is about while it has no endpoint.
-    pub(super) subject: Option<Subject>,
+    pub(super) subject: Option<Box<Subject>>,
     /// By what kind of connection the request goes.
     pub(super) way: Way,
     /// Why the gateway answered itself, or cut the answer off.
@@ -66,7 +66,7 @@ impl Context {
     /// The service that the request is about; `None` if it met no route.
     pub(super) fn about(&self) -> Option<About<'_>> {
         let chosen = self.choice.as_ref().map(Choice::about);
-        chosen.or_else(|| self.subject.as_ref().map(Subject::about))
+        chosen.or_else(|| self.subject.as_deref().map(Subject::about))
     }
 
     /// Answers the request here.

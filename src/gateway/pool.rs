@@ -2,11 +2,11 @@
 //!
 //! # Design notes
 //!
-//! How many requests an endpoint works on is counted whatever the policy: operators are shown it, and where another policy
-//! comes into force the number is right from the first request on.
+//! How many requests an endpoint works on is counted whatever the policy: operators are shown it,
+//! and where another policy comes into force the number is right from the first request on.
 //!
-//! A full endpoint is passed over by every method, and the ejected are no way out of a full service: they would answer no
-//! better.
+//! A full endpoint is passed over by every method, and the ejected are no way out of a full
+//! service: they would answer no better.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -2,10 +2,10 @@
 //!
 //! # Design notes
 //!
-//! Whoever makes a reply of the gateway's own says which service it is about ([`Answer::about`](super::answer::Answer::about)),
-//! and [`Context::answer`](super::context::Context::answer) keeps it. [`Context::about`](super::context::Context::about) is the
-//! one place where counters, access log and spans learn the service of a request, whether it has an endpoint or not. What
-//! is about no service meets no route.
+//! Code that makes a local reply names the service that the reply is about
+//! ([`Answer::about`](super::answer::Answer::about)), and the request's context keeps it. Counters,
+//! access log and spans read the service of a request in one place, `Context::about`, whether the
+//! request has an endpoint or not. A request without a service has met no route.
 
 use std::sync::Arc;
 

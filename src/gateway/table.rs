@@ -67,8 +67,9 @@ impl Route {
         if secure { &self.secure } else { &self.plain }
     }
 
-    /// The service that a reply to a request is about which is given to none of the services: the one that would be waited
-    /// for, of those that serve this kind of client or, where none does, of the others.
+    /// The service that a reply to a request is about which is given to none of the services: the
+    /// one that would be waited for, of those that serve this kind of client or, where none does,
+    /// of the others.
     pub(super) fn subject(&self, secure: bool) -> Option<Subject> {
         let own = self.shares(secure).awaited();
         let pool = own.or_else(|| self.shares(!secure).awaited())?;

@@ -2,13 +2,15 @@
 //!
 //! # Design notes
 //!
-//! The registry's own histogram keeps two shards that it swaps at each scrape, so that count and sum agree to the last
-//! request, and pays for it with four atomic operations, one of them a loop over a float. Here a request is three
-//! additions to integers: its status and method, its bucket and its time. The count is the sum of the buckets, so that the
-//! two agree; the time may be that of a request more or less, which no query can tell.
+//! The registry's own histogram keeps two shards that it swaps at each scrape, so that count and
+//! sum agree to the last request, and pays for it with four atomic operations, one of them a loop
+//! over a float. Here a request is three additions to integers: its status and method, its bucket
+//! and its time. The count is the sum of the buckets, so that the two agree; the time may be that
+//! of a request more or less, which no query can tell.
 //!
-//! A request that the gateway answers itself is one of the service that it is about, as any other. The budget for retries
-//! leaves out those that no endpoint was given: a client that is refused a thousand times buys nobody a retry.
+//! A request that the gateway answers itself is one of the service that it is about, as any other.
+//! The budget for retries leaves out those that no endpoint was given: a client that is refused a
+//! thousand times buys nobody a retry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,7 +102,8 @@ impl ClusterMetrics {
         all.saturating_sub(self.unsent.load(Ordering::Relaxed))
     }
 
-    /// What all requests so far add up to. A connection that is passed on is a request as well, without a time.
+    /// What all requests so far add up to. A connection that is passed on is a request as well,
+    /// without a time.
     #[must_use]
     pub fn counts(&self) -> RequestCounts {
         let read = |value: &AtomicU64| value.load(Ordering::Relaxed);

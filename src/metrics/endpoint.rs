@@ -2,13 +2,14 @@
 //!
 //! # Design notes
 //!
-//! An endpoint has six series: four outcomes, the time that requests waited for it, and those in flight. The mean wait
-//! between two readings shows which container is slow. A histogram would show its tail as well, at 13 more series for each of
-//! perhaps 10 000 tasks; the service's histogram has the tail, and one container that is slow stands out by its mean. For
-//! those who read only once there is a moving mean, which is not a series.
+//! An endpoint has six series: four outcomes, the time that requests waited for it, and those in
+//! flight. The mean wait between two readings shows which container is slow. A histogram would show
+//! its tail as well, at 13 more series for each of perhaps 10 000 tasks; the service's histogram
+//! has the tail, and one container that is slow stands out by its mean. For those who read only
+//! once there is a moving mean, which is not a series.
 //!
-//! The wait ends with the head of the answer. What comes after it depends on the client as much as on the task, and lasts for
-//! hours on a WebSocket.
+//! The wait ends with the head of the answer. What comes after it depends on the client as much as
+//! on the task, and lasts for hours on a WebSocket.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +23,12 @@ use crate::core::model::TaskId;
 use crate::core::rates::EndpointCounts;
 use crate::core::snapshot::Snapshot;
 
-/// The part of the latest wait in the moving mean, as a power of two: 1/16, so that some forty requests decide it.
+/// The part of the latest wait in the moving mean, as a power of two: 1/16, so that some forty
+/// requests decide it.
 const RECENT_SHIFT: u32 = 4;
 
-/// The figures of one endpoint's requests. Written by the gateway for each request by relaxed additions.
+/// The figures of one endpoint's requests. Written by the gateway for each request by relaxed
+/// additions.
 #[derive(Debug, Default)]
 pub struct EndpointMetrics {
     answered: AtomicU64,
@@ -61,7 +64,8 @@ impl EndpointMetrics {
         self.broken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request ended before its answer was whole, and not by the endpoint's fault. `waited` if it had waited for it.
+    /// A request ended before its answer was whole, and not by the endpoint's fault. `waited` if it
+    /// had waited for it.
     pub fn aborted(&self, waited: bool) {
         self.aborted.fetch_add(1, Ordering::Relaxed);
         if waited {
@@ -69,11 +73,13 @@ impl EndpointMetrics {
         }
     }
 
-    /// A request waited this long for its answer to begin, or until it was given up. Counted with what it came to.
+    /// A request waited this long for its answer to begin, or until it was given up. Counted with
+    /// what it came to.
     pub fn waited(&self, time: Duration) {
         let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
-        // Of two requests that end in the same nanoseconds, one may be left out of the mean, which is no loss.
+        // Of two requests that end in the same nanoseconds, one may be left out of the mean, which
+        // is no loss.
         let before = self.recent.load(Ordering::Relaxed);
         let scaled = match before {
             0 => microseconds.saturating_mul(1 << RECENT_SHIFT),
@@ -96,7 +102,8 @@ impl EndpointMetrics {
         let more = |count: u32| (count < most).then_some(count + 1);
         let entered = self
             .in_flight
-            // Ordered against the queue, which is looked at after leaving and joined before entering.
+            // Ordered against the queue, which is looked at after leaving and joined before
+            // entering.
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
         entered.is_ok()
     }
@@ -129,8 +136,8 @@ impl EndpointMetrics {
     }
 }
 
-/// The families of the endpoints that a snapshot names and that this gateway has had in its table. A task that is gone
-/// takes its series with it.
+/// The families of the endpoints that a snapshot names and that this gateway has had in its table.
+/// A task that is gone takes its series with it.
 pub(super) fn families(
     snapshot: &Snapshot,
     endpoints: &BTreeMap<TaskId, Arc<EndpointMetrics>>,

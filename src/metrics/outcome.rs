@@ -2,11 +2,12 @@
 //!
 //! # Design notes
 //!
-//! A dense table of 500 codes and 10 methods is 40 KB for each service, nearly all of it zeros. This one has 64 slots of
-//! eight bytes, each with its pair in the upper bits and its count in the lower ones, so that a request costs one look and
-//! one addition to one word. A pair takes the first free slot when it comes for the first time and keeps it. REST services
-//! need some 20 slots. Pairs that find none (a client can write any method, a task any code) are counted by class only, so
-//! that the sum stays right and the memory bounded.
+//! A dense table of 500 codes and 10 methods is 40 KB for each service, nearly all of it zeros.
+//! This one has 64 slots of eight bytes, each with its pair in the upper bits and its count in the
+//! lower ones, so that a request costs one look and one addition to one word. A pair takes the
+//! first free slot when it comes for the first time and keeps it. REST services need some 20 slots.
+//! Pairs that find none (a client can write any method, a task any code) are counted by class only,
+//! so that the sum stays right and the memory bounded.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +16,8 @@ use http::Method;
 /// Slots for one service: 512 bytes. See above for how many are needed.
 const SLOTS: usize = 64;
 
-/// Slots that are tried for a pair. With three quarters in use, 16 in a row are taken once in a hundred pairs.
+/// Slots that are tried for a pair. With three quarters in use, 16 in a row are taken about once
+/// in a hundred pairs.
 const TRIED: usize = 16;
 
 /// Bits of a slot that count: enough for a million requests a second over nine years.
@@ -27,7 +29,8 @@ const CODES: u64 = 501;
 /// The classes of status, as their labels say them.
 pub(super) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Server errors that gateways and tasks answer most. Their series are there from the start, so that rates see the first.
+/// Server errors that gateways and tasks answer most. Their series are there from the start, so
+/// that rates see the first.
 const AWAITED: [u16; 4] = [500, 502, 503, 504];
 
 /// What stands for codes and methods that have no series of their own.
@@ -234,7 +237,8 @@ fn pair(key: u64) -> (MethodLabel, u16) {
     (MethodLabel::ALL[method as usize], code as u16 + 100)
 }
 
-/// The slot that is tried first: Fibonacci hashing, by the upper six bits of a product with 2^64 divided by the golden ratio.
+/// The slot that is tried first: Fibonacci hashing, by the upper six bits of a product with 2^64
+/// divided by the golden ratio.
 fn place(key: u64) -> usize {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
 }

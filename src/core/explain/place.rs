@@ -45,7 +45,8 @@ pub struct EndpointView {
     pub probe: Option<String>,
     /// What was last told of it here.
     pub story: Option<Story>,
-    /// What its requests add up to, through this gateway; `None` if it has never had it in rotation.
+    /// What its requests add up to, through this gateway; `None` if it has never had it in
+    /// rotation.
     #[serde(default)]
     pub requests: Option<EndpointCounts>,
 }

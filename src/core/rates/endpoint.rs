@@ -11,11 +11,13 @@ pub struct EndpointCounts {
     pub failed: u64,
     /// Those that met no connection, or a broken one.
     pub broken: u64,
-    /// Those that ended before their answer was whole, and not by the endpoint's fault: mostly the client left.
+    /// Those that ended before their answer was whole, and not by the endpoint's fault: mostly the
+    /// client left.
     pub aborted: u64,
     /// Requests that it works on now.
     pub in_flight: u32,
-    /// Those that waited for an answer: all but the broken ones, and those whose body was never whole.
+    /// Those that waited for an answer: all but the broken ones, and those whose body was never
+    /// whole.
     pub waits: u64,
     /// How long these waited for the head of the answer, added up.
     pub waited_seconds: f64,
@@ -50,7 +52,8 @@ pub struct EndpointRates {
 }
 
 impl EndpointRates {
-    /// Between two counts that are this many seconds apart. A count that has started again counts from nothing.
+    /// Between two counts that are this many seconds apart. A count that has started again counts
+    /// from nothing.
     #[must_use]
     pub fn between(before: &EndpointCounts, after: &EndpointCounts, seconds: f64) -> Self {
         let nothing = EndpointCounts::default();
@@ -76,8 +79,9 @@ impl EndpointRates {
     }
 }
 
-/// Whether a wait stands out among those of the same service's endpoints: at least three times their median, and longer than
-/// anybody would notice. Of two endpoints the faster one is the median.
+/// Whether a wait stands out among those of the same service's endpoints: at least three times
+/// their median, and longer than anybody would notice. Of two endpoints the faster one is the
+/// median.
 #[must_use]
 pub fn stands_out(wait: f64, all: &[f64]) -> bool {
     /// In seconds. Below it, a busy processor makes such differences.

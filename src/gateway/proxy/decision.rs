@@ -74,7 +74,9 @@ impl Proxy {
                 false => Answer::use_tls(&host, path_and_query)
                     .about(route.subject(secure))
                     .into(),
-                true => Answer::no_route(&host, path).into(),
+                true => Answer::no_route(&host, path)
+                    .about(route.subject(secure))
+                    .into(),
             });
         }
         let asker = Asker {
@@ -93,8 +95,8 @@ impl Proxy {
         })
     }
 
-    /// The service that a request is about which is refused before its route is looked for: one that its host and path name
-    /// on this listener.
+    /// The service that a request is about which is refused before its route is looked for: one
+    /// that its host and path name on this listener.
     pub(super) fn asked_of(&self, request: &RequestHeader, client: &Client) -> Option<Subject> {
         let host = std::str::from_utf8(request.headers.get(HOST)?.as_bytes()).ok()?;
         let host = normal_host(host);
@@ -114,7 +116,7 @@ impl Proxy {
         lack: Lack,
     ) -> Result<Result<Choice, Answer>> {
         // It is that service's request even if its client leaves before it has an endpoint.
-        context.subject = Some(lack.subject());
+        context.subject = Some(Box::new(lack.subject()));
         if let Some(chain) = &lack.chain {
             let guarded = self.guard(session.req_header(), context, chain, &lack.service);
             if let Err(answer) = guarded.await {

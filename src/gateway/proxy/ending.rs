@@ -47,7 +47,8 @@ impl Proxy {
         if let Some(spans) = &self.spans {
             span::tell(spans, session, context, written, error, &self.trusted);
         }
-        // What it came to at its endpoint, which has room again from here on, whatever is left to be read of the request.
+        // What it came to at its endpoint, which has room again from here on, whatever is left to
+        // be read of the request.
         if let Some(choice) = &mut context.choice {
             let whole = error.is_none();
             choice.ended(status, whole, whole || session.as_mut().is_body_done());

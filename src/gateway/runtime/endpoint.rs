@@ -1,4 +1,5 @@
-//! What of an endpoint outlives the snapshots that name it: its figures, and what ejection and balancing go by.
+//! What of an endpoint outlives the snapshots that name it: its figures, and what ejection and
+//! balancing go by.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use crate::core::rates::Rates;
 use crate::core::status::ServiceStatus;
 
-/// Those whose requests fail now first, by how many a second; then those that nothing serves, the most asked for first;
-/// then those of which a part is out; then the others. By name where that is the same.
+/// Those whose requests fail now first, by how many a second; then those that nothing serves, the
+/// most asked for first; then those of which a part is out; then the others. By name where that is
+/// the same.
 pub(super) fn by_trouble<'a>(
     services: &'a [ServiceStatus],
     rates: &BTreeMap<String, Rates>,

@@ -32,11 +32,11 @@ fn status(total: u64) -> Status {
 }
 
 /// What is shown of two looks that are two seconds apart.
-fn seen(before: Status, after: Status) -> Seen {
+fn seen(before: &Status, after: Status) -> Seen {
     let between = Duration::from_secs(2);
     Seen {
-        rates: rates(&before, &after, between),
-        endpoint_rates: endpoints::rates(&before, &after, between),
+        rates: rates(before, &after, between),
+        endpoint_rates: endpoints::rates(before, &after, between),
         at: Instant::now(),
         status: after,
     }
@@ -66,7 +66,7 @@ fn the_slowest_endpoint_of_a_service_stands_first() {
         status.nodes.clear();
         status
     };
-    let seen = seen(looked(100), looked(300));
+    let seen = seen(&looked(100), looked(300));
     let shown = show(&seen, Screen::endless(Paint::none()));
     let table = shown.split("\n\n").nth(3).expect("a table of endpoints");
     let (table, _) = table.split_once("drained").expect("what follows");
@@ -89,7 +89,7 @@ web      1123456789ab  n1    ready           100.0  0.0    2.0 ms         1     
 
 #[test]
 fn people_read_conditions_services_with_their_rates_and_nodes() {
-    let seen = seen(status(100), status(300));
+    let seen = seen(&status(100), status(300));
     assert_eq!(
         show(&seen, Screen::endless(Paint::none())),
         "\

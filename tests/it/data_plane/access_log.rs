@@ -17,7 +17,7 @@ use super::service::Service;
 use super::slow_readers::{Sips, drip, hasty, pour};
 use crate::bounded::bounded;
 
-const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
+pub(super) const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
 
 /// A gateway whose access log the test reads.
 pub(super) struct Logged {

@@ -1,6 +1,8 @@
 //! What the requests to each endpoint come to, as operators are shown it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::edge::Edge;
 use super::local_replies::{comes_to, sum};

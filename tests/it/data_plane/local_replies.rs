@@ -1,4 +1,5 @@
-//! Replies of the gateway's own: each counts for the service that it is about, and its log line names that service.
+//! Replies of the gateway's own: each counts for the service that it is about, and its log line
+//! names that service.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use hiveway::access_log::{Format, Selection};
 use hiveway::core::middleware::{Credential, PasswordHash, Redirect};
 use serde_json::Value;
 
-use super::access_log::Logged;
+use super::access_log::{Logged, PROXY};
+use super::client::Client;
 use super::edge::Edge;
 use super::http2::{self, get};
 use super::origin::{Behaviour, origins};
@@ -102,6 +104,7 @@ async fn a_local_reply_counts_for_the_service_it_is_about() {
                 it.response_timeout = Duration::from_millis(50);
             })
             .endpoints([&hangs]),
+        Service::new("plain", "http://plain.test").endpoints([&answers]),
         served("well"),
         served("long"),
     ];
@@ -161,7 +164,16 @@ async fn a_local_reply_counts_for_the_service_it_is_about() {
         let labels = [("service", service), ("reason", reason)];
         assert!(sum(&logged.edge, "hiveway_local_replies_total", &labels) > 0);
     }
-    // What no service is about stays unrouted: a head that is not read, and a host that nobody claims.
+    // A route that is not served by TLS is a route all the same.
+    let mut proxy = Client::connect_from(PROXY, logged.edge.internal).await;
+    let secure = request("plain", "X-Forwarded-Proto: https\r\n");
+    let answer = proxy.request(&secure).await;
+    answer.assert_refused(404, "no-route");
+    assert_eq!(logged.json().await["service"], "plain");
+    let labels = [("service", "plain"), ("reason", "no-route")];
+    comes_to(&logged.edge, "hiveway_local_replies_total", &labels, 1).await;
+    // What no service is about stays unrouted: a head that is not read, and a host that nobody
+    // claims.
     let mut client = logged.edge.client().await;
     let answer = client.request(&request("well", &endless)).await;
     answer.assert_refused(431, "bad-request");

@@ -49,7 +49,8 @@ async fn get_from(edge: &Edge, from: IpAddr, lines: &str) -> Answer {
     client.get_with("web.test", "/", lines).await
 }
 
-/// Waits until the gateway has counted so many requests for a service that it answered itself for this reason.
+/// Waits until the gateway has counted so many requests for a service that it answered itself for
+/// this reason.
 async fn counted(edge: &Edge, service: &str, reason: &str, count: u64) {
     let labels = [("service", service), ("reason", reason)];
     comes_to(edge, "hiveway_local_replies_total", &labels, count).await;
