@@ -42,7 +42,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Every endpoint that it tells of.
+    /// Every endpoint of its services.
     pub fn endpoints(&self) -> impl Iterator<Item = &EndpointStatus> {
         let services = self.services.iter();
         services.flat_map(|it| it.endpoints.iter().flatten())

@@ -20,7 +20,7 @@ pub(super) struct Subject {
     metrics: Arc<ClusterMetrics>,
 }
 
-/// What is told of the service that a request is about.
+/// What is shown of the service that a request is about.
 #[derive(Clone, Copy)]
 pub(super) struct About<'a> {
     /// What the route matches.

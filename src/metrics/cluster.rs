@@ -6,11 +6,11 @@
 //! sum agree to the last request, and pays for it with four atomic operations, one of them a loop
 //! over a float. Here a request is three additions to integers: its status and method, its bucket
 //! and its time. The count is the sum of the buckets, so that the two agree; the time may be that
-//! of a request more or less, which no query can tell.
+//! of a request more or less, which no query can show.
 //!
 //! A request that the gateway answers itself is one of the service that it is about, as any other.
 //! The budget for retries leaves out those that no endpoint was given: a client that is refused a
-//! thousand times buys nobody a retry.
+//! thousand times buys no retry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //!
 //! A dense table of 500 codes and 10 methods is 40 KB for each service, nearly all of it zeros.
 //! This one has 64 slots of eight bytes, each with its pair in the upper bits and its count in the
-//! lower ones, so that a request costs one look and one addition to one word. A pair takes the
+//! lower ones, so that a request costs one look and one addition to 64 bits. A pair takes the
 //! first free slot when it comes for the first time and keeps it. REST services need some 20 slots.
 //! Pairs that find none (a client can write any method, a task any code) are counted by class only,
 //! so that the sum stays right and the memory bounded.
@@ -26,7 +26,7 @@ const COUNT_BITS: u32 = 48;
 /// Codes from 100 to 599, and one for all that are none.
 const CODES: u64 = 501;
 
-/// The classes of status, as their labels say them.
+/// The classes of status, as labels.
 pub(super) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Server errors that gateways and tasks answer most. Their series are there from the start, so

@@ -2,9 +2,9 @@
 //!
 //! # Design notes
 //!
-//! A service that is well has none of these, so the table is made when the first comes. The reasons
-//! are a few fixed words of the gateway's. Each takes a place for good when it is first given, so
-//! that none has to be listed here.
+//! A service without trouble has none of these, so the table is made when the first comes. The
+//! reasons are a few fixed words of the gateway's. Each takes a place for good when it is first
+//! given, so that none has to be listed here.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

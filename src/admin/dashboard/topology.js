@@ -73,9 +73,9 @@ export class Topology {
     const focused = [...this.#rows].find(([, { item }]) => item.contains(document.activeElement));
     const rows = new Map();
     for (const service of visible) {
-      const told = JSON.stringify(service);
+      const drawn = JSON.stringify(service);
       let row = this.#rows.get(service.id);
-      if (row?.told !== told) row = this.#replace(row, service, told);
+      if (row?.drawn !== drawn) row = this.#replace(row, service, drawn);
       rows.set(service.id, row);
     }
     for (const [id, row] of this.#rows) if (!rows.has(id)) row.item.remove();
@@ -104,13 +104,13 @@ export class Topology {
     }
   }
 
-  // What came to each endpoint since the last look; the slow one in words as well.
+  // What came to each endpoint since the last look; the slow one also in words.
   #drawEndpoints(item, tasks) {
     const waits = tasks.map((task) => this.figures.endpoint(task)?.wait ?? null);
     for (const place of item.querySelectorAll("[data-figure]")) {
       const figures = this.figures.endpoint(place.dataset.of);
       const slow = figures !== null && isSlow(figures.wait, waits);
-      const told = {
+      const texts = {
         brief: figures?.wait == null ? "" : ` · ${seconds(figures.wait)}${slow ? ", slow" : ""}`,
         rate: figures ? rate(figures.rate) : "–",
         errors: figures ? rate(figures.errors) : "–",
@@ -118,7 +118,7 @@ export class Topology {
         inFlight: figures ? String(figures.inFlight) : "–",
       };
       const { figure } = place.dataset;
-      say(place, told[figure]);
+      say(place, texts[figure]);
       place.classList.toggle("bad", ["brief", "wait"].includes(figure) ? slow : figure === "errors" && figures?.errors > 0);
     }
   }
@@ -129,7 +129,7 @@ export class Topology {
       || endpoints.some(({ address, node, container, state }) => [address, node, container, state].some(has));
   }
 
-  #replace(old, service, told) {
+  #replace(old, service, drawn) {
     const place = element("p", { class: "figures" });
     const details = element("details", {}, element("summary", {}, `Endpoints and settings of ${service.name}`));
     details.addEventListener("toggle", () => {
@@ -144,7 +144,7 @@ export class Topology {
       details.open = old.item.querySelector("details").open;
       old.item.replaceWith(item);
     }
-    return { item, told, name: service.name, place, tasks: service.endpoints.map(({ task }) => task) };
+    return { item, drawn, name: service.name, place, tasks: service.endpoints.map(({ task }) => task) };
   }
 }
 

@@ -72,7 +72,7 @@ impl<'a> Flow<'a> {
         (read(&self.client), read(&self.task))
     }
 
-    /// Whether the task has said anything.
+    /// Whether the task has sent anything.
     pub(super) fn is_answered(&self) -> bool {
         self.task.sent.load(Ordering::Relaxed) > 0
     }

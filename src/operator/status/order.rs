@@ -59,19 +59,19 @@ mod tests {
     #[test]
     fn services_whose_requests_fail_come_first() {
         let services = [
-            service("a-well", 2, 2, 900),
+            service("a-fine", 2, 2, 900),
             service("b-partly", 1, 2, 0),
             service("c-idle", 0, 0, 0),
             service("d-down", 0, 2, 7),
             service("e-failing", 2, 2, 50),
             service("f-worse", 2, 2, 60),
-            service("g-well", 1, 1, 0),
+            service("g-fine", 1, 1, 0),
         ];
         let failing = |failed| Rates {
             failed,
             ..Rates::default()
         };
-        let rates = [("e-failing", 1.5), ("f-worse", 20.0), ("a-well", 0.0)];
+        let rates = [("e-failing", 1.5), ("f-worse", 20.0), ("a-fine", 0.0)];
         let rates = rates.map(|(name, failed)| (name.to_owned(), failing(failed)));
         let ordered = by_trouble(&services, &rates.into());
         let names: Vec<&str> = ordered.iter().map(|it| &*it.service).collect();
@@ -81,8 +81,8 @@ mod tests {
             "d-down",
             "c-idle",
             "b-partly",
-            "a-well",
-            "g-well",
+            "a-fine",
+            "g-fine",
         ];
         assert_eq!(names, expected);
     }

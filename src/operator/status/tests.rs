@@ -42,7 +42,7 @@ fn seen(before: &Status, after: Status) -> Seen {
     }
 }
 
-/// An endpoint with so many requests, each of which waited so long.
+/// An endpoint with this number of requests, each of which waited for this time.
 fn endpoint(number: u8, total: u64, wait: f64) -> serde_json::Value {
     json!({
         "task": format!("task-{number}"), "container": format!("{number}123456789abcdef"), "node": "n1",

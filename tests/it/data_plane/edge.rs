@@ -182,7 +182,7 @@ impl Edge {
             .to_owned()
     }
 
-    /// Everything that is counted, with what the latest snapshot says.
+    /// Everything that is counted, with the figures of the latest snapshot.
     pub(super) fn figures(&self) -> String {
         let snapshot = self.snapshots.borrow().clone();
         self.metrics.render(snapshot.as_deref())

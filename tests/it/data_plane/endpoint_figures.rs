@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::edge::Edge;
 use super::local_replies::{comes_to, sum};
 use super::origin::{Behaviour, Origin, origins};
 use super::service::Service;
-use crate::eventually::eventually;
+use crate::pause::pause;
 
 const REQUESTS: &str = "hiveway_endpoint_requests_total";
 const IN_FLIGHT: &str = "hiveway_endpoint_requests_in_flight";
@@ -33,17 +31,6 @@ fn waited(edge: &Edge, origin: &Origin) -> f64 {
     let line = lines.find(|it| it.starts_with(WAITS) && it.contains(&task));
     let value = line.and_then(|it| it.rsplit(' ').next()).expect("a sample");
     value.parse().expect("a number")
-}
-
-/// Waits until so much time has passed.
-async fn passes(time: Duration) {
-    let began = Instant::now();
-    let look = async || match began.elapsed() {
-        passed if passed >= time => Ok(()),
-        passed => Err(format!("{passed:?}")),
-    };
-    let passed = eventually("time passes", Duration::from_secs(10), look).await;
-    passed.expect("a clock that goes on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +90,7 @@ async fn a_client_that_gives_up_is_no_fault_but_shows_the_wait() {
     client.send(GET).await;
     hangs.received(1).await;
     comes_to(&edge, IN_FLIGHT, &[("task", &task(hangs))], 1).await;
-    passes(Duration::from_millis(100)).await;
+    pause(Duration::from_millis(100)).await;
     drop(client);
     came_to(&edge, hangs, "aborted", 1).await;
     comes_to(&edge, IN_FLIGHT, &[("task", &task(hangs))], 0).await;
@@ -120,7 +107,7 @@ async fn a_slow_upload_does_not_make_its_endpoint_look_slow() {
         .await;
     let labels = [("task", &*task(quick))];
     comes_to(&edge, IN_FLIGHT, &labels, 1).await;
-    passes(Duration::from_millis(300)).await;
+    pause(Duration::from_millis(300)).await;
     client.send("b").await;
     assert_eq!(client.answer("POST").await.status, 200);
     came_to(&edge, quick, "answered", 1).await;

@@ -172,7 +172,7 @@ async fn a_local_reply_counts_for_the_service_it_is_about() {
     assert_eq!(logged.json().await["service"], "plain");
     let labels = [("service", "plain"), ("reason", "no-route")];
     comes_to(&logged.edge, "hiveway_local_replies_total", &labels, 1).await;
-    // What no service is about stays unrouted: a head that is not read, and a host that nobody
+    // What no service is about stays unrouted: a head that is not read, and a host that no service
     // claims.
     let mut client = logged.edge.client().await;
     let answer = client.request(&request("well", &endless)).await;

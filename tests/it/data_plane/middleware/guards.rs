@@ -49,7 +49,7 @@ async fn get_from(edge: &Edge, from: IpAddr, lines: &str) -> Answer {
     client.get_with("web.test", "/", lines).await
 }
 
-/// Waits until the gateway has counted so many requests for a service that it answered itself for
+/// Waits until the gateway has counted this number of requests for a service that it answered itself for
 /// this reason.
 async fn counted(edge: &Edge, service: &str, reason: &str, count: u64) {
     let labels = [("service", service), ("reason", reason)];
