@@ -29,6 +29,7 @@ mod duration;
 mod files;
 mod finding;
 mod format;
+mod ingress;
 mod interpolation;
 mod labels;
 mod lifetime;
@@ -159,6 +160,7 @@ pub fn check(sources: &[Source], options: &Options) -> Checked {
         claims::check(&read, sources, &mut findings);
         redirects::check(&read, &mut findings);
         lifetime::check(&read, &mut findings);
+        ingress::check(&read, &mut findings);
     }
     unset.tell(sources, &mut findings);
     (checked.findings, checked.more) = findings.worst(MOST_FINDINGS);

@@ -134,6 +134,7 @@ pub mod operator;
 pub mod order_book;
 pub mod plan;
 pub mod readiness;
+mod retry_after;
 mod roster;
 pub mod run;
 pub mod spans;

@@ -15,6 +15,7 @@ mod diagnostics;
 mod family;
 mod snapshot;
 mod spans;
+mod task_connections;
 mod tcp;
 mod tls;
 
@@ -41,6 +42,7 @@ pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
 pub use spans::SpanMetrics;
+pub use task_connections::TaskConnectionFigures;
 pub use tcp::{OpenConnection, TcpFigures};
 pub use tls::{CertificateFigure, TlsMetrics};
 
@@ -55,6 +57,9 @@ const RECONCILE_BUCKETS: [f64; 10] = [
 /// In seconds. A look at a swarm of ten thousand tasks takes a tenth of one or two, at a small one some milliseconds.
 const LOOK_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+/// In seconds. A hash takes from 10 ms to some 300, and a wait ends after 10 s.
+const WAIT_BUCKETS: [f64; 9] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
 /// All metrics of one process. Cheap to clone: all clones are the same metrics.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -68,6 +73,7 @@ struct Inner {
     reconcile_duration: Histogram,
     look_duration: Histogram,
     glance_duration: Histogram,
+    password_waits: Histogram,
     dropped: IntCounter,
     probes: IntCounterVec,
     hints: IntCounterVec,
@@ -80,6 +86,7 @@ struct Inner {
     tls: TlsMetrics,
     acme: AcmeMetrics,
     spans: SpanMetrics,
+    task_connections: Arc<TaskConnectionFigures>,
 }
 
 impl Metrics {
@@ -113,6 +120,12 @@ impl Metrics {
             "hiveway_glance_duration_seconds",
             "Time of a look at the few services of a large swarm that move, where it succeeded.",
             &LOOK_BUCKETS,
+        );
+        let password_waits = histogram(
+            &registry,
+            "hiveway_password_wait_seconds",
+            "Time that passwords which are not remembered waited to be checked (routing.basic_auth).",
+            &WAIT_BUCKETS,
         );
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
@@ -173,10 +186,12 @@ impl Metrics {
             tls: TlsMetrics::new(&registry),
             acme: AcmeMetrics::new(&registry),
             spans: SpanMetrics::new(&registry),
+            task_connections: Arc::default(),
             reconcile_duration,
             look_duration,
             glance_duration,
             dropped,
+            password_waits,
             registry,
         }))
     }
@@ -271,6 +286,18 @@ impl Metrics {
         &self.0.spans
     }
 
+    /// How long passwords wait to be checked. To be resolved once and kept.
+    #[must_use]
+    pub fn password_waits(&self) -> Histogram {
+        self.0.password_waits.clone()
+    }
+
+    /// What is counted of the connections to tasks that requests use.
+    #[must_use]
+    pub fn task_connections(&self) -> Arc<TaskConnectionFigures> {
+        self.0.task_connections.clone()
+    }
+
     /// Counts packets of which the name server made this. To be resolved once and kept.
     #[must_use]
     pub fn dns_queries(&self, result: &'static str) -> IntCounter {
@@ -318,6 +345,7 @@ impl Metrics {
         families.extend(cluster::families(&clusters));
         families.extend(tcp::families(&clusters));
         families.extend(self.0.tls.families());
+        families.extend(self.0.task_connections.families());
         families.extend(snapshot.into_iter().flat_map(snapshot::families));
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));

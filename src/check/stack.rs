@@ -86,6 +86,20 @@ pub(super) struct StackService {
     pub(super) stop_grace_period: Option<Written<Duration>>,
     /// Whether a HEALTHCHECK is written, and not disabled.
     pub(super) has_healthcheck: bool,
+    /// The image, with its variables replaced.
+    pub(super) image: Option<String>,
+    /// The ports that it publishes.
+    pub(super) ports: Vec<Port>,
+}
+
+/// A port that a service publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) span: Span,
+    /// The container's port; `None` for a range, and where it cannot be read.
+    pub(super) target: Option<u16>,
+    /// Whether Swarm publishes it through its ingress, which it does unless `mode: host` is written.
+    pub(super) ingress: bool,
 }
 
 /// A label.
@@ -162,6 +176,8 @@ impl StackService {
             start_first: None,
             stop_grace_period: None,
             has_healthcheck: false,
+            image: None,
+            ports: Vec::new(),
         }
     }
 
@@ -178,6 +194,8 @@ impl StackService {
         self.start_first = later.start_first.or(self.start_first);
         self.stop_grace_period = later.stop_grace_period.or(self.stop_grace_period);
         self.has_healthcheck |= later.has_healthcheck;
+        self.image = later.image.or(self.image.take());
+        self.ports.extend(later.ports);
     }
 
     /// How Swarm will decide the number of its tasks.

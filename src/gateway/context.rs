@@ -12,6 +12,7 @@ use super::client::Client;
 use super::middleware::{Chain, User};
 use super::pace::Pace;
 use super::peer::Way;
+use super::task_connections::Permit;
 use super::timings::Noted;
 use super::trace::Ids;
 
@@ -20,6 +21,8 @@ pub(super) struct Context {
     pub(super) started: Instant,
     pub(super) client: Option<Arc<Client>>,
     pub(super) choice: Option<Choice>,
+    /// The right to a connection to a task; taken before the first.
+    pub(super) permit: Option<Permit>,
     /// By what kind of connection the request goes.
     pub(super) way: Way,
     /// Why the gateway answered itself, or cut the answer off.
@@ -47,6 +50,7 @@ impl Context {
             started: Instant::now(),
             client: None,
             choice: None,
+            permit: None,
             way: Way::Pooled,
             reason: None,
             status: None,

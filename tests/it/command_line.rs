@@ -8,6 +8,7 @@ mod drain;
 mod following;
 mod mistakes;
 mod observability;
+mod open_files;
 mod operator;
 mod outputs;
 mod plan;

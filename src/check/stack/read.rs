@@ -4,6 +4,7 @@
 mod deploy;
 mod labels;
 mod network;
+mod ports;
 mod uses;
 
 use std::collections::BTreeMap;
@@ -82,13 +83,18 @@ fn read_service(entry: &Entry, reader: &mut Reader<'_>) -> StackService {
             "labels" => service.container_labels = read_labels(entry, reader),
             "deploy" => read_deploy(entry, &mut service, reader),
             "env_file" => service.env_files = uses::read_env_files(entry, reader),
-            "image" => service.has_image = true,
+            "image" => {
+                service.has_image = true;
+                service.image = image(entry, reader);
+            }
             "networks" => match network::read_names(entry, reader) {
                 Some(names) => service.networks = names,
                 None => service.networks_are_unread = true,
             },
             "stop_grace_period" => service.stop_grace_period = reader.duration(entry),
             "healthcheck" => service.has_healthcheck = has_healthcheck(&entry.node),
+            "ports" => service.ports = ports::read_ports(entry, reader),
+            "extends" => reader.elsewhere(entry),
             key => {
                 if let Some(section) = Section::named(key) {
                     let names = uses::read_names(section, entry, reader);
@@ -98,6 +104,16 @@ fn read_service(entry: &Entry, reader: &mut Reader<'_>) -> StackService {
         }
     }
     service
+}
+
+/// The image, where it is text; Docker complains of others.
+fn image(entry: &Entry, reader: &Reader<'_>) -> Option<String> {
+    match &entry.node.value {
+        Value::Scalar(scalar) if scalar.kind == Kind::Text => {
+            Some(reader.replaced(scalar, entry.node.span)?.value)
+        }
+        _ => None,
+    }
 }
 
 /// Whether it does not disable the image's own.

@@ -43,6 +43,15 @@ impl Fault {
         }
     }
 
+    /// The label was meant to guard its service, which is shut while it cannot be read.
+    pub(super) fn shutting(self) -> Self {
+        let reason = self.reason;
+        Self {
+            reason: format!("{reason}; it seems to be a guard, so the service lets no client in"),
+            ..self
+        }
+    }
+
     pub(super) fn suggesting(self, suggestion: impl Into<String>) -> Self {
         Self {
             suggestion: Some(suggestion.into()),

@@ -39,6 +39,7 @@ impl Proxy {
         if let Some(spans) = &self.spans {
             span::tell(spans, session, context, written, error, &self.trusted);
         }
+        context.permit = None;
         // Its endpoint has room again from here on, whatever is left to be read of the request.
         match context.choice.take() {
             Some(choice) => {
