@@ -19,6 +19,7 @@ mod register;
 mod replies;
 mod snapshot;
 mod spans;
+mod task_connections;
 mod tcp;
 mod tls;
 
@@ -48,6 +49,7 @@ pub use counted::Counted;
 pub use endpoint::EndpointMetrics;
 pub use outcome::MethodLabel;
 pub use spans::SpanMetrics;
+pub use task_connections::TaskConnectionFigures;
 pub use tcp::{OpenConnection, TcpFigures};
 pub use tls::{CertificateFigure, TlsMetrics};
 
@@ -61,6 +63,9 @@ const RECONCILE_BUCKETS: [f64; 10] = [
 
 /// In seconds. A look at a swarm of ten thousand tasks takes a tenth of one or two, at a small one some milliseconds.
 const LOOK_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// In seconds. A hash takes from 10 ms to some 300, and a wait ends after 10 s.
+const WAIT_BUCKETS: [f64; 9] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// All metrics of one process. Cheap to clone: all clones are the same metrics.
 #[derive(Clone)]
@@ -76,17 +81,20 @@ struct Inner {
     reconcile_duration: Histogram,
     look_duration: Histogram,
     glance_duration: Histogram,
+    password_waits: Histogram,
     dropped: IntCounter,
     probes: IntCounterVec,
     hints: IntCounterVec,
     dns_queries: IntCounterVec,
     events: IntCounterVec,
     access_log_dropped: IntCounter,
+    log_dropped: IntCounter,
     diagnostics: DiagnosticMetrics,
     control: ControlMetrics,
     tls: TlsMetrics,
     acme: AcmeMetrics,
     spans: SpanMetrics,
+    task_connections: Arc<TaskConnectionFigures>,
 }
 
 impl Metrics {
@@ -120,6 +128,12 @@ impl Metrics {
             "hiveway_glance_duration_seconds",
             "Time of a look at the few services of a large swarm that move, where it succeeded.",
             &LOOK_BUCKETS,
+        );
+        let password_waits = histogram(
+            &registry,
+            "hiveway_password_wait_seconds",
+            "Time that passwords which are not remembered waited to be checked (routing.basic_auth).",
+            &WAIT_BUCKETS,
         );
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
@@ -169,17 +183,24 @@ impl Metrics {
             access_log_dropped: counter(
                 &registry,
                 "hiveway_access_log_dropped_total",
-                "Lines of the access log that were not written, because nobody read the others fast enough.",
+                "Lines of the access log that were not written, because their reader was too slow or gone, or there was no room.",
+            ),
+            log_dropped: counter(
+                &registry,
+                "hiveway_log_dropped_total",
+                "Lines of the log that could not be written to standard error.",
             ),
             diagnostics: DiagnosticMetrics::new(&registry),
             control: ControlMetrics::new(&registry),
             tls: TlsMetrics::new(&registry),
             acme: AcmeMetrics::new(&registry),
             spans: SpanMetrics::new(&registry),
+            task_connections: Arc::default(),
             reconcile_duration,
             look_duration,
             glance_duration,
             dropped,
+            password_waits,
             registry,
         }))
     }
@@ -265,6 +286,12 @@ impl Metrics {
         self.0.access_log_dropped.clone()
     }
 
+    /// Counts lines of the log that are not written.
+    #[must_use]
+    pub fn log_dropped(&self) -> IntCounter {
+        self.0.log_dropped.clone()
+    }
+
     /// What the control channel counts.
     #[must_use]
     pub fn control(&self) -> &ControlMetrics {
@@ -287,6 +314,18 @@ impl Metrics {
     #[must_use]
     pub fn spans(&self) -> &SpanMetrics {
         &self.0.spans
+    }
+
+    /// How long passwords wait to be checked. To be resolved once and kept.
+    #[must_use]
+    pub fn password_waits(&self) -> Histogram {
+        self.0.password_waits.clone()
+    }
+
+    /// What is counted of the connections to tasks that requests use.
+    #[must_use]
+    pub fn task_connections(&self) -> Arc<TaskConnectionFigures> {
+        self.0.task_connections.clone()
     }
 
     /// Counts packets of which the name server made this. To be resolved once and kept.
@@ -339,6 +378,7 @@ impl Metrics {
         let endpoints = self.endpoints().clone();
         let of_endpoints = |snapshot| endpoint::families(snapshot, &endpoints);
         families.extend(snapshot.into_iter().flat_map(of_endpoints));
+        families.extend(self.0.task_connections.families());
         families.extend(snapshot.into_iter().flat_map(snapshot::families));
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));

@@ -115,14 +115,6 @@ pub async fn run(question: Question) -> Result<(), Error> {
     }
 }
 
-/// Writes to standard output. False once nobody reads it any more, as with `head`.
-fn tell(text: &str) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_ok()
-}
-
 /// Tells what stands in the way, beside the answer.
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "hiveway: {text}");

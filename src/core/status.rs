@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{NodeId, ServiceId, TaskId, Timestamp};
 use super::rates::RequestCounts;
+use super::route::Diagnostic;
 use super::snapshot::{Cluster, EndpointState, Generation, Snapshot};
 
 pub use self::endpoint::{EndpointStatus, add_endpoints};
@@ -286,6 +287,26 @@ pub fn availability(services: &[ServiceStatus]) -> Condition {
         message,
         since: None,
     }
+}
+
+/// Why a guard by addresses does not work on a port that is published through Swarm's ingress.
+pub const HIDDEN_CLIENTS: &str = "sees an address of Swarm's ingress instead of the client's on ports that are published with `mode: ingress`";
+
+/// That the clients of services which let in by address are not seen by their own; `None` if nothing speaks for that.
+#[must_use]
+pub fn client_addresses(diagnostics: &BTreeSet<Diagnostic>) -> Option<Condition> {
+    let hidden = diagnostics.iter().filter(|it| it.reason == HIDDEN_CLIENTS);
+    let services: BTreeSet<&str> = hidden.map(|it| &*it.service).collect();
+    (!services.is_empty()).then(|| Condition {
+        kind: "ClientAddressesKnown".to_owned(),
+        status: Truth::False,
+        reason: "HiddenByIngress".to_owned(),
+        message: format!(
+            "routing.allow_cidrs {HIDDEN_CLIENTS}: {}",
+            services.into_iter().collect::<Vec<_>>().join(", ")
+        ),
+        since: None,
+    })
 }
 
 #[cfg(test)]

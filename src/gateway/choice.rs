@@ -8,7 +8,6 @@
 //! beside idle endpoints would harm all for the few whose sessions live in one container; and these lose them with
 //! every update anyway. A new cookie would move the client for good, and all clients to and fro under load.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use ipnet::IpNet;
 use pingora::http::RequestHeader;
 use tokio::time::Instant;
 
+use crate::core::origin::Origin;
 use crate::core::route::Balance;
 
 use super::answer::Answer;
@@ -69,6 +69,8 @@ pub(super) enum Failure {
     Unsent,
     /// The connection had served another before, and the task may have closed it at that moment.
     Stale,
+    /// It was sent, and the task says that it did nothing for it.
+    Refused,
     /// It was sent.
     Sent,
 }
@@ -105,10 +107,10 @@ impl Choice {
         Self::give(route, asker.secure, key, bound, waited)
     }
 
-    /// The endpoint for a connection that is passed on, of a client at this address.
+    /// The endpoint for a connection of this client that is passed on.
     pub(super) fn of_connection(
         route: &Arc<Route>,
-        client: IpAddr,
+        client: Origin,
         waited: Option<&Lack>,
     ) -> Result<Self, Lack> {
         let keyed_by = route.shares(true).keyed_by();
@@ -202,17 +204,24 @@ impl Choice {
         self.attempts - 1
     }
 
-    /// Moves on to an endpoint that has not failed this request and has room. Without another, the same may be tried again
-    /// if only a pooled connection to it had gone stale, and one that was not sent yet waits for another, where its
+    /// Moves on to an endpoint that has not failed this request and has room. Without another, the
+    /// same may be tried again if only a pooled connection to it had gone stale, or it has done
+    /// nothing for the request; and one that was not sent yet waits for another, where its
     /// service's requests are held ([`lack`](Self::lack)).
     ///
-    /// A try after the request was sent is paid from the service's budget, since two tasks may work on it then. One that met no
+    /// A try after the request was sent is paid from the service's budget, since two tasks may work
+    /// on it then, or a service is asked more that takes no more already. One that met no
     /// connection is nobody's work yet, and a stale connection says nothing of trouble.
     pub(super) fn move_on(&mut self, failure: Failure) -> bool {
         if self.attempts > self.pool().policy.retries {
             return false;
         }
-        let stale = failure == Failure::Stale;
+        let (again, paid) = match failure {
+            Failure::Unsent => (false, false),
+            Failure::Stale => (true, false),
+            Failure::Refused => (true, true),
+            Failure::Sent => (false, true),
+        };
         self.leave();
         self.tried.push(self.target().group_key);
         let pool = self.route.shares(self.secure).pool(self.pool);
@@ -221,12 +230,12 @@ impl Choice {
             tried: &self.tried,
         };
         let next = pool.enter_other(self.target, wish);
-        let same = next.is_none() && stale;
+        let same = next.is_none() && again;
         let held = failure == Failure::Unsent && !pool.policy.hold.is_zero();
         if next.is_none() && !same && !held {
             return false;
         }
-        if failure == Failure::Sent && !pool.runtime.may_retry() {
+        if paid && !pool.runtime.may_retry() {
             if let Some(next) = next {
                 pool.leave(next);
             }
@@ -291,14 +300,20 @@ impl Choice {
         if fault == Fault::None {
             return;
         }
+
         let mut attempt = std::mem::take(&mut self.attempt);
         let waiting = attempt.is_waiting();
         let runtime = &self.target().runtime;
-        let waited = if fault == Fault::Slow {
-            attempt.timed_out(&runtime.metrics)
-        } else {
-            runtime.broke();
-            attempt.broke()
+        let waited = match fault {
+            Fault::Slow => attempt.timed_out(&runtime.metrics),
+            Fault::Busy => {
+                runtime.answered(503);
+                attempt.broke()
+            }
+            Fault::Broken | Fault::None => {
+                runtime.broke();
+                attempt.broke()
+            }
         };
         // It counts as a slow answer: one that fails at once would look like the fastest of all.
         if waiting && self.pool().policy.balance == Balance::PeakEwma {

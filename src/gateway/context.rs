@@ -13,6 +13,7 @@ use super::middleware::{Chain, User};
 use super::pace::Pace;
 use super::peer::Way;
 use super::subject::{About, Subject};
+use super::task_connections::Permit;
 use super::timings::Noted;
 use super::trace::Ids;
 
@@ -23,6 +24,8 @@ pub(super) struct Context {
     pub(super) choice: Option<Choice>,
     /// The service that the request is about while it has no endpoint.
     pub(super) subject: Option<Box<Subject>>,
+    /// The right to a connection to a task; taken before the first.
+    pub(super) permit: Option<Permit>,
     /// By what kind of connection the request goes.
     pub(super) way: Way,
     /// Why the gateway answered itself, or cut the answer off.
@@ -51,6 +54,7 @@ impl Context {
             client: None,
             choice: None,
             subject: None,
+            permit: None,
             way: Way::Pooled,
             reason: None,
             status: None,

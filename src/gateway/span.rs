@@ -73,7 +73,8 @@ pub(super) fn tell(
     };
     text("http.route", route.as_deref());
     let client = context.client.as_deref();
-    let client = client.map(|client| forwarded::origin(request, client, trusted).to_string());
+    let client = client.and_then(|client| forwarded::origin(request, client, trusted).address());
+    let client = client.map(|address| address.to_string());
     text("client.address", client.as_deref());
     text("network.protocol.version", Some(version(request.version)));
     let agent = request.headers.get(USER_AGENT);
@@ -136,12 +137,8 @@ fn is_secure(request: &RequestHeader, context: &Context, trusted: &[IpNet]) -> b
     if let Some(choice) = &context.choice {
         return choice.secure;
     }
-    let Some(client) = context.client.as_deref() else {
-        return false;
-    };
-    let trusts = trusted.iter().any(|network| network.contains(&client.peer));
-    let said = trusts.then(|| forwarded::says_tls(request)).flatten();
-    said.unwrap_or(client.tls.is_some())
+    let client = context.client.as_deref();
+    client.is_some_and(|client| forwarded::is_secure(request, client, trusted))
 }
 
 /// The client's own, in one line; none where it is longer than others have to take.

@@ -10,7 +10,7 @@ use super::ClusterMetrics;
 use super::family::{counter, family, gauge};
 
 /// How connections end, the last for all that has no name of its own.
-const ENDS: [&str; 10] = [
+const ENDS: [&str; 12] = [
     "closed",
     "idle",
     "reset",
@@ -20,6 +20,8 @@ const ENDS: [&str; 10] = [
     "queue-full",
     "not-allowed",
     "rate-limit",
+    "max-task-connections",
+    "max-task-connections-per-client",
     "other",
 ];
 

@@ -4,10 +4,11 @@ use super::client::{Client, Error, escape};
 use super::paint::Colour;
 use super::screen::Screen;
 use super::table::{Cell, Table, printable};
-use super::{Explain, Format, json, tell};
+use super::{Explain, Format, json};
 use crate::core::explain::{EndpointView, Explanation, Place, ServiceView, Verdict};
 use crate::core::rates::EndpointCounts;
 use crate::core::snapshot::EndpointState;
+use crate::stdout;
 
 pub(super) async fn run(explain: Explain) -> Result<(), Error> {
     let client = Client::new(&explain.admin_url)?;
@@ -20,10 +21,10 @@ pub(super) async fn run(explain: Explain) -> Result<(), Error> {
         path.push_str(&format!("&client={}", escape(&client.to_string())));
     }
     let explanation: Explanation = client.get(&path).await?;
-    tell(&match explain.format {
+    stdout::write(&match explain.format {
         Format::Human => show(&explanation, Screen::of_stdout()),
         Format::Json => json(&explanation),
-    });
+    })?;
     Ok(())
 }
 

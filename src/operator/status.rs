@@ -13,10 +13,11 @@ use super::client::{Client, Error};
 use super::paint::Colour;
 use super::screen::Screen;
 use super::table::{Cell, Table, printable};
-use super::{Format, complain, json, tell};
+use super::{Format, complain, json};
 use crate::core::model::Timestamp;
 use crate::core::rates::{EndpointRates, Rates, RequestCounts};
 use crate::core::status::{NodeStatus, ServiceStatus, Status, Truth};
+use crate::stdout;
 
 /// Empties the screen of a terminal.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
@@ -58,7 +59,7 @@ pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
     let mut away: Option<Error> = None;
     let replaces = asked.watch && asked.format == Format::Human && Screen::of_stdout().moves();
     if replaces {
-        tell(CLEAR);
+        stdout::write(CLEAR)?;
     }
     loop {
         sleep(asked.interval.max(SHORTEST)).await;
@@ -100,7 +101,7 @@ pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
             }),
         };
         let instead = replaces.then(|| screen.instead(&text)).flatten();
-        if !tell(&instead.unwrap_or(text)) || !asked.watch {
+        if !stdout::write(&instead.unwrap_or(text))? || !asked.watch {
             return Ok(());
         }
     }

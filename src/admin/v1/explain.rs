@@ -60,6 +60,8 @@ async fn answer(
             ))
         })?),
     };
+    // As the gateway compares it.
+    let client = client.map(|client| client.to_canonical());
     let snapshot = admin.snapshots.borrow().clone();
     let known = known(&admin, client);
     let controller = admin.instance.controller.clone();

@@ -80,6 +80,7 @@ fn gather(admin: &AdminState, since: Since, wanted: &Wanted) -> Status {
     }
     conditions
         .extend(controller.map(|it| labels(&it.diagnostics.borrow()).since(since.understood)));
+    conditions.extend(controller.and_then(|it| status::client_addresses(&it.diagnostics.borrow())));
     let mut unknown = Vec::new();
     if controller.is_none() {
         unknown.push(

@@ -62,6 +62,7 @@ impl Event {
             | Self::CertificateNotIssued { .. }
             | Self::CertificateNotKept { .. }
             | Self::CollectorLost { .. }
+            | Self::LimitReached { .. }
             | Self::ScaleRefused { .. } => Severity::Warning,
             _ => Severity::Info,
         }

@@ -1,4 +1,5 @@
 mod passages;
+mod paths;
 mod places;
 mod policies;
 

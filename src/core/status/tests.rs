@@ -202,3 +202,31 @@ fn controller_shows_its_followers_and_a_follower_itself() {
         ]
     );
 }
+
+#[test]
+fn hidden_clients_are_a_condition_with_their_services() {
+    assert_eq!(client_addresses(&BTreeSet::new()), None);
+    let diagnostic = |service: &str, reason: &str| Diagnostic {
+        level: crate::core::route::Level::Warning,
+        service: service.into(),
+        key: "routing.allow_cidrs".into(),
+        value: "10.0.0.0/8".into(),
+        reason: reason.to_owned(),
+        remedy: String::new(),
+        suggestion: None,
+    };
+    let other = diagnostic("other", "is odd");
+    let hidden = ["web", "shop"].map(|service| diagnostic(service, HIDDEN_CLIENTS));
+    assert_eq!(client_addresses(&[other.clone()].into()), None);
+    let all: BTreeSet<_> = hidden.into_iter().chain([other]).collect();
+    let condition = client_addresses(&all).expect("a condition");
+    assert_eq!(
+        (condition.status, &*condition.reason),
+        (Truth::False, "HiddenByIngress")
+    );
+    assert!(
+        condition.message.ends_with(": shop, web"),
+        "{}",
+        condition.message
+    );
+}

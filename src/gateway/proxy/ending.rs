@@ -47,6 +47,7 @@ impl Proxy {
         if let Some(spans) = &self.spans {
             span::tell(spans, session, context, written, error, &self.trusted);
         }
+        context.permit = None;
         // What it came to at its endpoint, which has room again from here on, whatever is left to
         // be read of the request.
         if let Some(choice) = &mut context.choice {

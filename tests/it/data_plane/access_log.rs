@@ -113,6 +113,38 @@ async fn a_request_is_written_down_with_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_its_proxy_does_not_name_has_no_address() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let service = Service::new("web", "web.test").endpoints([&task]);
+    let json = Logged::start(Selection::All, Format::Json, std::slice::from_ref(&service)).await;
+    let combined = Logged::start(Selection::All, Format::Combined, &[service]).await;
+    for (mut logged, unknown, known) in [
+        (json, "\"client\":null,", "\"client\":\"203.0.113.9\","),
+        (combined, "- - - [", "203.0.113.9 - - ["),
+    ] {
+        let mut client = Client::connect_from(PROXY, logged.edge.internal).await;
+        for (said, expected) in [
+            ("unknown", unknown),
+            ("203.0.113.9:4711", known),
+            ("_hidden", unknown),
+            ("", unknown),
+        ] {
+            let lines = format!("X-Forwarded-For: {said}\r\n");
+            let answer = client.get_with("web.test", "/asked", &lines).await;
+            assert_eq!(answer.status, 200);
+            // This format does not name the host of the lines before.
+            let line = loop {
+                match logged.line().await {
+                    line if line.contains("/asked") => break line,
+                    _ => {}
+                }
+            };
+            assert!(line.contains(expected), "{said}: {line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn local_replies_are_logged_with_their_reason() {
     let [task] = origins([Behaviour::Answer]).await;
     let service = Service::new("far", "far.test").middleware(|it| it.allow = Some(vec![]));

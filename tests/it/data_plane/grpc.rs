@@ -1,6 +1,8 @@
 //! gRPC: routes of `grpc://` speak HTTP/2 to their tasks, calls pass both ways with their trailers, and the gateway's own answers
 //! are such that a client of gRPC understands.
 
+mod by_hand;
+mod refused;
 mod task;
 
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 mod client;
 pub(crate) mod conformance;
 mod flood;
-mod frames;
+pub(super) mod frames;
 mod malformed;
 mod opening;
 mod reset;

@@ -1,5 +1,6 @@
 //! Spans: what a collector is told of requests, and what tasks are told of the span.
 
+mod client;
 mod exporter;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -122,6 +122,83 @@ async fn only_allowed_networks_pass_as_seen_by_trusted_proxies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_its_proxy_does_not_name_is_let_in_nowhere() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let near = ["127.0.0.0/8", "198.51.100.7/32"].map(|it| it.parse().expect("a network"));
+    let all = ["0.0.0.0/0", "::/0"].map(|it| it.parse().expect("a network"));
+    let services = [
+        Service::new("near", "web.test").middleware(|it| it.allow = Some(near.into())),
+        Service::new("all", "all.test").middleware(|it| it.allow = Some(all.into())),
+    ];
+    let services = services.map(|it| it.endpoints([&task]));
+    let edge = Edge::start_with(trusting, &services).await;
+    let mut proxy = Client::connect_from(PROXY, edge.internal).await;
+    for (lines, near, all) in [
+        // It speaks for itself.
+        ("", true, true),
+        ("X-Forwarded-For: 198.51.100.7:4711\r\n", true, true),
+        ("X-Forwarded-For: 203.0.113.9:4711\r\n", false, true),
+        ("X-Forwarded-For: [2001:db8::1]:80\r\n", false, true),
+        ("X-Forwarded-For: unknown\r\n", false, false),
+        ("X-Forwarded-For: _hidden\r\n", false, false),
+        ("X-Forwarded-For: \r\n", false, false),
+        ("X-Forwarded-For: 127.0.0.1,\r\n", false, false),
+        ("X-Forwarded-For: 127.0.0.1 x\r\n", false, false),
+        ("X-Forwarded-For: unknown, 198.51.100.7\r\n", true, true),
+        ("X-Forwarded-For: 198.51.100.7, unknown\r\n", false, false),
+        ("Forwarded: for=\"198.51.100.7:4711\"\r\n", true, true),
+        ("Forwarded: for=203.0.113.9\r\n", false, true),
+        ("Forwarded: for=unknown\r\n", false, false),
+        ("Forwarded: proto=https\r\n", false, false),
+        ("Forwarded: for=\"198.51.100.7\r\n", false, false),
+        // One of the two may be the client's own.
+        (
+            "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=198.51.100.7\r\n",
+            false,
+            false,
+        ),
+        (
+            "X-Forwarded-For: 198.51.100.7\r\nForwarded: for=203.0.113.9\r\n",
+            false,
+            false,
+        ),
+        (
+            "X-Forwarded-For: 198.51.100.7:80\r\nForwarded: for=198.51.100.7\r\n",
+            true,
+            true,
+        ),
+    ] {
+        for (host, allowed) in [("web.test", near), ("all.test", all)] {
+            let answer = proxy.get_with(host, "/", lines).await;
+            let status = if allowed { 200 } else { 403 };
+            assert_eq!(answer.status, status, "{host} {lines}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_a_guard_that_is_not_known_lets_nobody_in() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let web = |keys: &[&str]| {
+        let keys = keys.iter().map(|key| (*key).into()).collect();
+        let service = Service::new("web", "web.test").middleware(|it| {
+            it.unreadable_guards = keys;
+            it.basic_auth = users();
+        });
+        service.endpoints([&task])
+    };
+    let edge = Edge::start(&[web(&["hiveway.routing.allow_cidr"])]).await;
+    for lines in ["", ALICE] {
+        let answer = get_from(&edge, CLIENT, lines).await;
+        answer.assert_refused(503, "guard-unreadable");
+        assert_eq!(answer.head.one("www-authenticate"), None);
+    }
+    assert_eq!(task.requests(), []);
+    edge.publish(&[web(&[])]).await;
+    assert_eq!(get_from(&edge, CLIENT, ALICE).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_client_has_its_own_rate_which_outlives_other_changes() {
     let [task] = origins([Behaviour::Answer]).await;
     let web = |change: fn(&mut hiveway::core::middleware::Middleware)| {
