@@ -12,7 +12,11 @@ mod cluster;
 mod control;
 mod counted;
 mod diagnostics;
+mod endpoint;
 mod family;
+mod outcome;
+mod register;
+mod replies;
 mod snapshot;
 mod spans;
 mod task_connections;
@@ -24,23 +28,26 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use crate::core::event::Event;
+use crate::core::model::TaskId;
+use crate::core::rates::EndpointCounts;
 use crate::core::route::Diagnostic;
 use crate::core::snapshot::Snapshot;
 
 use diagnostics::DiagnosticMetrics;
+use register::{counter, counters, gauges, histogram, register};
 
 pub use acme::AcmeMetrics;
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
+pub use endpoint::EndpointMetrics;
+pub use outcome::MethodLabel;
 pub use spans::SpanMetrics;
 pub use task_connections::TaskConnectionFigures;
 pub use tcp::{OpenConnection, TcpFigures};
@@ -67,6 +74,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     clusters: Mutex<BTreeMap<Arc<str>, Arc<ClusterMetrics>>>,
+    endpoints: Mutex<BTreeMap<TaskId, Arc<EndpointMetrics>>>,
     unrouted: IntCounterVec,
     connections: IntGaugeVec,
     refused_connections: IntCounterVec,
@@ -129,10 +137,11 @@ impl Metrics {
         );
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
+            endpoints: Mutex::default(),
             unrouted: counters(
                 &registry,
                 "hiveway_unrouted_requests_total",
-                "Requests that the gateway answered itself, by reason.",
+                "Requests that are about no service, which the gateway answered itself, by reason.",
                 &["reason"],
             ),
             connections: gauges(
@@ -220,7 +229,28 @@ impl Metrics {
             .retain(|service, _| services.contains(service));
     }
 
-    /// Counts requests that the gateway answers itself for this reason. To be resolved once and kept.
+    /// The figures of a task's requests. To be resolved when a snapshot is applied and kept beside
+    /// the endpoint.
+    #[must_use]
+    pub fn endpoint(&self, task: &TaskId) -> Arc<EndpointMetrics> {
+        self.endpoints().entry(task.clone()).or_default().clone()
+    }
+
+    /// What the requests of each task add up to.
+    #[must_use]
+    pub fn endpoint_counts(&self) -> BTreeMap<TaskId, EndpointCounts> {
+        let endpoints = self.endpoints().clone();
+        let counted = endpoints.into_iter().map(|(task, it)| (task, it.counts()));
+        counted.collect()
+    }
+
+    /// Forgets the requests of every task but those that are kept.
+    pub fn retain_endpoints(&self, keep: impl Fn(&TaskId) -> bool) {
+        self.endpoints().retain(|task, _| keep(task));
+    }
+
+    /// Counts requests about no service that the gateway answers itself for this reason. To be
+    /// resolved once and kept.
     #[must_use]
     pub fn unrouted(&self, reason: &'static str) -> IntCounter {
         self.0.unrouted.with_label_values(&[reason])
@@ -345,6 +375,9 @@ impl Metrics {
         families.extend(cluster::families(&clusters));
         families.extend(tcp::families(&clusters));
         families.extend(self.0.tls.families());
+        let endpoints = self.endpoints().clone();
+        let of_endpoints = |snapshot| endpoint::families(snapshot, &endpoints);
+        families.extend(snapshot.into_iter().flat_map(of_endpoints));
         families.extend(self.0.task_connections.families());
         families.extend(snapshot.into_iter().flat_map(snapshot::families));
         families.retain(|family| !family.get_metric().is_empty());
@@ -360,45 +393,19 @@ impl Metrics {
             .lock()
             .expect("nothing panics while it holds the clusters")
     }
+
+    fn endpoints(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<EndpointMetrics>>> {
+        self.0
+            .endpoints
+            .lock()
+            .expect("nothing panics while it holds the endpoints")
+    }
 }
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
-}
-
-fn register(registry: &Registry, collector: impl Collector + 'static) {
-    registry
-        .register(Box::new(collector))
-        .expect("each metric is registered once");
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    let counter = IntCounter::new(name, help).expect("names of metrics are valid");
-    register(registry, counter.clone());
-    counter
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let counters = IntCounterVec::new(Opts::new(name, help), labels)
-        .expect("names of metrics and labels are valid");
-    register(registry, counters.clone());
-    counters
-}
-
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-    let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
-        .expect("names are valid metric names and the buckets ascend");
-    register(registry, histogram.clone());
-    histogram
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)
-        .expect("names of metrics and labels are valid");
-    register(registry, gauges.clone());
-    gauges
 }
 
 #[cfg(test)]

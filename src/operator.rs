@@ -46,6 +46,8 @@ pub enum Format {
 pub struct Status {
     /// Where its admin listens, as a URL.
     pub admin_url: String,
+    /// With each endpoint of the services.
+    pub endpoints: bool,
     /// Again and again.
     pub watch: bool,
     /// Between two looks.

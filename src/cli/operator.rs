@@ -26,6 +26,9 @@ pub(super) enum TypedOperator {
     /// where there is no room; with `| cat` every name is whole. With --watch, an instance that goes away is asked again.
     #[command(after_help = format!("{INSIDE}status"))]
     Status {
+        /// Show each container of the services as well, the slowest first
+        #[arg(long)]
+        endpoints: bool,
         /// Show it again and again
         #[arg(long)]
         watch: bool,
@@ -153,12 +156,14 @@ impl TypedOperator {
     pub(super) fn configure<C: CommandFactory>(self) -> Result<Question, String> {
         Ok(match self {
             Self::Status {
+                endpoints,
                 watch,
                 interval,
                 format,
                 admin,
             } => Question::Status(Status {
                 admin_url: admin.admin_url,
+                endpoints,
                 watch,
                 interval,
                 format: match format {

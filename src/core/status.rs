@@ -1,5 +1,7 @@
 //! How an instance stands, for an operator: its conditions, its services and the nodes, gathered from what the process knows.
 
+mod endpoint;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use super::model::{NodeId, ServiceId, TaskId, Timestamp};
 use super::rates::RequestCounts;
 use super::route::Diagnostic;
 use super::snapshot::{Cluster, EndpointState, Generation, Snapshot};
+
+pub use self::endpoint::{EndpointStatus, add_endpoints};
 
 /// How one instance stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +40,14 @@ pub struct Status {
     pub drained_by_hand: BTreeSet<TaskId>,
     /// What this process does not know, and who does.
     pub unknown: Vec<String>,
+}
+
+impl Status {
+    /// Every endpoint of its services.
+    pub fn endpoints(&self) -> impl Iterator<Item = &EndpointStatus> {
+        let services = self.services.iter();
+        services.flat_map(|it| it.endpoints.iter().flatten())
+    }
 }
 
 /// The snapshot that an instance steers by.
@@ -106,6 +118,9 @@ pub struct ServiceStatus {
     pub probes_disbelieved: bool,
     /// What its requests add up to, through this gateway.
     pub requests: RequestCounts,
+    /// Each of its endpoints, by task; `None` unless asked for.
+    #[serde(default)]
+    pub endpoints: Option<Vec<EndpointStatus>>,
 }
 
 /// An instance of Hiveway, as the snapshot names it.
@@ -181,6 +196,7 @@ fn new(cluster: &Cluster, requests: &impl Fn(&str) -> (RequestCounts, u64)) -> S
         ejected,
         probes_disbelieved: false,
         requests,
+        endpoints: None,
     }
 }
 

@@ -11,7 +11,6 @@ use pingora::proxy::Session;
 use crate::access_log::{AccessLog, Record};
 
 use super::context::Context;
-use super::timings::Noted;
 use super::{forwarded, spelling};
 
 /// Writes a request down, where the log wants it. `broken`: it did not come to its end.
@@ -34,7 +33,6 @@ pub(super) fn write(
     let client = context.client.as_deref();
     let choice = context.choice.as_ref();
     let noted = context.noted.as_deref();
-    let refused_for = || noted.and_then(Noted::refuser);
     let ids = context.ids.as_deref();
     let id = |bytes: &'_ [u8]| String::from_utf8_lossy(bytes).into_owned();
     let host = text(HOST).or_else(|| request.uri.host().map(Into::into));
@@ -52,9 +50,7 @@ pub(super) fn write(
         duration: context.started.elapsed(),
         connect: noted.and_then(|noted| noted.connect),
         first_byte: noted.and_then(|noted| noted.first_byte),
-        service: choice
-            .map(|choice| &*choice.pool().service)
-            .or_else(refused_for),
+        service: context.about().map(|about| about.service),
         task: choice.map(|choice| choice.target().task.as_str()),
         retries: choice.map_or(0, |choice| choice.retries()),
         reason: context.reason,

@@ -8,6 +8,7 @@ use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
+use super::subject::Subject;
 use crate::core::origin::Origin;
 
 use super::{fault, grpc};
@@ -19,7 +20,6 @@ pub(super) const BODY_TOO_LARGE: ErrorType = ErrorType::HTTPStatus(413);
 pub(super) const BODY_TOO_SLOW: ErrorType = ErrorType::HTTPStatus(408);
 
 /// An answer of the gateway's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     /// The status.
     pub(super) status: u16,
@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub(super) location: Option<String>,
     /// By which the request is known to others; none where requests are given no ids.
     pub(super) request_id: Option<HeaderValue>,
+    /// The service that it is about; `None` if no route was met.
+    pub(super) about: Option<Box<Subject>>,
 }
 
 /// Tells programs why the gateway answered itself.
@@ -44,6 +46,15 @@ impl Answer {
             line: line.into(),
             location: None,
             request_id: None,
+            about: None,
+        }
+    }
+
+    /// The same about a service, for which it counts.
+    pub(super) fn about(self, subject: impl Into<Option<Subject>>) -> Self {
+        Self {
+            about: subject.into().map(Box::new),
+            ..self
         }
     }
 

@@ -183,7 +183,7 @@ impl Passage {
                     Err(full) => return full.answer().reason,
                 }
             }
-            choice.sent();
+            choice.sent(Instant::now());
             note.connects(&choice.target().task, choice.retries());
             match reach(&choice).await {
                 Ok(socket) => break socket,
@@ -203,6 +203,7 @@ impl Passage {
         let asked = Instant::now();
         let answered = || {
             runtime.answered(200);
+            runtime.metrics.waited(asked.elapsed());
             if pool.policy.balance == Balance::PeakEwma {
                 runtime.took(asked.elapsed());
             }
@@ -213,6 +214,8 @@ impl Passage {
         note.carried(&flow);
         if end.is_the_tasks_fault(&flow) {
             runtime.broke();
+        } else if !flow.is_answered() {
+            runtime.metrics.aborted(false);
         }
         match end {
             End::Closed => "closed",

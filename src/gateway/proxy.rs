@@ -180,7 +180,7 @@ impl ProxyHttp for Proxy {
         let Some(choice) = &mut context.choice else {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
-        choice.sent();
+        choice.sent(context.started);
         if let Some(noted) = &mut context.noted {
             noted.connecting();
         }

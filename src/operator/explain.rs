@@ -6,6 +6,7 @@ use super::screen::Screen;
 use super::table::{Cell, Table, printable};
 use super::{Explain, Format, json};
 use crate::core::explain::{EndpointView, Explanation, Place, ServiceView, Verdict};
+use crate::core::rates::EndpointCounts;
 use crate::core::snapshot::EndpointState;
 use crate::stdout;
 
@@ -172,7 +173,21 @@ fn more(endpoint: &EndpointView) -> impl Iterator<Item = String> {
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(story.at.0);
         format!("{} {}", humantime::format_rfc3339_seconds(at), story.says)
     });
-    endpoint.probe.clone().into_iter().chain(story)
+    let requests = endpoint.requests.as_ref().map(requests);
+    let probe = endpoint.probe.clone().into_iter();
+    probe.chain(story).chain(requests)
+}
+
+/// What the requests to an endpoint have come to, in words.
+fn requests(counts: &EndpointCounts) -> String {
+    let wait = match counts.recent_wait_seconds {
+        Some(seconds) => format!("lately answers begin after {:.1} ms", seconds * 1e3),
+        None => "no answer yet".to_owned(),
+    };
+    format!(
+        "{} requests here: {} failed, {} broken, {} aborted; {} in flight; {wait}",
+        counts.total, counts.failed, counts.broken, counts.aborted, counts.in_flight
+    )
 }
 
 #[cfg(test)]

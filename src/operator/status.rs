@@ -1,5 +1,8 @@
 //! `hiveway status`: conditions, services with what their requests come to, and nodes.
 
+mod endpoints;
+mod order;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use super::screen::Screen;
 use super::table::{Cell, Table, printable};
 use super::{Format, complain, json};
 use crate::core::model::Timestamp;
-use crate::core::rates::{Rates, RequestCounts};
+use crate::core::rates::{EndpointRates, Rates, RequestCounts};
 use crate::core::status::{NodeStatus, ServiceStatus, Status, Truth};
 use crate::stdout;
 
@@ -28,21 +31,29 @@ struct Both<'a> {
     status: &'a Status,
     /// By service, over the time between two looks.
     rates: &'a BTreeMap<String, Rates>,
+    /// By task, where endpoints are asked for.
+    endpoint_rates: &'a BTreeMap<String, EndpointRates>,
 }
 
 /// The latest answer.
 struct Seen {
     status: Status,
     rates: BTreeMap<String, Rates>,
+    endpoint_rates: BTreeMap<String, EndpointRates>,
     at: Instant,
 }
 
 /// Watching goes on while there is no answer, because an instance that is replaced comes back.
 pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
     let client = Client::new(&asked.admin_url)?;
+    let path = match asked.endpoints {
+        true => "/v1/status?endpoints=true",
+        false => "/v1/status",
+    };
     let mut seen = Seen {
-        status: client.get("/v1/status").await?,
+        status: client.get(path).await?,
         rates: BTreeMap::new(),
+        endpoint_rates: BTreeMap::new(),
         at: Instant::now(),
     };
     let mut away: Option<Error> = None;
@@ -52,11 +63,12 @@ pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
     }
     loop {
         sleep(asked.interval.max(SHORTEST)).await;
-        match client.get("/v1/status").await {
+        match client.get(path).await {
             Ok(status) => {
                 let between = seen.at.elapsed();
                 seen = Seen {
                     rates: rates(&seen.status, &status, between),
+                    endpoint_rates: endpoints::rates(&seen.status, &status, between),
                     at: Instant::now(),
                     status,
                 };
@@ -80,11 +92,12 @@ pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
         let text = match asked.format {
             Format::Human => {
                 let away = away.iter().map(|error| banner(error, &seen, screen));
-                away.collect::<String>() + &show(&seen.status, &seen.rates, screen)
+                away.collect::<String>() + &show(&seen, screen)
             }
             Format::Json => json(&Both {
                 status: &seen.status,
                 rates: &seen.rates,
+                endpoint_rates: &seen.endpoint_rates,
             }),
         };
         let instead = replaces.then(|| screen.instead(&text)).flatten();
@@ -116,7 +129,8 @@ fn rates(before: &Status, after: &Status, between: Duration) -> BTreeMap<String,
     rates.collect()
 }
 
-fn show(status: &Status, rates: &BTreeMap<String, Rates>, screen: Screen) -> String {
+fn show(seen: &Seen, screen: Screen) -> String {
+    let Seen { status, rates, .. } = seen;
     let mut text = head(status, screen);
     text.push('\n');
     let mut table = Table::of_text(&["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
@@ -140,11 +154,16 @@ fn show(status: &Status, rates: &BTreeMap<String, Rates>, screen: Screen) -> Str
             "SERVICE", "READY", "EJECTED", "REQ/S", "5XX/S", "P99", "REQUESTS", "5XX", "ROUTES",
         ];
         let mut table = Table::of_names(&heads, &[0, 8]);
-        for service in &status.services {
+        let services = order::by_trouble(&status.services, rates);
+        for service in &services {
             table.add(service_row(service, rates.get(&*service.service)));
         }
         text.push('\n');
         text.push_str(&table.show(0, screen));
+        if let Some(table) = endpoints::table(services, &seen.endpoint_rates) {
+            text.push('\n');
+            text.push_str(&table.show(0, screen));
+        }
     }
     if !status.nodes.is_empty() {
         let mut table =

@@ -96,6 +96,7 @@ fn known(admin: &AdminState, client: Option<IpAddr>) -> Known {
         ejected: ejected
             .map(|(task, until)| (task.clone(), left(*until)))
             .collect(),
+        requests: admin.metrics.endpoint_counts(),
         health: None,
         stories: stories(admin),
         diagnostics: controller.map(|it| (**it.diagnostics.borrow()).clone()),

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::core::rates::EndpointCounts;
 use crate::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
 use crate::core::snapshot::{Claim, Endpoint, GatewayTask, RouteKey};
 
@@ -70,6 +71,7 @@ fn services_are_counted_and_empty_ones_are_named() {
             ejected,
             probes_disbelieved: false,
             requests,
+            endpoints: None,
         }
     };
     assert_eq!(
@@ -98,6 +100,40 @@ fn services_are_counted_and_empty_ones_are_named() {
     );
     assert_eq!(availability(&services[1..]).reason, "AllServe");
     assert_eq!(availability(&[]).reason, "NoServices");
+}
+
+#[test]
+fn endpoints_are_added_to_the_service_of_their_name() {
+    use EndpointState::{Failing, Ready};
+    let snapshot = snapshot(&[
+        ("1", "web", &[Ready, Failing]),
+        ("2", "api", &[]),
+        ("3", "web", &[Ready]),
+    ]);
+    let mut services = services(&snapshot, |_| Default::default());
+    let counts = EndpointCounts {
+        total: 7,
+        ..EndpointCounts::default()
+    };
+    let counts = BTreeMap::from([(TaskId::from("12"), counts)]);
+    add_endpoints(&mut services, &snapshot, &counts, |task| {
+        task.as_str() == "31"
+    });
+    let told: Vec<Vec<(&str, EndpointState, bool, u64)>> = services
+        .iter()
+        .map(|service| {
+            let endpoints = service.endpoints.iter().flatten();
+            let told =
+                endpoints.map(|it| (it.task.as_str(), it.state, it.ejected, it.requests.total));
+            told.collect()
+        })
+        .collect();
+    let web = [
+        ("11", Ready, false, 0),
+        ("12", Failing, false, 7),
+        ("31", Ready, true, 0),
+    ];
+    assert_eq!(told, [vec![], web.to_vec()]);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use super::super::client::{Client, Side};
 use super::super::context::Context;
 use super::super::hold::{Refusal, Waiting as _};
 use super::super::middleware::Chain;
+use super::super::subject::Subject;
 use super::super::{forwarded, framing, spelling};
 use super::Proxy;
 
@@ -40,7 +41,8 @@ impl Proxy {
         let checked = framing::check(session.req_header(), &framing::raw_head(session))
             .and_then(|()| spelling::settle(session.req_header_mut()));
         if let Err((status, line)) = checked {
-            return Ok(Err(Answer::new(status, "bad-request", line)));
+            let subject = self.asked_of(session.req_header(), client);
+            return Ok(Err(Answer::new(status, "bad-request", line).about(subject)));
         }
 
         let decided = match self.decide(session.req_header(), client, None) {
@@ -57,14 +59,17 @@ impl Proxy {
         };
         let choice = match admitted {
             Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
-                return Ok(Err(Answer::use_http2(&choice.pool().service)));
+                let answer = Answer::use_http2(&choice.pool().service);
+                return Ok(Err(answer.about(choice.subject())));
             }
             Ok(choice) => choice,
             Err(answer) => return Ok(Err(answer)),
         };
 
-        let permitted = self.permit(session, context).await;
-        Ok(permitted.map(|()| choice))
+        Ok(match self.permit(session, context).await {
+            Ok(()) => Ok(choice),
+            Err(answer) => Err(answer.about(choice.subject())),
+        })
     }
 
     /// Decides where a request goes, or what it is answered; again, when it has `waited` for an endpoint.
@@ -93,7 +98,8 @@ impl Proxy {
         if let Some(tls) = &client.tls
             && !tls.answers_for(&host)
         {
-            return Err(Answer::misdirected(&host).into());
+            let answer = Answer::misdirected(&host);
+            return Err(answer.about(self.asked_of(request, client)).into());
         }
         let table = self.table.load();
         if !table.warm {
@@ -107,8 +113,12 @@ impl Proxy {
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
             return Err(match secure {
-                false => Answer::use_tls(&host, path_and_query).into(),
-                true => Answer::no_route(&host, path).into(),
+                false => Answer::use_tls(&host, path_and_query)
+                    .about(route.subject(secure))
+                    .into(),
+                true => Answer::no_route(&host, path)
+                    .about(route.subject(secure))
+                    .into(),
             });
         }
         let asker = Asker {
@@ -119,9 +129,25 @@ impl Proxy {
         };
         Choice::make(route, asker, waited).map_err(|lack| {
             let first = shares.awaited();
-            let answer = first.and_then(|pool| pool.redirect(request));
+            let answer = first.and_then(|pool| {
+                let answer = pool.redirect(request)?;
+                Some(answer.about(route.subject_of(pool)))
+            });
             answer.map_or(Refusal::Lack(lack), Refusal::Answer)
         })
+    }
+
+    /// The service that a request is about which is refused before its route is looked for: one
+    /// that its host and path name on this listener.
+    pub(super) fn asked_of(&self, request: &RequestHeader, client: &Client) -> Option<Subject> {
+        let host = std::str::from_utf8(request.headers.get(HOST)?.as_bytes()).ok()?;
+        let host = normal_host(host);
+        if client.side == Side::Public && is_local(&host) {
+            return None;
+        }
+        let table = self.table.load();
+        let route = table.find(&host, request.uri.path())?;
+        route.subject(client.tls.is_some())
     }
 
     /// Lets a request in that has no endpoint yet, and waits for one; the error is that the client has left.
@@ -131,10 +157,12 @@ impl Proxy {
         context: &mut Context,
         lack: Lack,
     ) -> Result<Result<Choice, Answer>> {
+        // It is that service's request even if its client leaves before it has an endpoint.
+        context.subject = Some(Box::new(lack.subject()));
         if let Some(chain) = &lack.chain {
             let guarded = self.guard(session.req_header(), context, chain, &lack.service);
             if let Err(answer) = guarded.await {
-                return Ok(Err(answer));
+                return Ok(Err(answer.about(lack.subject())));
             }
             context.admitted = Some(chain.clone());
         }
@@ -189,14 +217,11 @@ impl Proxy {
             return Ok(choice);
         }
         match chain.redirect(pool.prefix.as_ref(), request) {
-            Some(answer) => {
-                refused(context, &pool.service);
-                Err(answer)
-            }
-            None => {
-                self.guard(request, context, chain, &pool.service).await?;
-                Ok(choice)
-            }
+            Some(answer) => Err(answer.about(choice.subject())),
+            None => match self.guard(request, context, chain, &pool.service).await {
+                Ok(()) => Ok(choice),
+                Err(answer) => Err(answer.about(choice.subject())),
+            },
         }
     }
 
@@ -206,18 +231,14 @@ impl Proxy {
         request: &RequestHeader,
         context: &mut Context,
         chain: &Chain,
-        service: &Arc<str>,
+        service: &str,
     ) -> Result<(), Answer> {
         // Nobody whose address is not known is let in where it may matter.
         let Some(client) = &context.client else {
             return Err(Answer::no_listener());
         };
         let origin = forwarded::origin(request, client, &self.trusted);
-        let admitted = chain.admit(service, request, origin).await;
-        if admitted.is_err() {
-            refused(context, service);
-        }
-        context.user = admitted?;
+        context.user = chain.admit(service, request, origin).await?;
         Ok(())
     }
 
@@ -234,12 +255,5 @@ impl Proxy {
             }
             Err(full) => Err(full.answer()),
         }
-    }
-}
-
-/// Notes which service has refused a request, where that is written down.
-fn refused(context: &mut Context, service: &Arc<str>) {
-    if let Some(noted) = &mut context.noted {
-        noted.refused_for(service);
     }
 }

@@ -17,17 +17,17 @@ use super::service::Service;
 use super::slow_readers::{Sips, drip, hasty, pour};
 use crate::bounded::bounded;
 
-const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
+pub(super) const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
 
 /// A gateway whose access log the test reads.
-struct Logged {
-    edge: Edge,
+pub(super) struct Logged {
+    pub(super) edge: Edge,
     lines: Lines<BufReader<DuplexStream>>,
     _writing: JoinSet<()>,
 }
 
 impl Logged {
-    async fn start(selection: Selection, format: Format, services: &[Service]) -> Self {
+    pub(super) async fn start(selection: Selection, format: Format, services: &[Service]) -> Self {
         Self::start_with(|_| {}, selection, format, services).await
     }
 
@@ -68,7 +68,7 @@ impl Logged {
         bounded(next).await
     }
 
-    async fn json(&mut self) -> Value {
+    pub(super) async fn json(&mut self) -> Value {
         serde_json::from_str(&self.line().await).expect("JSON")
     }
 }

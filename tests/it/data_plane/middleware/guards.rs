@@ -1,16 +1,15 @@
 //! Who is let in, and who is answered at once.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use hiveway::core::middleware::{Credential, PasswordHash, Redirect};
 use hiveway::gateway::Config;
 
 use super::super::client::{Answer, Client};
 use super::super::edge::Edge;
+use super::super::local_replies::comes_to;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
-use crate::eventually::eventually;
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 78));
@@ -50,15 +49,11 @@ async fn get_from(edge: &Edge, from: IpAddr, lines: &str) -> Answer {
     client.get_with("web.test", "/", lines).await
 }
 
-/// Waits until the gateway has counted so many requests that it answered itself for this reason.
-async fn counted(edge: &Edge, reason: &'static str, count: u64) {
-    let counter = edge.metrics.unrouted(reason);
-    let look = async || match counter.get() {
-        seen if seen == count => Ok(()),
-        seen => Err(format!("{seen} of {count}")),
-    };
-    let reached = eventually(reason, Duration::from_secs(10), look).await;
-    assert_eq!(reached, Ok(()));
+/// Waits until the gateway has counted this number of requests for a service that it answered itself for
+/// this reason.
+async fn counted(edge: &Edge, service: &str, reason: &str, count: u64) {
+    let labels = [("service", service), ("reason", reason)];
+    comes_to(edge, "hiveway_local_replies_total", &labels, count).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +79,8 @@ async fn a_redirect_keeps_path_and_query_and_needs_no_task() {
         answer.assert_refused(status, "redirect");
         assert_eq!(answer.head.one("location"), Some(location));
     }
-    counted(&edge, "redirect", 5).await;
+    counted(&edge, "old", "redirect", 2).await;
+    counted(&edge, "part", "redirect", 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,7 +113,7 @@ async fn only_allowed_networks_pass_as_seen_by_trusted_proxies() {
         }
     }
     assert_eq!(task.requests().len(), 3);
-    counted(&edge, "not-allowed", 4).await;
+    counted(&edge, "web", "not-allowed", 4).await;
     // A list of which nothing could be read.
     edge.publish(&[web(&[])]).await;
     get_from(&edge, CLIENT, "")
