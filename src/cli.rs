@@ -257,6 +257,12 @@ enum TypedCommand {
     },
     /// Check stack files before you deploy them: every label, variable and network that would not do what it says
     ///
+    /// Checked is what `docker stack deploy` of Docker 28 would refuse before it asks the swarm: the version of the format, the
+    /// keys, kinds and forms of all values, items that are in a list twice, names that are not declared, and files that are not
+    /// there. Checked are the labels, and what they need: networks, hosts that others claim, how tasks begin and end. What Docker
+    /// takes and does not use is a notice. Not checked is what only a swarm can know: whether images, nodes, external networks,
+    /// volumes and secrets exist, and whether ports are free. Before Docker 23 a file has to have a `version` as well.
+    ///
     /// No engine is needed. Exit status: 0 when there is nothing worse than notices and warnings, 1 when there are errors (or
     /// warnings, with --strict), 64 for a mistake on the command line, such as a file that cannot be read.
     Check(Box<TypedCheck>),

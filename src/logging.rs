@@ -8,14 +8,18 @@
 //! packet that is malformed, so a client that hangs up, or one that means harm, could write as much into the log as it
 //! likes. What those lines would say is counted by our own metrics instead, and what matters to an operator is an event.
 //! The other libraries speak from `warn` on.
+//!
+//! A line that cannot be written is counted and ends nothing: the reader of the log may exit, and a disk may be full.
 
 mod human;
+mod output;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use prometheus::IntCounter;
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -25,6 +29,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use human::Human;
+use output::Output;
 
 /// The environment variable that holds a filter in the syntax of [`EnvFilter`]: `debug`, `info,pingora=warn`, …
 const VARIABLE: &str = "HIVEWAY_LOG";
@@ -85,16 +90,17 @@ pub enum Error {
     Install(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts the log of this process, once.
+/// Starts the log of this process, once. `dropped` counts the lines that cannot be written.
 ///
 /// # Errors
 ///
 /// When `HIVEWAY_LOG` holds no filter, or the process has a log already.
-pub fn init(format: LogFormat) -> Result<(), Error> {
+pub fn init(format: LogFormat, dropped: IntCounter) -> Result<(), Error> {
     let filter = filter(&std::env::var(VARIABLE).unwrap_or_default())?;
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colours = io::stderr().is_terminal() && !no_colour;
-    subscriber(format, filter, Clock, colours, io::stderr).try_init()?;
+    let output = Output::new(io::stderr, format, dropped);
+    subscriber(format, filter, Clock, colours, output).try_init()?;
     Ok(())
 }
 
@@ -133,7 +139,9 @@ where
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
-        .with_ansi(colours);
+        .with_ansi(colours)
+        // They would go to standard error, by a macro that panics where that cannot be written.
+        .log_internal_errors(false);
     match format {
         LogFormat::Human => Box::new(builder.event_format(Human { clock }).finish()),
         LogFormat::Json => Box::new(

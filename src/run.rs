@@ -76,14 +76,14 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         access_log,
         spans,
     } = config;
-    logging::init(log_format)?;
+    let (emitter, events) = journal::channel();
+    let metrics = Metrics::new(emitter.drop_counter());
+    logging::init(log_format, metrics.log_dropped())?;
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for slip in cli::variables::unread(names) {
         tracing::warn!(target: "hiveway", "{slip}");
     }
     open_files::raise_limit();
-    let (emitter, events) = journal::channel();
-    let metrics = Metrics::new(emitter.drop_counter());
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
     let role = Role::find(source, &desired, control.places.is_empty()).await?;
     let node = control.node.clone();

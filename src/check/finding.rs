@@ -126,6 +126,14 @@ impl Findings {
         self.extend(other.found);
     }
 
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
+        self.found.retain(keep);
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(|it| it.level == Level::Error)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.found.len()
     }

@@ -124,6 +124,7 @@ impl TypedFiles {
             networks: network,
             stack,
             variables: std::env::vars_os().filter_map(text).collect(),
+            files: Some(crate::check::command::files(&files)),
         };
         (files, options)
     }

@@ -30,6 +30,9 @@ pub(super) enum TypedOperator {
         /// Only these services: by name, by their stack, or by the host of a route
         #[arg(value_name = "NAME")]
         names: Vec<String>,
+        /// Show each container of the services as well, the slowest first
+        #[arg(long)]
+        endpoints: bool,
         /// Show it again and again
         #[arg(long)]
         watch: bool,
@@ -160,6 +163,7 @@ impl TypedOperator {
         Ok(match self {
             Self::Status {
                 names,
+                endpoints,
                 watch,
                 interval,
                 format,
@@ -167,6 +171,7 @@ impl TypedOperator {
             } => Question::Status(Status {
                 admin_url: admin.admin_url,
                 names,
+                endpoints,
                 watch,
                 interval,
                 format: match format {

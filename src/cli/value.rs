@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::core::network::{self, NotANetwork};
 use crate::gateway::ListenerName;
 
 /// An address to listen on; none for `off`.
@@ -46,13 +47,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A network, or a single address that stands for itself.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let network = text.trim().parse().or_else(|_| {
-        text.trim()
-            .parse()
-            .map(|address: std::net::IpAddr| IpNet::from(address))
-    });
-    network.map_err(|_: std::net::AddrParseError| {
-        "give networks such as 10.0.0.0/8, or addresses".into()
+    network::parse(text.trim()).map_err(|why| match why {
+        NotANetwork::Unreadable => "give networks such as 10.0.0.0/8, or addresses".into(),
+        NotANetwork::BeyondMapped => {
+            "give networks of IPv4-mapped addresses as what they are, such as 10.0.0.0/8".into()
+        }
     })
 }
 

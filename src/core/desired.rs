@@ -2,6 +2,7 @@
 //! is a diagnostic.
 
 mod agents;
+mod ingress;
 mod names;
 mod networks;
 mod probes;
@@ -131,6 +132,10 @@ impl Desired {
             }
             if spec.routes.is_empty() {
                 continue;
+            }
+            if let Some(own) = &inventory.own_service {
+                let hidden = ingress::hidden(own, service, &spec);
+                desired.diagnostics.extend(hidden);
             }
             let tasks = tasks.get(&service.id).map_or(&[][..], Vec::as_slice);
             desired.add(service, spec, tasks, &nodes, &networks);

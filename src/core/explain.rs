@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::certificates::Certificate;
 use super::model::{NodeId, ServiceId, TaskId, Timestamp};
 use super::observed::Health;
+use super::rates::EndpointCounts;
 use super::route::{Diagnostic, Scheme};
 use super::snapshot::{Generation, RouteKey, Snapshot};
 use super::tls_access::TlsAccess;
@@ -141,6 +142,8 @@ pub struct Known {
     pub near: Option<NodeId>,
     /// The endpoints that this gateway has ejected, each with the seconds that are left.
     pub ejected: BTreeMap<TaskId, u64>,
+    /// What the requests to each task add up to, through this gateway.
+    pub requests: BTreeMap<TaskId, EndpointCounts>,
     /// What is believed of probed tasks; none where no controller is in this process.
     pub health: Option<BTreeMap<TaskId, Health>>,
     /// The latest event about each task that is still remembered here.

@@ -247,12 +247,6 @@ impl Balance {
             Self::HashSource | Self::HashHeader(_) | Self::HashCookie(_)
         )
     }
-
-    /// Whether it has to be known how many requests each endpoint works on.
-    #[must_use]
-    pub fn counts(&self) -> bool {
-        matches!(self, Self::LeastRequest | Self::PeakEwma) || self.is_keyed()
-    }
 }
 
 /// How a service's tasks are probed (the `probe.*` labels).

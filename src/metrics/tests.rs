@@ -41,6 +41,7 @@ fn handles_of_one_name_are_one_series() {
         "hiveway_glance_duration_seconds_count 1",
         "hiveway_events_dropped_total 0",
         "hiveway_access_log_dropped_total 0",
+        "hiveway_log_dropped_total 0",
         "hiveway_spans_exported_total 0",
         r#"hiveway_spans_dropped_total{reason="overflow"} 0"#,
         r#"hiveway_spans_dropped_total{reason="collector"} 0"#,

@@ -9,8 +9,9 @@ use tokio::time::sleep;
 use super::client::{Client, Error, Stream, escape};
 use super::paint::{Colour, Paint};
 use super::table::printable;
-use super::{Events, Format, complain, tell};
+use super::{Events, Format, complain};
 use crate::clock;
+use crate::stdout;
 
 /// How long an instance that has gone away is left alone.
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
@@ -40,7 +41,7 @@ pub(super) async fn run(events: Events) -> Result<(), Error> {
             .iter()
             .map(|event| show(event, events.format, paint))
             .collect();
-        tell(&text);
+        stdout::write(&text)?;
         return Ok(());
     }
     let path = format!("/v1/events/stream{query}");
@@ -71,7 +72,7 @@ pub(super) async fn run(events: Events) -> Result<(), Error> {
             }
             (_, format) => show(&value, format, paint),
         };
-        if !tell(&text) {
+        if !stdout::write(&text)? {
             return Ok(());
         }
     }

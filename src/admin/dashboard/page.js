@@ -96,7 +96,8 @@ async function poll() {
     if (sequence !== null) want({ epoch: Math.round(epoch * 1000), sequence });
     drawFlow();
     drawInstance();
-    topology.drawFigures();
+    // The order is by errors, so that it may be another one now.
+    if (snapshot) topology.draw();
     if (story.anyEjected()) drawSoon();
   } catch {
     badge("readiness", "error", "does not answer");

@@ -61,6 +61,8 @@ async fn answer(
             ))
         })?),
     };
+    // As the gateway compares it.
+    let client = client.map(|client| client.to_canonical());
     let snapshot = admin.snapshots.borrow().clone();
     let known = known(&admin, client);
     let controller = admin.instance.controller.clone();
@@ -95,6 +97,7 @@ fn known(admin: &AdminState, client: Option<IpAddr>) -> Known {
         ejected: ejected
             .map(|(task, until)| (task.clone(), left(*until)))
             .collect(),
+        requests: admin.metrics.endpoint_counts(),
         health: None,
         stories: stories(admin),
         diagnostics: controller.map(|it| (**it.diagnostics.borrow()).clone()),

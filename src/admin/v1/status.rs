@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Json};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use serde::Deserialize;
 
-use super::{Since, Sources};
+use super::{Problem, Since, Sources};
 use crate::admin::{AdminState, Instance, aside};
 use crate::clock;
 use crate::controller::publish::Followers;
@@ -15,12 +18,33 @@ use crate::core::snapshot::Snapshot;
 use crate::core::status::{self, Condition, Entrance, SnapshotStatus, Status, Truth};
 use crate::readiness;
 
-pub(super) async fn status(State(sources): State<Sources>) -> impl IntoResponse {
-    let since = *sources.since.borrow();
-    Json(aside(move || gather(&sources.admin, since)).await)
+/// What is wanted beside the rest.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    /// Each endpoint of the services.
+    #[serde(default)]
+    endpoints: bool,
 }
 
-fn gather(admin: &AdminState, since: Since) -> Status {
+pub(super) async fn status(
+    State(sources): State<Sources>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let Query(wanted) = match wanted {
+        Ok(wanted) => wanted,
+        Err(rejection) => {
+            let why = format!(
+                "{}; known is endpoints (true or false)",
+                rejection.body_text()
+            );
+            return Problem(StatusCode::BAD_REQUEST, why).into_response();
+        }
+    };
+    let since = *sources.since.borrow();
+    Json(aside(move || gather(&sources.admin, since, &wanted)).await).into_response()
+}
+
+fn gather(admin: &AdminState, since: Since, wanted: &Wanted) -> Status {
     let snapshot = admin.snapshots.borrow().clone();
     let snapshot = snapshot.as_deref();
     let instance = &admin.instance;
@@ -41,6 +65,12 @@ fn gather(admin: &AdminState, since: Since) -> Status {
             service.probe = probes.get(&service.service).cloned();
         }
     }
+    if let Some(snapshot) = snapshot.filter(|_| wanted.endpoints) {
+        let ejected = instance.ejected.as_ref().map(|it| it.borrow().clone());
+        let is_ejected = |task: &_| ejected.as_ref().is_some_and(|it| it.contains_key(task));
+        let counts = admin.metrics.endpoint_counts();
+        status::add_endpoints(&mut services, snapshot, &counts, is_ejected);
+    }
     let followers =
         controller.map(|it| it.followers.as_ref().map(|it| it.all()).unwrap_or_default());
     let nodes = snapshot
@@ -59,6 +89,7 @@ fn gather(admin: &AdminState, since: Since) -> Status {
     conditions.extend(exposure.map(|it| it.since(since.exposed)));
     conditions
         .extend(controller.map(|it| labels(&it.diagnostics.borrow()).since(since.understood)));
+    conditions.extend(controller.and_then(|it| status::client_addresses(&it.diagnostics.borrow())));
     let mut unknown = Vec::new();
     if controller.is_none() {
         unknown.push(

@@ -63,6 +63,7 @@ impl Event {
             | Self::CertificateNotIssued { .. }
             | Self::CertificateNotKept { .. }
             | Self::CollectorLost { .. }
+            | Self::LimitReached { .. }
             | Self::ScaleRefused { .. } => Severity::Warning,
             _ => Severity::Info,
         }

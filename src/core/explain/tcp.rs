@@ -1,7 +1,7 @@
 //! Whether a connection by TLS is passed on undecrypted, before anything else is decided about it.
 
 use super::trace::Trace;
-use super::{Asked, Known, Outcome, Verdict, service};
+use super::{Asked, Known, Outcome, Verdict, policy, service};
 use crate::core::route::{PathPrefix, is_local};
 use crate::core::snapshot::{RouteKey, Snapshot};
 use crate::core::tcp_route::TcpIndex;
@@ -37,7 +37,14 @@ impl Trace {
         let guards: Vec<_> = guards.collect();
         self.services(route, services);
         for (name, middleware) in &guards {
-            if let Some(client) = known.client.filter(|it| !middleware.allows(*it)) {
+            if !middleware.unreadable_guards.is_empty() {
+                let reason = policy::unreadable(&middleware.unreadable_guards);
+                self.say("policy", Verdict::Stops, format!("{name}: {reason}"));
+                if guards.len() == 1 {
+                    return Some(Outcome::closed("guard-unreadable", reason));
+                }
+            }
+            if let Some(client) = known.client.filter(|it| !middleware.allows((*it).into())) {
                 let says = format!("{name}: {client} is not among its routing.allow_cidrs");
                 self.say("policy", Verdict::Stops, says.clone());
                 if guards.len() == 1 {

@@ -1,5 +1,6 @@
 mod certificates;
 mod passages;
+mod paths;
 mod places;
 mod policies;
 

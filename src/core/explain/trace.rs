@@ -1,10 +1,12 @@
 //! The decision itself, step by step, as the gateway makes it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::{
     Asked, Explanation, Known, Outcome, Place, ServiceView, Step, Verdict, policy, service,
 };
+use crate::core::request_path::{self, RequestPath};
 use crate::core::route::{Diagnostic, is_local};
 use crate::core::snapshot::{Generation, RouteKey, Snapshot};
 
@@ -60,6 +62,10 @@ impl Trace {
         if is_local(&asked.host) && !known.listeners.is_empty() && takers.all(|it| it.public) {
             return Outcome::no_route(asked);
         }
+        let asked = match self.read_path(asked) {
+            Ok(asked) => &asked.into_owned(),
+            Err(refused) => return refused,
+        };
         let Some(snapshot) = snapshot else {
             let says = "this process has no snapshot yet: it has just started and knows no routes";
             self.say("snapshot", Verdict::Stops, says);
@@ -78,6 +84,32 @@ impl Trace {
             return answered;
         }
         self.choose(asked)
+    }
+
+    /// The request with the path that it is steered by, and the one that a task gets.
+    fn read_path<'a>(&mut self, asked: &'a Asked) -> Result<Cow<'a, Asked>, Outcome> {
+        let read = match request_path::read(asked.path.as_bytes()) {
+            Ok(None) => return Ok(Cow::Borrowed(asked)),
+            Ok(Some(read)) => read,
+            Err(why) => {
+                let says = format!("{}, which servers read in different ways", why.as_str());
+                self.say("path", Verdict::Stops, says.clone());
+                return Err(Outcome::answer(400, "bad-request", says));
+            }
+        };
+        let RequestPath { matched, sent } = read;
+        let sent = String::from_utf8_lossy(&sent).into_owned();
+        let says = match sent == asked.path {
+            true => format!("{} is matched as {matched}", asked.path),
+            false => format!("{} is matched as {matched}, and sent as {sent}", asked.path),
+        };
+        self.say("path", Verdict::Note, says);
+        let query = &asked.path_and_query[asked.path.len()..];
+        Ok(Cow::Owned(Asked {
+            path_and_query: sent + query,
+            path: matched,
+            ..asked.clone()
+        }))
     }
 
     /// What services do with requests on their way, and what the gateway answers itself where there is but one.

@@ -88,6 +88,7 @@ mod tests {
             ejected: 0,
             probes_disbelieved: false,
             probe: None,
+            endpoints: None,
             requests: RequestCounts::default(),
         };
         vec![

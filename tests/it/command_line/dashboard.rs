@@ -200,6 +200,64 @@ async fn failed_probe_turns_its_endpoint_red_within_two_seconds() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
+async fn a_service_whose_requests_fail_stands_first() {
+    let program = browser::program().await;
+    let (well, fails) = (Server::start(2).await, Server::start(3).await);
+    fails.says(500);
+    let unprobed = [("hiveway.probe.url", "none")];
+    let mut down = well.service("m-down", "down.local", &unprobed);
+    down["tasks"] = json!([]);
+    let scene = Scene::start(&[
+        well.service("a-well", "well.local", &unprobed),
+        down,
+        fails.service("z-fails", "fails.local", &unprobed),
+    ])
+    .await;
+    let mut page = Page::open(program, "light", &url(&scene)).await;
+    let order = "[...document.querySelectorAll('.service')].map((it) => it.dataset.service).join()";
+    page.becomes(PATIENCE, order, &json!("m-down,a-well,z-fails"))
+        .await;
+    // The figures are read again and again, and requests seen between.
+    let asking = async |page: &mut Page, wanted: &str, hosts: &[(&str, u16)]| {
+        let wanted = format!("{order} === {}", json!(wanted));
+        bounded(async {
+            while page.value(&wanted).await != json!(true) {
+                for (host, status) in hosts {
+                    assert_eq!(scene.ask(host).await, *status);
+                }
+            }
+        })
+        .await;
+    };
+    let hosts = [("well.local", 200), ("fails.local", 500)];
+    asking(&mut page, "z-fails,m-down,a-well", &hosts).await;
+    // What the gateway answers for a service that is down is an error of that service.
+    let hosts = [("down.local", 503), ("down.local", 503)];
+    asking(&mut page, "m-down,z-fails,a-well", &hosts).await;
+
+    let waits = "document.querySelector('[data-service=a-well] [data-figure=brief]').textContent";
+    page.becomes(
+        PATIENCE,
+        &format!("/^ · [0-9.]+ m?s$/.test({waits})"),
+        &json!(true),
+    )
+    .await;
+    let row = "document.querySelector('[data-service=z-fails]')";
+    page.value(&format!("{row}.querySelector('details').open = true"))
+        .await;
+    let errors = format!("{row}.querySelector('[data-figure=errors]')?.textContent");
+    page.becomes(
+        PATIENCE,
+        &format!("/^[0-9.]+\\/s$/.test({errors})"),
+        &json!(true),
+    )
+    .await;
+    assert_alone(&page, &scene);
+    scene.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
 async fn the_page_can_be_read_by_light_by_dark_and_by_ear() {
     let program = browser::program().await;
     let (shop, dead) = (Server::start(2).await, Server::start(3).await);

@@ -73,7 +73,13 @@ async fn a_controller_and_a_gateway_tell_what_each_knows() {
     ] {
         assert!(table.contains(text), "{text} in {table}");
     }
+    let endpoints = ["status", "--endpoints", "--interval", "100ms"];
+    let table = told(&edge, &endpoints).await;
+    for text in ["CONTAINER", "WAIT", "c1c1c1c1c1c1"] {
+        assert!(table.contains(text), "{text} in {table}");
+    }
     let of_edge = json(&edge, &status).await;
+    assert_eq!(of_edge["status"]["services"][0]["endpoints"], Value::Null);
     assert_eq!(of_edge["status"]["controller"], "127.0.0.1");
     assert_eq!(of_edge["status"]["services"][0]["requests"]["total"], 1);
 

@@ -3,7 +3,7 @@
 mod client;
 pub(crate) mod conformance;
 mod flood;
-mod frames;
+pub(super) mod frames;
 mod malformed;
 mod opening;
 mod reset;
@@ -12,9 +12,8 @@ mod streams;
 
 use http::Request;
 
-use crate::bounded::bounded;
-
 use super::edge::Edge;
+use super::local_replies::comes_to;
 use super::origin::{Behaviour, origins};
 use super::service::Service;
 
@@ -105,13 +104,8 @@ async fn each_request_is_balanced_and_counted_for_itself() {
         assert_eq!(client.get(WEB, "/").await.status, 200);
     }
     assert_eq!(tasks.each_ref().map(|task| task.requests().len()), [5, 5]);
-    let counted = async {
-        let line = "hiveway_requests_total{service=\"web\",class=\"2xx\"} 10\n";
-        while !edge.metrics.render(None).contains(line) {
-            tokio::task::yield_now().await;
-        }
-    };
-    bounded(counted).await;
+    let labels = [("service", "web"), ("code", "200"), ("method", "GET")];
+    comes_to(&edge, "hiveway_requests_total", &labels, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -56,7 +56,8 @@ async fn the_path_and_the_host_reach_the_task_as_they_came() {
     let [origin] = origins([Behaviour::Answer]).await;
     let edge = Edge::start(&[Service::new("web", "web.test/a").endpoints([&origin])]).await;
     let mut client = edge.client().await;
-    let paths = ["/a/%2e%2e/b?x=%20&y=/../", "/a//b/./c", "/a?"];
+    // But for dot segments, which are left to no task: see `paths`.
+    let paths = ["/a/%62%2F%2fb?x=%20&y=/../", "/a//b//c;d", "/a?"];
     for path in paths {
         assert_eq!(client.get("WEB.test:81", path).await.status, 200);
     }
