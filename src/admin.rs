@@ -50,7 +50,7 @@ const INDEX: &str = concat!(
 /ready          200 when it should be given requests, else 503; the conditions as JSON
 /metrics        for Prometheus
 /snapshot       the routes and endpoints that requests are steered by, as JSON
-/events         the latest events as JSON, oldest first: ?limit=100&severity=warning&service=NAME
+/events         the latest events as JSON, oldest first: ?limit=100&severity=warn&service=NAME
 /events/stream  the same, then each event as it happens (server-sent events)
 /v1/openapi.json  describes what keeps its form: /v1/status, /v1/explain?url=URL, /v1/events, /v1/snapshot, /v1/diagnostics
 "

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! files ─► source ─► yaml (tree) ─┬─► variables
+//!                                 ├─► schema
 //!                                 └─► stack (read, merge) ─┬─► core::labels ─► labels
-//!                                                          └─► reach, claims, lifetime ─► findings ─► format
+//!                                                          └─► references, reach, … ─► findings ─► format
 //! ```
 //!
 //! [`check`] is a function from files and environment to findings; [`command`] reads the one and writes the other.
@@ -12,8 +13,11 @@
 //!
 //! # Design notes
 //!
-//! * The files are read as `docker stack deploy` reads them, oddities included, and what Docker would refuse is an error as far
-//!   as it concerns what Hiveway reads. It is no check of the whole schema: `docker stack config` does that.
+//! * The files are read as `docker stack deploy` of Docker 28 reads them, oddities included. What it would refuse before it
+//!   asks the swarm is an error: the shape and version of the whole file, names that are not declared, and files that are not
+//!   there. What only the swarm knows is not looked at: whether images, nodes, external networks and secrets exist, and
+//!   whether ports are free.
+//! * What follows from an error is not reported as well: an unset variable is one finding, however often it is used.
 //! * All that is cut down to a bound is bounded before it is read: [`LARGEST`] bytes a file, nesting, aliases, and
 //!   [`MOST_FINDINGS`]. A file that somebody made to do harm ends in an error of its own.
 //! * Nothing is guessed about what is not in the files: an image may bring a HEALTHCHECK, and Hiveway may be on more networks
@@ -22,12 +26,17 @@
 mod claims;
 pub mod command;
 mod duration;
+mod files;
 mod finding;
 mod format;
+mod ingress;
 mod interpolation;
 mod labels;
 mod lifetime;
 mod reach;
+mod redirects;
+mod references;
+mod schema;
 mod source;
 mod stack;
 mod variables;
@@ -35,12 +44,15 @@ mod yaml;
 
 use std::sync::Arc;
 
+pub use self::files::Files;
 pub use self::finding::Finding;
 use self::finding::Findings;
 pub use self::format::{Format, write};
 pub use self::interpolation::Variables;
+use self::schema::Version;
 pub use self::source::{Position, Source, Span};
 use self::stack::{Stack, StackService};
+use self::variables::Unset;
 use crate::core::labels::LabelOptions;
 use crate::core::model::Service;
 use crate::core::route::{Level, ServiceSpec};
@@ -61,6 +73,8 @@ pub struct Options {
     pub stack: Option<Arc<str>>,
     /// What variables are replaced by.
     pub variables: Variables,
+    /// How files that a stack file names are read; none: they are not looked at.
+    pub files: Option<Files>,
 }
 
 /// What a check found.
@@ -98,11 +112,22 @@ pub fn check(sources: &[Source], options: &Options) -> Checked {
     let mut findings = Findings::default();
     let mut stack = Stack::default();
     let mut whole = true;
+    let mut unset = Unset::default();
+    let mut first = None;
     for (file, source) in sources.iter().enumerate() {
-        match read(file, source, options, &mut findings) {
-            Some(read) => stack.merge(read),
+        match read(file, source, options, &mut unset, &mut findings) {
+            Some((read, version)) => {
+                let first = *first.get_or_insert(version);
+                findings.extend(schema::mismatch(first, version));
+                stack.merge(read);
+            }
             None => whole = false,
         }
+    }
+    if whole && stack.services.is_empty() && !findings.has_errors() {
+        let message = "there is no service, so that Docker deploys nothing";
+        let remedy = "write `services:`, and the services below it";
+        findings.push(Finding::error(Span::default(), message, remedy));
     }
     let mut checked = Checked::default();
     // Half of what belongs together would give findings that are none.
@@ -130,16 +155,26 @@ pub fn check(sources: &[Source], options: &Options) -> Checked {
         let said = said.iter();
         findings.extend(said.map(|(it, name, service)| labels::locate(it, name, service, sources)));
         checked.routed = read.iter().filter(|it| !it.spec.routes.is_empty()).count();
+        references::check(&stack, &read, options, &mut findings);
         reach::check(&stack, &read, options, &mut findings);
         claims::check(&read, sources, &mut findings);
+        redirects::check(&read, &mut findings);
         lifetime::check(&read, &mut findings);
+        ingress::check(&read, &mut findings);
     }
+    unset.tell(sources, &mut findings);
     (checked.findings, checked.more) = findings.worst(MOST_FINDINGS);
     checked
 }
 
 /// Reads one file; none where that is not possible, which is told of.
-fn read(file: usize, source: &Source, options: &Options, findings: &mut Findings) -> Option<Stack> {
+fn read(
+    file: usize,
+    source: &Source,
+    options: &Options,
+    unset: &mut Unset,
+    findings: &mut Findings,
+) -> Option<(Stack, Version)> {
     let at = |start| Span {
         file,
         start,
@@ -165,11 +200,12 @@ fn read(file: usize, source: &Source, options: &Options, findings: &mut Findings
         }
         return None;
     };
-    variables::check(&root, source, &options.variables, findings);
+    variables::check(&root, source, &options.variables, unset, findings);
+    let version = schema::check(&root, source, &options.variables, findings)?;
     let mut reader = stack::Reader::new(source, &options.variables);
     let stack = stack::read(&root, &mut reader);
     findings.append(reader.findings);
-    Some(stack)
+    Some((stack, version))
 }
 
 #[cfg(test)]

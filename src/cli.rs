@@ -171,6 +171,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
             let told = labels::reference::tell(&key);
             Command::Print(told.map_err(|text| contradict(&text, "labels"))?)
         }
+        TypedCommand::Help { command } => {
+            let program = arguments.first().cloned();
+            let words = [command.map(Into::into), Some("--help".into())];
+            let words = program.into_iter().chain(words.into_iter().flatten());
+            return parse(words.collect::<Vec<OsString>>());
+        }
         TypedCommand::Demo => Command::Demo,
         TypedCommand::Version => Command::Version,
     })
@@ -254,6 +260,12 @@ enum TypedCommand {
     },
     /// Check stack files before you deploy them: every label, variable and network that would not do what it says
     ///
+    /// Checked is what `docker stack deploy` of Docker 28 would refuse before it asks the swarm: the version of the format, the
+    /// keys, kinds and forms of all values, items that are in a list twice, names that are not declared, and files that are not
+    /// there. Checked are the labels, and what they need: networks, hosts that others claim, how tasks begin and end. What Docker
+    /// takes and does not use is a notice. Not checked is what only a swarm can know: whether images, nodes, external networks,
+    /// volumes and secrets exist, and whether ports are free. Before Docker 23 a file has to have a `version` as well.
+    ///
     /// No engine is needed. Exit status: 0 when there is nothing worse than notices and warnings, 1 when there are errors (or
     /// warnings, with --strict), 64 for a mistake on the command line, such as a file that cannot be read.
     Check(Box<TypedCheck>),
@@ -272,6 +284,11 @@ enum TypedCommand {
     Operator(TypedOperator),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
+    /// Print this help, or that of a command
+    Help {
+        /// The command
+        command: Option<String>,
+    },
     /// Print the version
     Version,
 }

@@ -62,6 +62,8 @@ pub struct Config {
     pub serves_tls: bool,
     /// What is to be told of an ACME server, by any controller.
     pub acme: AcmeShare,
+    /// Whether this process has a public listener, which is reported to controllers.
+    pub public: bool,
 }
 
 /// The controller in this process.
@@ -113,6 +115,7 @@ pub async fn run(config: Config, own: Option<Own>, outputs: Outputs, stop: Cance
         identity: config.identity,
         node: config.node,
         acme: config.acme,
+        public: config.public,
         order_book: outputs.order_book.clone(),
         own_listener: config.own_listener,
         serves_tls: config.serves_tls,

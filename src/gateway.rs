@@ -12,10 +12,13 @@
 mod acceptor;
 mod access;
 mod admission;
+mod alarm;
 mod answer;
+mod attempt;
 mod challenge;
 mod choice;
 mod client;
+mod clients;
 mod connection;
 mod context;
 mod cookie;
@@ -28,10 +31,12 @@ mod head;
 mod hold;
 mod hop;
 mod http2;
+mod kernel_buffers;
 mod key;
 mod limits;
 mod listener;
 mod middleware;
+mod open_files;
 mod pace;
 mod paced;
 mod passage;
@@ -42,8 +47,12 @@ mod proxy_protocol;
 mod queue;
 mod runtime;
 mod span;
+mod spelling;
 mod steering;
+mod subject;
 mod table;
+mod task_connections;
+mod tcp_probes;
 mod timings;
 mod tls;
 mod tls_info;
@@ -71,22 +80,28 @@ use crate::certificates::InUse;
 use crate::core::ejection;
 use crate::core::model::{NodeId, TaskId};
 use crate::core::snapshot::Snapshot;
+use crate::core::tls_access::TlsAccess;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
 use crate::spans::Spans;
 
 use self::acceptor::Acceptor;
 use self::admission::Admission;
+use self::alarm::Alarms;
 pub use self::challenge::Challenges;
 use self::client::Side;
+use self::clients::Clients;
 use self::hold::Holding;
 pub use self::limits::Limits;
 use self::listener::Listener;
 pub use self::listener::ListenerName;
+use self::open_files::Division;
 use self::passage::Passages;
 use self::proxy::Proxy;
 use self::steering::Steering;
 use self::table::RouteTable;
+use self::task_connections::TaskConnections;
+pub use self::tcp_probes::TcpProbes;
 use self::tls::Serving;
 pub use self::tls::{TlsConfig, TlsError, TlsLimits};
 
@@ -125,6 +140,23 @@ pub struct Config {
     pub trace_headers: bool,
     /// What ACME servers are about to ask.
     pub challenges: Challenges,
+}
+
+impl Config {
+    /// Whether there is a listener for the outside.
+    #[must_use]
+    pub fn faces_outside(&self) -> bool {
+        self.public.is_some() || self.tls.is_some()
+    }
+
+    /// What terminates TLS for its clients.
+    #[must_use]
+    pub fn tls_access(&self) -> TlsAccess {
+        TlsAccess {
+            listener: self.tls.is_some(),
+            proxy: !self.trusted_proxies.is_empty(),
+        }
+    }
 }
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
@@ -168,6 +200,7 @@ pub struct Gateway {
     proxy: Arc<HttpProxy<Proxy>>,
     steering: Steering,
     admission: Arc<Admission>,
+    alarms: Alarms,
     limits: Limits,
     grace: Duration,
     /// Ends the waits of requests for an endpoint.
@@ -188,7 +221,7 @@ impl Gateway {
         ];
         let mut listeners = sides
             .into_iter()
-            .filter_map(|(side, address)| Some(Listener::bind(side, address?, None)))
+            .filter_map(|(side, address)| Some(Listener::bind(side, address?, None, config.limits)))
             .collect::<Result<Vec<_>, _>>()?;
         let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
         let release = CancellationToken::new();
@@ -196,16 +229,30 @@ impl Gateway {
             most: config.limits.held,
             stop: release.clone(),
         });
+        let files = open_files::limit();
+        let division = Division::new(files, &config.limits, config.threads);
+        division.warn(files);
+        let mut alarms = Alarms::default();
+        let figures = metrics.task_connections();
+        let tasks = TaskConnections::new(&division, &config.limits, files, figures, &mut alarms);
+        let clients = Clients::new(&config.trusted_proxies);
+        let limits = &config.limits;
+        let admission = Admission::new(&division, limits, clients, metrics, &mut alarms);
+
         let mut tls = None;
         if let Some(settings) = &config.tls {
             let passages = Passages {
                 table: table.clone(),
                 holding: holding.clone(),
+                tasks: tasks.clone(),
                 access_log: config.access_log.clone(),
+                probes: config.limits.tcp_probes,
             };
             let serving = Serving::new(settings, &config.challenges, passages, metrics)?;
             let terminator = Some(serving.terminator.clone());
-            listeners.push(Listener::bind(Side::Public, settings.address, terminator)?);
+            let address = settings.address;
+            let bound = Listener::bind(Side::Public, address, terminator, config.limits)?;
+            listeners.push(bound);
             tls = Some(serving);
         }
         for listener in &mut listeners {
@@ -213,11 +260,12 @@ impl Gateway {
                 listener.proxies = config.trusted_proxies.as_slice().into();
             }
         }
-        let proxy = Proxy::new(config, table.clone(), holding, metrics.clone());
+        let proxy = Proxy::new(config, table.clone(), holding, tasks, metrics.clone());
         let conf = ServerConf {
             threads: config.threads,
             // Tries are bounded by the retries label; this bound only has to lie above the greatest.
             max_retries: 8,
+            upstream_keepalive_pool_size: division.idle_of_a_thread,
             ..ServerConf::default()
         };
         Ok(Self {
@@ -225,7 +273,8 @@ impl Gateway {
             tls,
             proxy: Arc::new(http_proxy(&Arc::new(conf), proxy)),
             steering: Steering::new(config, table, metrics),
-            admission: Admission::new(config.limits, &config.trusted_proxies, metrics),
+            admission,
+            alarms,
             limits: config.limits,
             grace: config.grace,
             release,
@@ -294,6 +343,7 @@ impl Gateway {
             proxy,
             mut steering,
             admission,
+            mut alarms,
             limits,
             grace,
             release,
@@ -338,6 +388,7 @@ impl Gateway {
                     }
                 }
                 () = steering.due() => steering.judge(&emitter),
+                () = alarms.due() => alarms.report(&emitter),
                 () = Serving::renew(tls.as_mut(), &emitter) => {}
             }
         };

@@ -7,15 +7,19 @@
 //! The lines of other crates are counted and not written, unless `HIVEWAY_LOG` names the crate: a client that hangs up, or
 //! one that means harm, could write as much into the log as it likes ([`libraries`]). What matters of it to an operator is
 //! counted by our own metrics, or is an event.
+//!
+//! A line that cannot be written is counted and ends nothing: the reader of the log may exit, and a disk may be full.
 
 mod human;
 mod libraries;
+mod output;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use prometheus::IntCounter;
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -29,6 +33,7 @@ use human::Human;
 use libraries::Libraries;
 
 pub use libraries::LibraryLines;
+use output::Output;
 
 /// The environment variable that holds a filter in the syntax of [`EnvFilter`]: `debug`, `info,pingora=warn`, …
 const VARIABLE: &str = "HIVEWAY_LOG";
@@ -88,19 +93,21 @@ pub enum Error {
     Install(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts the log of this process, once. Returns the counts of what other crates would have written.
+/// Starts the log of this process, once. `dropped` counts the lines that cannot be written. Returns the counts of what other
+/// crates would have written.
 ///
 /// # Errors
 ///
 /// When `HIVEWAY_LOG` holds no filter, or the process has a log already.
-pub fn init(format: LogFormat) -> Result<LibraryLines, Error> {
+pub fn init(format: LogFormat, dropped: IntCounter) -> Result<LibraryLines, Error> {
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
     let filter = filter(&wanted)?;
     let lines = LibraryLines::default();
     let libraries = Libraries::new(&wanted, lines.clone());
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colours = io::stderr().is_terminal() && !no_colour;
-    subscriber(format, filter, libraries, Clock, colours, io::stderr).try_init()?;
+    let output = Output::new(io::stderr, format, dropped);
+    subscriber(format, filter, libraries, Clock, colours, output).try_init()?;
     Ok(lines)
 }
 
@@ -140,7 +147,9 @@ where
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
-        .with_ansi(colours);
+        .with_ansi(colours)
+        // They would go to standard error, by a macro that panics where that cannot be written.
+        .log_internal_errors(false);
     match format {
         LogFormat::Human => Box::new(
             builder

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hiveway::cli::{self, Command};
 use hiveway::plan::command::Outcome;
-use hiveway::{check, demo, healthcheck, operator, plan, run};
+use hiveway::{check, demo, healthcheck, operator, plan, run, stdout};
 
 /// Measured on a proxied request: 15 % fewer instructions than with the C library's allocator, 4 % fewer than with
 /// jemalloc, which holds 10 000 idle connections in 49 MB where this takes 55.
@@ -23,8 +23,9 @@ const USAGE: u8 = 64;
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
+        Err(refused) if refused.code == 0 => Command::Print(refused.text),
         Err(refused) => {
-            print(&refused);
+            say(format_args!("{}", refused.text));
             return ExitCode::from(refused.code);
         }
     };
@@ -85,12 +86,12 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Ask(question) => Ok(runtime.block_on(operator::run(question)).map(succeed)?),
         Command::Print(text) => {
-            tell(format_args!("{}", text.trim_end()));
+            stdout::write(&format!("{}\n", text.trim_end()))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Demo => Ok(runtime.block_on(demo::run()).map(succeed)?),
         Command::Version => {
-            tell(format_args!("hiveway {}", env!("CARGO_PKG_VERSION")));
+            stdout::write(concat!("hiveway ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(ExitCode::SUCCESS)
         }
     };
@@ -101,18 +102,6 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
 
 fn succeed((): ()) -> ExitCode {
     ExitCode::SUCCESS
-}
-
-fn print(refused: &cli::Refused) {
-    match refused.code {
-        0 => tell(format_args!("{}", refused.text)),
-        _ => say(format_args!("{}", refused.text)),
-    }
-}
-
-/// What a command answers goes to standard output. A reader that has gone away, such as `head`, is no error.
-fn tell(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn say(text: std::fmt::Arguments<'_>) {

@@ -12,18 +12,22 @@ mod cluster;
 mod control;
 mod counted;
 mod diagnostics;
+mod endpoint;
 mod family;
-mod registration;
+mod outcome;
+mod register;
+mod replies;
 mod room;
 mod snapshot;
 mod spans;
+mod task_connections;
 mod tcp;
 mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::process_collector::ProcessCollector;
@@ -32,19 +36,25 @@ use prometheus::{
 };
 
 use crate::core::event::Event;
+use crate::core::misses::{MissCounts, Misses};
+use crate::core::model::TaskId;
+use crate::core::rates::EndpointCounts;
 use crate::core::route::Diagnostic;
 use crate::core::snapshot::Snapshot;
 
 use diagnostics::DiagnosticMetrics;
-use registration::{counter, counters, gauges, histogram, register};
+use register::{counter, counters, gauges, histogram, register};
 use room::Room;
 
 pub use acme::AcmeMetrics;
 pub use cluster::ClusterMetrics;
 pub use control::ControlMetrics;
 pub use counted::Counted;
+pub use endpoint::EndpointMetrics;
+pub use outcome::MethodLabel;
 pub use room::SERVICES;
 pub use spans::SpanMetrics;
+pub use task_connections::TaskConnectionFigures;
 pub use tcp::{OpenConnection, TcpFigures};
 pub use tls::{CertificateFigure, TlsMetrics};
 
@@ -59,6 +69,9 @@ const RECONCILE_BUCKETS: [f64; 10] = [
 /// In seconds. A look at a swarm of ten thousand tasks takes a tenth of one or two, at a small one some milliseconds.
 const LOOK_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+/// In seconds. A hash takes from 10 ms to some 300, and a wait ends after 10 s.
+const WAIT_BUCKETS: [f64; 9] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
 /// All metrics of one process. Cheap to clone: all clones are the same metrics.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -67,23 +80,29 @@ struct Inner {
     registry: Registry,
     clusters: Mutex<BTreeMap<Arc<str>, Arc<ClusterMetrics>>>,
     room: Mutex<Room>,
+    endpoints: Mutex<BTreeMap<TaskId, Arc<EndpointMetrics>>>,
     unrouted: IntCounterVec,
+    /// For which hosts the gateway answered 404 or 503 itself, which is rare.
+    misses: Mutex<MissCounts>,
     connections: IntGaugeVec,
     refused_connections: IntCounterVec,
     reconcile_duration: Histogram,
     look_duration: Histogram,
     glance_duration: Histogram,
+    password_waits: Histogram,
     dropped: IntCounter,
     probes: IntCounterVec,
     hints: IntCounterVec,
     dns_queries: IntCounterVec,
     events: IntCounterVec,
     access_log_dropped: IntCounter,
+    log_dropped: IntCounter,
     diagnostics: DiagnosticMetrics,
     control: ControlMetrics,
     tls: TlsMetrics,
     acme: AcmeMetrics,
     spans: SpanMetrics,
+    task_connections: Arc<TaskConnectionFigures>,
 }
 
 impl Metrics {
@@ -118,13 +137,21 @@ impl Metrics {
             "Time of a look at the few services of a large swarm that move, where it succeeded.",
             &LOOK_BUCKETS,
         );
+        let password_waits = histogram(
+            &registry,
+            "hiveway_password_wait_seconds",
+            "Time that passwords which are not remembered waited to be checked (routing.basic_auth).",
+            &WAIT_BUCKETS,
+        );
         Self(Arc::new(Inner {
             clusters: Mutex::default(),
             room: Mutex::new(Room::new(SERVICES)),
+            misses: Mutex::default(),
+            endpoints: Mutex::default(),
             unrouted: counters(
                 &registry,
                 "hiveway_unrouted_requests_total",
-                "Requests that the gateway answered itself, by reason.",
+                "Requests that are about no service, which the gateway answered itself, by reason.",
                 &["reason"],
             ),
             connections: gauges(
@@ -166,17 +193,24 @@ impl Metrics {
             access_log_dropped: counter(
                 &registry,
                 "hiveway_access_log_dropped_total",
-                "Lines of the access log that were not written, because nobody read the others fast enough.",
+                "Lines of the access log that were not written, because their reader was too slow or gone, or there was no room.",
+            ),
+            log_dropped: counter(
+                &registry,
+                "hiveway_log_dropped_total",
+                "Lines of the log that could not be written to standard error.",
             ),
             diagnostics: DiagnosticMetrics::new(&registry),
             control: ControlMetrics::new(&registry),
             tls: TlsMetrics::new(&registry),
             acme: AcmeMetrics::new(&registry),
             spans: SpanMetrics::new(&registry),
+            task_connections: Arc::default(),
             reconcile_duration,
             look_duration,
             glance_duration,
             dropped,
+            password_waits,
             registry,
         }))
     }
@@ -221,10 +255,45 @@ impl Metrics {
         self.room().set_most(most.get());
     }
 
-    /// Counts requests that the gateway answers itself for this reason. To be resolved once and kept.
+    /// The figures of a task's requests. To be resolved when a snapshot is applied and kept beside
+    /// the endpoint.
+    #[must_use]
+    pub fn endpoint(&self, task: &TaskId) -> Arc<EndpointMetrics> {
+        self.endpoints().entry(task.clone()).or_default().clone()
+    }
+
+    /// What the requests of each task add up to.
+    #[must_use]
+    pub fn endpoint_counts(&self) -> BTreeMap<TaskId, EndpointCounts> {
+        let endpoints = self.endpoints().clone();
+        let counted = endpoints.into_iter().map(|(task, it)| (task, it.counts()));
+        counted.collect()
+    }
+
+    /// Forgets the requests of every task but those that are kept.
+    pub fn retain_endpoints(&self, keep: impl Fn(&TaskId) -> bool) {
+        self.endpoints().retain(|task, _| keep(task));
+    }
+
+    /// Counts requests about no service that the gateway answers itself for this reason. To be
+    /// resolved once and kept.
     #[must_use]
     pub fn unrouted(&self, reason: &'static str) -> IntCounter {
         self.0.unrouted.with_label_values(&[reason])
+    }
+
+    /// Counts an answer of the gateway's own for a normalised host.
+    pub fn missed(&self, host: &str, status: u16) {
+        let misses = self.0.misses.lock();
+        let mut misses = misses.unwrap_or_else(PoisonError::into_inner);
+        misses.count(host, status);
+    }
+
+    /// For which hosts the gateway answered 404 or 503 itself.
+    #[must_use]
+    pub fn misses(&self) -> Misses {
+        let misses = self.0.misses.lock();
+        misses.unwrap_or_else(PoisonError::into_inner).all()
     }
 
     /// Counts a listener's open connections. To be resolved once and kept.
@@ -257,6 +326,12 @@ impl Metrics {
         self.0.access_log_dropped.clone()
     }
 
+    /// Counts lines of the log that are not written.
+    #[must_use]
+    pub fn log_dropped(&self) -> IntCounter {
+        self.0.log_dropped.clone()
+    }
+
     /// What the control channel counts.
     #[must_use]
     pub fn control(&self) -> &ControlMetrics {
@@ -279,6 +354,18 @@ impl Metrics {
     #[must_use]
     pub fn spans(&self) -> &SpanMetrics {
         &self.0.spans
+    }
+
+    /// How long passwords wait to be checked. To be resolved once and kept.
+    #[must_use]
+    pub fn password_waits(&self) -> Histogram {
+        self.0.password_waits.clone()
+    }
+
+    /// What is counted of the connections to tasks that requests use.
+    #[must_use]
+    pub fn task_connections(&self) -> Arc<TaskConnectionFigures> {
+        self.0.task_connections.clone()
     }
 
     /// Counts packets of which the name server made this. To be resolved once and kept.
@@ -333,8 +420,12 @@ impl Metrics {
         families.extend(tcp::families(&share.clusters));
         families.push(room::left_out(&share));
         families.extend(self.0.tls.families());
-        let snapshot = snapshot.map(|it| snapshot::families(it, &share));
-        families.extend(snapshot.into_iter().flatten());
+        let endpoints = self.endpoints().clone();
+        let of_endpoints = |snapshot| endpoint::families(snapshot, &endpoints, &share);
+        families.extend(snapshot.into_iter().flat_map(of_endpoints));
+        families.extend(self.0.task_connections.families());
+        let of_snapshot = |snapshot| snapshot::families(snapshot, &share);
+        families.extend(snapshot.into_iter().flat_map(of_snapshot));
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         TextEncoder::new()
@@ -355,6 +446,13 @@ impl Metrics {
             .clusters
             .lock()
             .expect("nothing panics while it holds the clusters")
+    }
+
+    fn endpoints(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<EndpointMetrics>>> {
+        self.0
+            .endpoints
+            .lock()
+            .expect("nothing panics while it holds the endpoints")
     }
 }
 

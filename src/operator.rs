@@ -46,6 +46,10 @@ pub enum Format {
 pub struct Status {
     /// Where its admin listens, as a URL.
     pub admin_url: String,
+    /// Only the services of these names, stacks or hosts; all if there are none.
+    pub names: Vec<String>,
+    /// With each endpoint of the services.
+    pub endpoints: bool,
     /// Again and again.
     pub watch: bool,
     /// Between two looks.
@@ -111,14 +115,6 @@ pub async fn run(question: Question) -> Result<(), Error> {
         Question::Events(events) => events::run(events).await,
         Question::Write(write) => write::run(write).await,
     }
-}
-
-/// Writes to standard output. False once nobody reads it any more, as with `head`.
-fn tell(text: &str) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_ok()
 }
 
 /// Tells what stands in the way, beside the answer.

@@ -77,16 +77,16 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         access_log,
         spans,
     } = config;
-    let library_lines = logging::init(log_format)?;
+    let (emitter, events) = journal::channel();
+    let metrics = Metrics::new(emitter.drop_counter());
+    let library_lines = logging::init(log_format, metrics.log_dropped())?;
+    metrics.expose(library_lines.family());
+    metrics.bound_services(metrics_services);
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for slip in cli::variables::unread(names) {
         tracing::warn!(target: "hiveway", "{slip}");
     }
     open_files::raise_limit();
-    let (emitter, events) = journal::channel();
-    let metrics = Metrics::new(emitter.drop_counter());
-    metrics.expose(library_lines.family());
-    metrics.bound_services(metrics_services);
     // Every socket is bound and the source reached before anything runs, so that a mistake leaves nothing half-started.
     let role = Role::find(source, &desired, control.places.is_empty()).await?;
     let node = control.node.clone();
@@ -174,6 +174,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
         &gateway,
         publisher,
         order_book.clone(),
+        certificates.in_use(),
         token,
     )
     .await?;
@@ -257,6 +258,7 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
             true => AcmeShare::Certificates,
             false => AcmeShare::Challenges,
         },
+        public: settings.faces_outside(),
     };
     let outputs = follow::Outputs {
         snapshots,

@@ -88,7 +88,7 @@ decide HIVEWAY_TEST_LAB lab:: "the tests on a swarm of several nodes" "$(without
 decide HIVEWAY_TEST_BROWSER command_line::dashboard:: "the dashboard's tests in a browser" "$(without_browser)"
 decide HIVEWAY_TEST_PROMTOOL command_line::observability:: "the tests of the alerts" "$(without_promtool)"
 decide HIVEWAY_TEST_ACME command_line::acme:: "the tests that order certificates" "$(without_pebble)"
-decide HIVEWAY_TEST_NAMESPACE data_plane::dead_peer:: "the tests with an unplugged network" "$(without_namespace)"
+decide HIVEWAY_TEST_NAMESPACE data_plane::dead_ "the tests with an unplugged network" "$(without_namespace)"
 
 audit=$(without_audit)
 if [ -n "$audit" ]; then

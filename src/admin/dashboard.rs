@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const PAGE: &str = include_str!("dashboard/page.html");
 
 /// What the page loads: path, media type and text.
-const PARTS: [(&str, &str, &str); 9] = [
+const PARTS: [(&str, &str, &str); 11] = [
     (
         "/dashboard/page.css",
         STYLE,
@@ -47,6 +47,11 @@ const PARTS: [(&str, &str, &str); 9] = [
         include_str!("dashboard/marks.js"),
     ),
     (
+        "/dashboard/served.js",
+        SCRIPT,
+        include_str!("dashboard/served.js"),
+    ),
+    (
         "/dashboard/standing.js",
         SCRIPT,
         include_str!("dashboard/standing.js"),
@@ -60,6 +65,11 @@ const PARTS: [(&str, &str, &str); 9] = [
         "/dashboard/topology.js",
         SCRIPT,
         include_str!("dashboard/topology.js"),
+    ),
+    (
+        "/dashboard/words.js",
+        SCRIPT,
+        include_str!("dashboard/words.js"),
     ),
     (
         "/dashboard/icon.svg",

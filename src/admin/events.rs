@@ -148,9 +148,13 @@ fn lagged(missed: u64) -> sse::Event {
 }
 
 fn refuse(rejection: &QueryRejection) -> Response {
+    let why = rejection.body_text();
+    let meant = match why.contains("`warning`") {
+        true => " (did you mean warn?)",
+        false => "",
+    };
     let text = format!(
-        "{}; known are limit (a number), severity (debug, info, warning or error, and what is worse), service (a name) and since (milliseconds of the Unix epoch)\n",
-        rejection.body_text()
+        "{why}{meant}; known are limit (a number), severity (debug, info, warn or error, and what is worse), service (a name) and since (milliseconds of the Unix epoch)\n"
     );
     (StatusCode::BAD_REQUEST, text).into_response()
 }

@@ -7,8 +7,10 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, watch};
 
 use super::token::Token;
+use crate::certificates::InUse;
 use crate::controller::publish::Followers;
 use crate::controller::reconciler::Inquiry;
+use crate::core::desired::Probes;
 use crate::core::explain::Listener;
 use crate::core::model::NodeId;
 use crate::core::route::Diagnostic;
@@ -28,6 +30,10 @@ pub struct Instance {
     pub near: Option<NodeId>,
     /// Whose forwarding headers the gateway believes.
     pub trusted: Vec<IpNet>,
+    /// The certificates that the gateway serves TLS with. `None` if it does not.
+    pub certificates: Option<watch::Receiver<InUse>>,
+    /// Whether clients by TLS have to show a certificate.
+    pub asks_certificates: bool,
     /// Whom the gateway has ejected, and until when.
     pub ejected: Option<watch::Receiver<Arc<Ejected>>>,
     /// The controller that is followed.
@@ -45,6 +51,8 @@ pub struct Instance {
 pub struct Controller {
     /// Asks the reconciler for the health that it believes in.
     pub inquiries: mpsc::Sender<Inquiry>,
+    /// How each service is probed, in words.
+    pub probes: watch::Receiver<Arc<Probes>>,
     /// Every complaint about labels.
     pub diagnostics: watch::Receiver<Arc<BTreeSet<Diagnostic>>>,
     /// Who follows it; none where nobody can.

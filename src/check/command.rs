@@ -1,11 +1,12 @@
 //! `hiveway check`: reads the files, and writes what was found.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{Checked, Format, LARGEST, Options, Source, check, format};
+use super::{Checked, Files, Format, LARGEST, Options, Source, check, format};
 use crate::core::route::Level;
+use crate::stdout;
 
 /// What `hiveway check` needs.
 #[derive(Debug)]
@@ -30,12 +31,23 @@ pub struct Unreadable {
     error: io::Error,
 }
 
+/// Why there is no check.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{0}")]
+    Read(#[from] Unreadable),
+    /// The findings cannot be written.
+    #[error(transparent)]
+    Write(#[from] stdout::Error),
+}
+
 /// Reads and checks the files and writes the findings to standard output; whether there is none that is an error.
 ///
 /// # Errors
 ///
-/// [`Unreadable`] for the first file that cannot be read; then nothing is written.
-pub fn run(config: &Config) -> Result<bool, Unreadable> {
+/// The first file that cannot be read, and then nothing is written; or the findings cannot be written.
+pub fn run(config: &Config) -> Result<bool, Error> {
     let sources = read_all(&config.files)?;
     let mut checked = check(&sources, &config.options);
     let passes = passes(&checked, config.strict);
@@ -43,9 +55,7 @@ pub fn run(config: &Config) -> Result<bool, Unreadable> {
     checked
         .findings
         .retain(|it| it.level >= config.least || fails(it.level, config.strict));
-    // A reader that has gone away, such as `head`, is no error.
-    let text = format::write(config.format, &checked, &sources);
-    let _ = io::stdout().write_all(text.as_bytes());
+    stdout::write(&format::write(config.format, &checked, &sources))?;
     Ok(passes)
 }
 
@@ -73,20 +83,44 @@ pub fn read_all(files: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
     files.iter().map(|file| read(file)).collect()
 }
 
+/// How the files that stack files name are read.
+#[must_use]
+pub fn files(files: &[PathBuf]) -> Files {
+    let first = files.first().map(PathBuf::as_path);
+    let folder = first.and_then(Path::parent).unwrap_or(Path::new(""));
+    Files {
+        folder: folder.to_owned(),
+        read: |path| {
+            let kind = std::fs::metadata(path)?;
+            // Reading a pipe or a device may block without end; that it exists is enough.
+            match kind.is_file() || kind.is_dir() {
+                true => read_bounded(File::open(path)?),
+                false => Ok(Vec::new()),
+            }
+        },
+    }
+}
+
+/// Reads as much as can be checked, and one byte more, by which a larger file is known.
+fn read_bounded(file: impl io::Read) -> io::Result<Vec<u8>> {
+    let bound = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    file.take(bound).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn read(file: &Path) -> Result<Source, Unreadable> {
     let is_input = file == Path::new("-");
     let name = match is_input {
         true => "<stdin>".into(),
         false => file.display().to_string(),
     };
-    let mut bytes = Vec::new();
-    let bound = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
     let read = match is_input {
-        true => io::stdin().take(bound).read_to_end(&mut bytes),
-        false => File::open(file).and_then(|file| file.take(bound).read_to_end(&mut bytes)),
+        true => read_bounded(io::stdin()),
+        false => File::open(file).and_then(read_bounded),
     };
     match read {
-        Ok(_) => Ok(Source::new(name, bytes)),
+        Ok(bytes) => Ok(Source::new(name, bytes)),
         Err(error) => Err(Unreadable { file: name, error }),
     }
 }

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// The longest that Docker can count, in nanoseconds: 292 years.
+const LONGEST: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+
+/// Whether Docker takes it for a length of time, which may be negative.
+pub(super) fn is_length(text: &str) -> bool {
+    let length = parse(text.strip_prefix('-').unwrap_or(text));
+    length.is_some_and(|it| it <= LONGEST)
+}
+
 /// Numbers with units, one after the other; none for anything else.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {

@@ -126,6 +126,14 @@ impl Findings {
         self.extend(other.found);
     }
 
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
+        self.found.retain(keep);
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(|it| it.level == Level::Error)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.found.len()
     }
@@ -157,7 +165,7 @@ fn printable(text: &str) -> String {
     line
 }
 
-/// The word for a level that all formats use.
+/// The name of a level as GitHub Actions and compilers write it; in flags and JSON it is `warn`.
 #[must_use]
 pub(super) fn word(level: Level) -> &'static str {
     match level {

@@ -37,6 +37,8 @@ pub(super) enum Oddity {
 pub(super) struct Refusal {
     pub(super) range: Range<usize>,
     pub(super) reason: String,
+    /// The variable that must be set, where that is why.
+    pub(super) variable: Option<String>,
     pub(super) remedy: String,
 }
 
@@ -146,11 +148,13 @@ fn malformed(value: &str, dollar: usize) -> Refusal {
     Refusal {
         range: dollar..dollar + end,
         reason: reason.into(),
+        variable: None,
         remedy: "write ${NAME} or ${NAME:-default} for a variable, and $$ for a dollar sign".into(),
     }
 }
 
 fn required(range: Range<usize>, name: &str, message: &str) -> Refusal {
+    let variable = name.to_owned();
     let message = match message.trim() {
         "" => String::new(),
         message => format!(": {}", shown(message)),
@@ -159,6 +163,7 @@ fn required(range: Range<usize>, name: &str, message: &str) -> Refusal {
     Refusal {
         range,
         reason: format!("requires the variable {name}, which is not set{message}"),
+        variable: Some(variable),
         remedy: format!(
             "set {name} in the environment of this command, and of `docker stack deploy`"
         ),

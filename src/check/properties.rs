@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of stack files, whole and broken.
-const PIECES: [&str; 48] = [
+const PIECES: [&str; 56] = [
     "services:",
     "\n",
     "\n  ",
@@ -54,6 +54,14 @@ const PIECES: [&str; 48] = [
     "é",
     "replicas: 3",
     "stop_grace_period: 5s",
+    "version: ",
+    "3.10",
+    "ports: [80, 80, *a]",
+    "depends_on: { a: b }",
+    "env_file: ",
+    "volumes: [data:/a, { type: bind }]",
+    "update_config: { delay: 10 }",
+    "hiveway.routing.redirect: https://a.example",
 ];
 
 fn anything() -> impl Strategy<Value = Vec<u8>> {

@@ -3,12 +3,8 @@
 use super::finding::{Finding, Findings};
 use super::stack::{DEFAULT_NETWORK, Stack};
 use super::{Options, Read};
-use crate::core::labels::shown;
 
-/// So many names, of so many bytes, are looked at for what was meant.
-const NEAR: usize = 64;
-
-/// Tells of services with routes that are on none of the networks, and of networks that nobody declares.
+/// Reports services with routes that are on none of the networks.
 pub(super) fn check(
     stack: &Stack,
     services: &[Read<'_>],
@@ -16,36 +12,13 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     for read in services {
-        undeclared(stack, read, findings);
-        if !read.spec.routes.is_empty() {
+        // Of one that Docker refuses nothing follows.
+        let declared = |key: &str| key == DEFAULT_NETWORK || stack.networks.contains_key(key);
+        let is_known = !read.service.networks_are_unread
+            && read.service.networks.keys().all(|key| declared(key));
+        if is_known && !read.spec.routes.is_empty() {
             findings.extend(unreachable(stack, read, options));
         }
-    }
-}
-
-/// Docker refuses them.
-fn undeclared(stack: &Stack, read: &Read<'_>, findings: &mut Findings) {
-    for (key, span) in &read.service.networks {
-        if stack.networks.contains_key(key) || &**key == DEFAULT_NETWORK {
-            continue;
-        }
-        let near = stack
-            .networks
-            .keys()
-            .take(NEAR)
-            .filter(|it| key.len().max(it.len()) < NEAR);
-        let near = near.map(|known| (strsim::osa_distance(key, known), known));
-        let near = near.min().filter(|(slips, _)| *slips <= 2);
-        let finding = Finding::error(
-            *span,
-            format!("the network {} is not declared in these files", shown(key)),
-            format!(
-                "add `{}: {{ external: true }}` to the top-level `networks`",
-                shown(key)
-            ),
-        );
-        let suggestion = near.map(|(_, near)| near.to_string());
-        findings.push(finding.suggesting(suggestion).of(read.name));
     }
 }
 

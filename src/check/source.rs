@@ -64,7 +64,7 @@ impl Source {
 }
 
 /// A place: bytes of one of the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// Which of the files, in the order in which they were given.
     pub file: usize,

@@ -17,6 +17,50 @@ use crate::core::model::{Mode, Service};
 pub(super) struct Stack {
     pub(super) services: BTreeMap<Arc<str>, StackService>,
     pub(super) networks: BTreeMap<Arc<str>, StackNetwork>,
+    /// What else services can use, with the file that it is made of.
+    pub(super) declared: BTreeMap<(Section, Arc<str>), Option<Written<String>>>,
+}
+
+/// A part of the top level, from which services use by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Section {
+    Volumes,
+    Secrets,
+    Configs,
+}
+
+impl Section {
+    const ALL: [Self; 3] = [Self::Volumes, Self::Secrets, Self::Configs];
+
+    /// The section of this key; a service has its own under the same.
+    pub(super) fn named(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == key)
+    }
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Volumes => "volumes",
+            Self::Secrets => "secrets",
+            Self::Configs => "configs",
+        }
+    }
+
+    /// One of them, for people.
+    pub(super) fn one(self) -> &'static str {
+        match self {
+            Self::Volumes => "volume",
+            Self::Secrets => "secret",
+            Self::Configs => "config",
+        }
+    }
+}
+
+/// Something of the top level that a service uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) section: Section,
+    pub(super) name: Arc<str>,
+    pub(super) span: Span,
 }
 
 /// A service.
@@ -30,6 +74,11 @@ pub(super) struct StackService {
     pub(super) container_labels: BTreeMap<String, Label>,
     /// Names of top-level networks, each where it is written; none: the service is on `default`.
     pub(super) networks: BTreeMap<Arc<str>, Span>,
+    /// Whether its networks have another form than Docker takes, so that nothing is known of them.
+    pub(super) networks_are_unread: bool,
+    pub(super) uses: Vec<Use>,
+    pub(super) env_files: Vec<Written<String>>,
+    pub(super) has_image: bool,
     pub(super) mode: Option<Written<Mode>>,
     pub(super) replicas: Option<Written<u64>>,
     /// Whether an update starts a new task before it stops the old.
@@ -37,6 +86,20 @@ pub(super) struct StackService {
     pub(super) stop_grace_period: Option<Written<Duration>>,
     /// Whether a HEALTHCHECK is written, and not disabled.
     pub(super) has_healthcheck: bool,
+    /// The image, with its variables replaced.
+    pub(super) image: Option<String>,
+    /// The ports that it publishes.
+    pub(super) ports: Vec<Port>,
+}
+
+/// A port that a service publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) span: Span,
+    /// The container's port; `None` for a range, and where it cannot be read.
+    pub(super) target: Option<u16>,
+    /// Whether Swarm publishes it through its ingress, which it does unless `mode: host` is written.
+    pub(super) ingress: bool,
 }
 
 /// A label.
@@ -78,6 +141,7 @@ impl Stack {
             }
         }
         self.networks.extend(later.networks);
+        self.declared.extend(later.declared);
     }
 
     /// The name by which Docker knows a network of this file; none for one that is not declared, and one that would be
@@ -103,11 +167,17 @@ impl StackService {
             labels: BTreeMap::new(),
             container_labels: BTreeMap::new(),
             networks: BTreeMap::new(),
+            networks_are_unread: false,
+            uses: Vec::new(),
+            env_files: Vec::new(),
+            has_image: false,
             mode: None,
             replicas: None,
             start_first: None,
             stop_grace_period: None,
             has_healthcheck: false,
+            image: None,
+            ports: Vec::new(),
         }
     }
 
@@ -115,11 +185,17 @@ impl StackService {
         self.labels.extend(later.labels);
         self.container_labels.extend(later.container_labels);
         self.networks.extend(later.networks);
+        self.networks_are_unread |= later.networks_are_unread;
+        self.uses.extend(later.uses);
+        self.env_files.extend(later.env_files);
+        self.has_image |= later.has_image;
         self.mode = later.mode.or(self.mode);
         self.replicas = later.replicas.or(self.replicas);
         self.start_first = later.start_first.or(self.start_first);
         self.stop_grace_period = later.stop_grace_period.or(self.stop_grace_period);
         self.has_healthcheck |= later.has_healthcheck;
+        self.image = later.image.or(self.image.take());
+        self.ports.extend(later.ports);
     }
 
     /// How Swarm will decide the number of its tasks.

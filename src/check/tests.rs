@@ -2,18 +2,20 @@ use super::*;
 
 mod findings;
 mod labels;
+mod once;
 mod refused;
 
 /// A service that will do what it says; tests replace a part of it.
 const WEB: &str = "services:
   web:
-    image: nginx
+    hostname: web
     networks: [mesh]
     healthcheck: { test: curl localhost }
     deploy:
       update_config: { order: start-first }
       labels:
         hiveway.routing.port_80: a.example
+    image: nginx
 networks:
   mesh: { external: true }
 ";
@@ -77,6 +79,7 @@ fn files_are_merged_and_each_keeps_its_places() {
     let base = "services:
   web:
     networks: [back]
+    image: nginx
     healthcheck: { test: x }
     labels: { hiveway.routing.port_80: a.example }
     deploy: { replicas: 2, labels: { hiveway.routing.weight: x } }
@@ -91,7 +94,7 @@ networks: { mesh: { external: true } }
     assert_eq!(
         told_of(&[base, above], &options()),
         [
-            "notice 0.yml:5:40 [a.example] service web: label hiveway.routing.port_80: \"a.example\" is read from the container's labels",
+            "notice 0.yml:6:40 [a.example] service web: label hiveway.routing.port_80: \"a.example\" is read from the container's labels",
             "error 1.yml:4:79 [y] service web: label hiveway.routing.retries: \"y\" is not a whole number",
         ]
     );

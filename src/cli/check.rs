@@ -72,7 +72,7 @@ enum TypedLevel {
     /// All
     Notice,
     /// What has no effect, or less than it says, and errors
-    Warning,
+    Warn,
     /// What is wrong and would be dropped
     Error,
 }
@@ -97,7 +97,7 @@ impl TypedCheck {
             strict,
             least: match severity {
                 TypedLevel::Notice => Level::Notice,
-                TypedLevel::Warning => Level::Warning,
+                TypedLevel::Warn => Level::Warning,
                 TypedLevel::Error => Level::Error,
             },
         }
@@ -124,6 +124,7 @@ impl TypedFiles {
             networks: network,
             stack,
             variables: std::env::vars_os().filter_map(text).collect(),
+            files: Some(crate::check::command::files(&files)),
         };
         (files, options)
     }

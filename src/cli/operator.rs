@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::value::duration;
+use super::value::{duration, endpoint};
 use crate::core::event::Severity;
+use crate::core::explain::Asked;
 use crate::operator::{Events, Explain, Format, Question, Status, Write};
 
 /// In a container the binary itself is how an operator gets at an admin listener on loopback.
@@ -26,6 +27,12 @@ pub(super) enum TypedOperator {
     /// where there is no room; with `| cat` every name is whole. With --watch, an instance that goes away is asked again.
     #[command(after_help = format!("{INSIDE}status"))]
     Status {
+        /// Only these services: by name, by their stack, or by the host of a route
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Show each container of the services as well, the slowest first
+        #[arg(long)]
+        endpoints: bool,
         /// Show it again and again
         #[arg(long)]
         watch: bool,
@@ -42,9 +49,10 @@ pub(super) enum TypedOperator {
     #[command(after_help = format!("{INSIDE}explain http://shop.example.com/api"))]
     Explain {
         /// The request's URL, such as shop.example.com/api; tcp://HOST for a connection that is passed on undecrypted
+        #[arg(value_parser = Asked::check_url)]
         url: String,
         /// Its method
-        #[arg(long, value_name = "METHOD", default_value = "GET")]
+        #[arg(long, value_name = "METHOD", default_value = "GET", value_parser = Asked::check_method)]
         method: String,
         /// The address that the client connects from
         #[arg(long, value_name = "ADDRESS")]
@@ -109,6 +117,7 @@ pub(super) struct TypedAdmin {
 #[derive(Args, Debug)]
 pub(super) struct TypedWrite {
     /// The endpoint's task or container: its id, or the beginning of it
+    #[arg(value_parser = endpoint)]
     endpoint: String,
     /// The file with the token that the instance was started with; deploy/stack.yml shows how it is given one
     #[arg(long, env = "HIVEWAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
@@ -137,7 +146,7 @@ pub(super) enum HumanFormat {
 pub(super) enum TypedSeverity {
     Debug,
     Info,
-    Warning,
+    Warn,
     Error,
 }
 
@@ -153,12 +162,16 @@ impl TypedOperator {
     pub(super) fn configure<C: CommandFactory>(self) -> Result<Question, String> {
         Ok(match self {
             Self::Status {
+                names,
+                endpoints,
                 watch,
                 interval,
                 format,
                 admin,
             } => Question::Status(Status {
                 admin_url: admin.admin_url,
+                names,
+                endpoints,
                 watch,
                 interval,
                 format: match format {
@@ -232,7 +245,7 @@ impl From<TypedSeverity> for Severity {
         match severity {
             TypedSeverity::Debug => Self::Debug,
             TypedSeverity::Info => Self::Info,
-            TypedSeverity::Warning => Self::Warning,
+            TypedSeverity::Warn => Self::Warning,
             TypedSeverity::Error => Self::Error,
         }
     }

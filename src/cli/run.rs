@@ -119,7 +119,7 @@ pub(super) struct TypedRun {
     #[command(flatten)]
     names: TypedNames,
 
-    /// Networks of proxies whose X-Forwarded-* headers are believed, by commas (10.0.0.0/8,192.168.1.7/32)
+    /// Networks of proxies whose X-Forwarded-* and Forwarded headers are believed, by commas (10.0.0.0/8,192.168.1.7/32)
     #[arg(long, env = "HIVEWAY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     trusted_proxies: Vec<IpNet>,
 

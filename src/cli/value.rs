@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::core::network::{self, NotANetwork};
 use crate::gateway::ListenerName;
 
 /// An address to listen on; none for `off`.
@@ -46,13 +47,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A network, or a single address that stands for itself.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let network = text.trim().parse().or_else(|_| {
-        text.trim()
-            .parse()
-            .map(|address: std::net::IpAddr| IpNet::from(address))
-    });
-    network.map_err(|_: std::net::AddrParseError| {
-        "give networks such as 10.0.0.0/8, or addresses".into()
+    network::parse(text.trim()).map_err(|why| match why {
+        NotANetwork::Unreadable => "give networks such as 10.0.0.0/8, or addresses".into(),
+        NotANetwork::BeyondMapped => {
+            "give networks of IPv4-mapped addresses as what they are, such as 10.0.0.0/8".into()
+        }
     })
 }
 
@@ -60,6 +59,17 @@ pub(super) fn listener(text: &str) -> Result<ListenerName, String> {
     let named = |listener: &ListenerName| listener.as_str() == text.trim();
     let listener = ListenerName::ALL.into_iter().find(named);
     listener.ok_or_else(|| "give internal, public or public-tls, separated by commas".into())
+}
+
+/// The id of a task or a container, or the beginning of one.
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
+    let of_id = |it: u8| it.is_ascii_alphanumeric() || b"-_.".contains(&it);
+    match !text.is_empty() && text.bytes().all(of_id) {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "give the id of a task or a container, or its beginning, as docker ps shows it".into(),
+        ),
+    }
 }
 
 /// The name of a Docker network.

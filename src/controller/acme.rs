@@ -230,7 +230,13 @@ impl Issuer {
                     }
                     Ok((host, Err(refused))) => {
                         let random = rand();
-                        let wait = ledger.fail(&host, refused.failure, clock::now(), random);
+                        let wait = ledger.fail(
+                            &host,
+                            refused.failure,
+                            refused.retry_after,
+                            clock::now(),
+                            random,
+                        );
                         self.metrics.acme().orders(refused.failure.as_str()).inc();
                         outlook.failed(&host, &refused.reason, wait);
                     }

@@ -9,7 +9,10 @@
 //! ```
 //!
 //! The file is read again when it changes. One that cannot be read is an error at the start; later the last good one
-//! stands, and an event says what is wrong.
+//! stands, and an event reports what is wrong. A name that is given twice is such an error: to keep either of the two
+//! would lose the other in silence.
+
+mod unique;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -158,6 +161,7 @@ fn parse(path: &Path, text: &str, network: &Arc<str>) -> Result<Inventory, Error
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(deserialize_with = "unique::services")]
     services: Vec<FileService>,
 }
 
@@ -165,7 +169,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct FileService {
     name: Arc<str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::labels")]
     labels: BTreeMap<String, String>,
     #[serde(default)]
     tasks: Vec<FileTask>,
@@ -178,6 +182,13 @@ struct FileTask {
     address: IpAddr,
 }
 
+impl FileService {
+    /// The id of a task, which the file does not have.
+    fn task_id(&self, task: &FileTask) -> String {
+        format!("{}.{}", self.name, task.container)
+    }
+}
+
 impl File {
     /// As Docker would have told it: every task runs, on one node. A service's id is its name.
     fn inventory(self, network: &Arc<str>) -> Inventory {
@@ -187,7 +198,7 @@ impl File {
             inventory
                 .tasks
                 .extend(service.tasks.iter().map(|task| Task {
-                    id: TaskId::from(format!("{}.{}", service.name, task.container).as_str()),
+                    id: TaskId::from(service.task_id(task).as_str()),
                     service: id.clone(),
                     node: Some(NodeId::from("file")),
                     slot: None,
@@ -240,5 +251,46 @@ mod tests {
             parse("{\"services\": []}").expect("empty"),
             Inventory::default()
         );
+    }
+    #[test]
+    fn what_is_there_twice_is_refused_with_its_place() {
+        let network: Arc<str> = "mesh".into();
+        let web = "{\"name\":\"web\"}";
+        let task = "{\"container\":\"c\",\"address\":\"127.0.0.2\"}";
+        for (services, expected) in [
+            (format!("{web},\n{web}"), "service \"web\" is there already"),
+            (
+                format!("{{\"name\":\"web\",\"tasks\":[{task},\n{task}]}}"),
+                "container \"c\" of service \"web\" is there already",
+            ),
+            // Both would be the task `a.b.c`.
+            (
+                format!(
+                    "{{\"name\":\"a.b\",\"tasks\":[{task}]}},\n{{\"name\":\"a\",\"tasks\":[{}]}}",
+                    task.replace("\"c\"", "\"b.c\"")
+                ),
+                "the task \"a.b.c\" is there already",
+            ),
+            (
+                "{\"name\":\"web\",\"labels\":{\"a\":\"1\",\n\"a\":\"2\"}}".into(),
+                "the label \"a\" is there already",
+            ),
+            (
+                "{\"name\":\"web\",\n\"name\":\"api\"}".into(),
+                "duplicate field `name`",
+            ),
+            (
+                format!("{{\"name\":\"web\",\"tasks\":[],\n\"tasks\":[{task}]}}"),
+                "duplicate field `tasks`",
+            ),
+        ] {
+            let text = format!("{{\"services\":[{services}]}}");
+            let refused = parse(Path::new("inventory.json"), &text, &network);
+            let refused = refused.expect_err(expected).to_string();
+            assert!(refused.contains(expected), "{refused}");
+            assert!(refused.contains("line 2 column"), "{refused}");
+        }
+        let twice = "{\"services\":[],\"services\":[]}";
+        assert!(parse(Path::new("inventory.json"), twice, &network).is_err());
     }
 }

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::by_hand::Orders;
 use crate::core::control::{ContainerHint, Note, ProbeReport};
-use crate::core::desired::{Desired, Options};
+use crate::core::desired::{Desired, Options, Probes};
 use crate::core::event::Event;
 use crate::core::labels::Secrets;
 use crate::core::model::{Inventory, TaskId};
@@ -88,6 +88,8 @@ pub struct Outputs {
     pub wishes: watch::Sender<Wishes>,
     /// Every complaint about labels.
     pub diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
+    /// How each service is probed, in words.
+    pub probes: watch::Sender<Arc<Probes>>,
     /// What happened.
     pub emitter: Emitter,
 }
@@ -254,6 +256,7 @@ impl State {
             let diagnostics = Arc::new(desired.diagnostics.clone());
             self.outputs.diagnostics.send_replace(diagnostics);
         }
+        news::tell(&self.outputs.probes, Arc::new(desired.probes()));
         let commands = Arc::new(desired.commands());
         news::tell(&self.outputs.commands, commands);
         let mut targets = desired.probe_targets();

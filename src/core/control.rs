@@ -90,6 +90,9 @@ pub enum ToController {
         /// What it wants to be told of an ACME server, whoever it follows.
         #[serde(default)]
         acme: AcmeShare,
+        /// Whether its gateway has a public listener.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        public: bool,
     },
     /// Asks for snapshots from now on.
     Follow {

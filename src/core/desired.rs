@@ -2,8 +2,10 @@
 //! is a diagnostic.
 
 mod agents;
+mod ingress;
 mod names;
 mod networks;
+mod probes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,6 +24,8 @@ use super::route::{Check, Diagnostic, ProbeSpec, ServiceSpec};
 use super::snapshot::GatewayTask;
 use super::tcp_route;
 use super::wishes::{AliasWish, ScaleWish};
+
+pub use self::probes::Probes;
 
 /// The routed services with the tasks that can be reached, and what to say about the labels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -128,6 +132,10 @@ impl Desired {
             }
             if spec.routes.is_empty() {
                 continue;
+            }
+            if let Some(own) = &inventory.own_service {
+                let hidden = ingress::hidden(own, service, &spec);
+                desired.diagnostics.extend(hidden);
             }
             let tasks = tasks.get(&service.id).map_or(&[][..], Vec::as_slice);
             desired.add(service, spec, tasks, &nodes, &networks);

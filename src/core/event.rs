@@ -5,6 +5,7 @@
 
 mod certificate_ref;
 mod endpoint_ref;
+mod kind;
 mod sentence;
 mod severity;
 mod subject;
@@ -172,7 +173,14 @@ pub enum Event {
         /// Its address, or `this node`.
         controller: Arc<str>,
     },
-    /// A controller that was connected is no more.
+    /// The link to a controller ended, as it does when its instance is replaced.
+    ControllerLeft {
+        /// Its address.
+        controller: Arc<str>,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A controller that was connected has been away for a while.
     ControllerLost {
         /// Its address.
         controller: Arc<str>,
@@ -318,65 +326,25 @@ pub enum Event {
         /// Its address.
         collector: Arc<str>,
     },
+    /// A gateway refuses what clients ask for, because a limit is reached.
+    LimitReached {
+        /// The flag that sets it, without its dashes.
+        limit: Arc<str>,
+        /// What is refused and to whom, with the remedy.
+        reason: Arc<str>,
+    },
+    /// Nothing was refused for a limit for a while.
+    LimitRelieved {
+        /// The flag that sets it, without its dashes.
+        limit: Arc<str>,
+        /// How much was refused.
+        refused: u64,
+        /// Since when, in seconds.
+        seconds: u64,
+    },
     /// The process was asked to stop.
     StopRequested {
         /// By what.
         reason: Arc<str>,
     },
-}
-
-impl Event {
-    /// The event's name, in metrics and JSON.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::WarmedUp { .. } => "warmed_up",
-            Self::SnapshotPublished { .. } => "snapshot_published",
-            Self::RouteAdded { .. } => "route_added",
-            Self::RouteRemoved { .. } => "route_removed",
-            Self::RouteChanged { .. } => "route_changed",
-            Self::TcpRouteChanged { .. } => "tcp_route_changed",
-            Self::EndpointDiscovered(_) => "endpoint_discovered",
-            Self::EndpointAdmitted { .. } => "endpoint_admitted",
-            Self::EndpointFailed { .. } => "endpoint_failed",
-            Self::EndpointDrained { .. } => "endpoint_drained",
-            Self::EndpointRemoved { .. } => "endpoint_removed",
-            Self::ProbesDisbelieved { .. } => "probes_disbelieved",
-            Self::ProbesBelieved { .. } => "probes_believed",
-            Self::LabelsRejected(_) => "labels_rejected",
-            Self::LabelsMended { .. } => "labels_mended",
-            Self::EngineReached { .. } => "engine_reached",
-            Self::EngineLost { .. } => "engine_lost",
-            Self::LeadershipGained => "leadership_gained",
-            Self::LeadershipLost => "leadership_lost",
-            Self::ServiceScaled { .. } => "service_scaled",
-            Self::ScaleRefused { .. } => "scale_refused",
-            Self::ControllerFollowed { .. } => "controller_followed",
-            Self::ControllerLost { .. } => "controller_lost",
-            Self::RoutesFrozen { .. } => "routes_frozen",
-            Self::RoutesThawed => "routes_thawed",
-            Self::PeerRefused { .. } => "peer_refused",
-            Self::SnapshotRestored { .. } => "snapshot_restored",
-            Self::SnapshotNotKept { .. } => "snapshot_not_kept",
-            Self::OrdersNotKept { .. } => "orders_not_kept",
-            Self::EndpointEjected { .. } => "endpoint_ejected",
-            Self::EndpointReinstated { .. } => "endpoint_reinstated",
-            Self::NodeEjected { .. } => "node_ejected",
-            Self::NodeReinstated { .. } => "node_reinstated",
-            Self::AliasesUpdated { .. } => "aliases_updated",
-            Self::AliasesRefused { .. } => "aliases_refused",
-            Self::CertificateLoaded(_) => "certificate_loaded",
-            Self::CertificateReplaced(_) => "certificate_replaced",
-            Self::CertificateRemoved(_) => "certificate_removed",
-            Self::CertificateExpiring { .. } => "certificate_expiring",
-            Self::CertificateRefused { .. } => "certificate_refused",
-            Self::ClientAuthoritiesReplaced { .. } => "client_authorities_replaced",
-            Self::CertificateIssued(_) => "certificate_issued",
-            Self::CertificateNotIssued { .. } => "certificate_not_issued",
-            Self::CertificateNotKept { .. } => "certificate_not_kept",
-            Self::CollectorLost { .. } => "collector_lost",
-            Self::CollectorReached { .. } => "collector_reached",
-            Self::StopRequested { .. } => "stop_requested",
-        }
-    }
 }

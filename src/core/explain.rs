@@ -7,7 +7,9 @@
 //! whoever is passed over is listed with the reason. What this process cannot know, because it is told to controllers only, is said in
 //! [`Explanation::unknown`] and never guessed.
 
+mod arrival;
 mod asked;
+mod certificate;
 mod place;
 mod policy;
 mod route;
@@ -21,10 +23,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::certificates::Certificate;
 use super::model::{NodeId, ServiceId, TaskId, Timestamp};
 use super::observed::Health;
+use super::rates::EndpointCounts;
 use super::route::{Diagnostic, Scheme};
 use super::snapshot::{Generation, RouteKey, Snapshot};
+use super::tls_access::TlsAccess;
 
 pub use self::asked::Asked;
 pub use self::place::{EndpointView, Place};
@@ -54,7 +59,8 @@ pub struct Explanation {
 /// One thing that was decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// What about: `listener`, `snapshot`, `host`, `path`, `scheme`, `policy`, `service` or `endpoint`.
+    /// What about: `listener`, `certificate`, `snapshot`, `host`, `path`, `scheme`, `policy`, `service` or
+    /// `endpoint`.
     pub about: String,
     /// How the decision went.
     pub verdict: Verdict,
@@ -136,6 +142,8 @@ pub struct Known {
     pub near: Option<NodeId>,
     /// The endpoints that this gateway has ejected, each with the seconds that are left.
     pub ejected: BTreeMap<TaskId, u64>,
+    /// What the requests to each task add up to, through this gateway.
+    pub requests: BTreeMap<TaskId, EndpointCounts>,
     /// What is believed of probed tasks; none where no controller is in this process.
     pub health: Option<BTreeMap<TaskId, Health>>,
     /// The latest event about each task that is still remembered here.
@@ -148,6 +156,14 @@ pub struct Known {
     pub client: Option<IpAddr>,
     /// Whether it is one whose forwarding headers are believed; none where none was named.
     pub trusts_client: Option<bool>,
+    /// Whether there are any proxies whose forwarding headers are believed.
+    pub trusts_proxies: bool,
+    /// The certificates in use, the preferred first. `None` if that is not known.
+    pub certificates: Option<Vec<Certificate>>,
+    /// Whether clients have to show a certificate.
+    pub asks_certificates: bool,
+    /// The time at which it is asked.
+    pub now: Timestamp,
 }
 
 /// What was last told of an endpoint.
@@ -162,9 +178,23 @@ pub struct Story {
 /// Explains the decision about a request.
 #[must_use]
 pub fn explain(asked: &Asked, snapshot: Option<&Snapshot>, known: &Known) -> Explanation {
-    let mut trace = Trace::new(asked, snapshot, known);
+    let mut trace = Trace::new(snapshot);
     trace.outcome = trace.decide(asked, snapshot, known);
     trace.finish(asked, known)
+}
+
+impl Known {
+    fn listens_tls(&self) -> bool {
+        self.listeners.iter().any(|it| it.tls)
+    }
+
+    /// What terminates TLS for this gateway. Where no listener is named, any is assumed.
+    fn tls_access(&self) -> TlsAccess {
+        TlsAccess {
+            listener: self.listens_tls() || self.listeners.is_empty(),
+            proxy: self.trusts_proxies,
+        }
+    }
 }
 
 impl ServiceView {

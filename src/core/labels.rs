@@ -35,7 +35,7 @@
 //! |---|---|
 //! | none | plain HTTP, and HTTPS where there is a certificate for the host |
 //! | `http`, `ws` | plain HTTP only |
-//! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308) |
+//! | `https`, `wss` | HTTPS only; a plain request is redirected to it (308), or gets a 404 where nothing terminates TLS |
 //! | `grpc` | as without a scheme, but by HTTP/2, to the task as well: with prior knowledge, and without TLS |
 //! | `tcp` | a connection by TLS that asks for the host (SNI) is passed on to the task undecrypted |
 //!
@@ -50,6 +50,11 @@
 //!
 //! An internationalised name is written in its `xn--` form. The path is a prefix that ends at a segment's border: `/api`
 //! matches `/api` and `/api/x` but not `/apix`, and so does `/api/`. Without a path all paths match.
+//!
+//! A path in another spelling is matched by its normal form, so that guards and policies hold for it: `/%61pi`, `//api`,
+//! `/./api`, `/x/../api` and `/api;a=1` are `/api`. An encoded slash (`%2F`) stays what it is. The task gets the bytes as they
+//! came, without dot segments. What servers read in different ways is answered 400: `..;`, dots beside `%2F`, `%3B` or `%5C`,
+//! a backslash, `%00`, overlong encodings, and a `%` without two hexadecimal digits.
 //!
 //! An exact host wins over a wildcard and a longer wildcard over a shorter; then the longest path wins. Services that
 //! claim the same host and path share it by weight. Where one service claims it for several ports, the lowest serves it.
@@ -126,7 +131,7 @@
 //!
 //! | key | values | meaning |
 //! |---|---|---|
-//! | `routing.redirect` | URL, or status and URL | Every request is sent there, path and query kept, whether or not a task runs. The status is 308, or 301, 302 or 307 where it is written before the URL: `302 https://other.example.com`. With `strip_prefix` the route's path is left out. |
+//! | `routing.redirect` | URL, or status and URL | Every request is sent there, path and query kept, whether or not a task runs. The status is 308, or 301, 302 or 307 where it is written before the URL: `302 https://other.example.com`. With `strip_prefix` the route's path is left out. One that leads back to the same route is an error, since its clients are sent in a circle. |
 //! | `routing.allow_cidrs` | networks and addresses, by commas or semicolons | Other clients get a 403. |
 //! | `routing.rate_limit` | 1 to 1000000 | So many requests a second of one client, and as many at once; others get a 429. Each gateway counts for itself, and for an IPv6 client by its /64. |
 //! | `routing.basic_auth` | `user:hash` and `secret:NAME` items, by semicolons | Who comes without a known name and password gets a 401. |
@@ -135,8 +140,12 @@
 //! | `routing.headers.response.NAME` | value | The same for the service's answers, not for those that Hiveway gives itself. |
 //! | `routing.compress` | boolean, or some of `gzip`, `br`, `zstd` | Compresses answers of text, JSON, XML, scripts and the like from 1 KiB on, as the client likes it, or else in the order of the list. `true` is `zstd, br, gzip`. |
 //!
-//! The client's address is that of the connection, or, behind `--trusted-proxies`, what those say. A list of networks or
-//! users of which nothing can be read lets **nobody** in, because to leave a guarded service open is the worse mistake.
+//! The client's address is that of the connection, or, behind `--trusted-proxies`, what those report by `X-Forwarded-For` or
+//! `Forwarded`, with or without a port. A client that a trusted proxy does not name (`unknown`, `_hidden`), names in a form that
+//! cannot be read, or differently in the two headers has no address: no network contains it, not even `0.0.0.0/0`, and all of
+//! them behind one proxy share one rate. A network of IPv4-mapped addresses (`::ffff:10.0.0.0/104`) is the one of IPv4. A list of
+//! networks or users of which nothing can be read lets **no client** in, because to leave a guarded service open is the worse
+//! mistake.
 //!
 //! A hash is one of bcrypt (`$2y$…`, at most cost 14) or Argon2 (`$argon2id$…`, at most 256 MiB), as `htpasswd -nB user`
 //! prints it with its user. In a stack file every `$` is written twice, or `docker stack deploy` puts a variable there.
@@ -155,7 +164,16 @@
 //!
 //! Not compressed: what is encoded already, says `no-transform` or carries a digest of itself, parts (206), streams of
 //! events, and whatever comes by a `grpc://` route. An answer that does not say its length is sent on as it comes, compressed
-//! piece by piece.
+//! piece by piece. A request with `Cache-Control: no-transform` gets its answer as it is.
+//!
+//! A compressed answer has a tag of its own, and the task is asked about the one that it gave:
+//!
+//! | `ETag` of the task | of the answer compressed by gzip | `If-None-Match`, `If-Match` of the client | of the request to the task |
+//! |---|---|---|---|
+//! | `"x"` | `W/"x-hw-gzip"` | `W/"x-hw-gzip"` | `"x"` |
+//! | `W/"x"` | `W/"x-hw-w-gzip"` | `W/"x-hw-w-gzip"` | `W/"x"` |
+//!
+//! So a client that has the compressed form gets its 304, one that cannot read this form does not, and a HEAD says what a GET would.
 //!
 //! # Health: `probe.*`
 //!
@@ -197,18 +215,25 @@
 //!
 //! A value that cannot be read is dropped with a diagnostic, and so is a single item of a list: everything else stands,
 //! of this service and all others. An unknown key under either prefix is an error that suggests the nearest known one.
+//! A name from another product suggests the key that means the same here. What follows from a refused route is not reported.
 //! Keys that only the old product knew get a notice of what Swarm has in their place. `hiveway check` shows all of it in a
 //! stack file, before that is deployed.
+//!
+//! A key that seems to be meant for a guard and is not one (`basicauth` for `basic_auth`, `allow_cidr` for `allow_cidrs`, or
+//! `forward_auth`, which this version does not have) shuts the service: it answers 503 `guard-unreadable` until the label is
+//! corrected or removed, because to serve without the guard is the worse mistake.
 //!
 //! # Design notes
 //!
 //! A label that cannot be read does not hide one of lower precedence. Otherwise a mistake in one label would undo
 //! another that is right, and no label may harm another.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::key::Key;
 use self::pending::Feature;
+pub(crate) use self::redirect::Target;
 pub(crate) use self::report::shown;
 use self::report::{Fault, Report};
 use self::setting::Setting;
@@ -220,11 +245,13 @@ mod balance;
 mod boolean;
 mod credential;
 mod encoding;
+mod guard;
 mod header;
 mod host;
 mod key;
 mod label;
 mod list;
+mod meaning;
 mod middleware;
 mod network;
 mod number;
@@ -272,7 +299,12 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
     let mut spec = ServiceSpec::default();
     let mut items = Vec::new();
     let mut steering = Vec::new();
-    for (key, labels) in label::by_key(service, &mut report) {
+    let mut redirect = None;
+    let mut misread = BTreeSet::new();
+    let labels = label::by_key(service, &mut misread, &mut report);
+    let declares_routes =
+        report.refuses_a_port() || labels.keys().any(|key| matches!(key, Key::Port(_)));
+    for (key, labels) in labels {
         match key {
             Key::Port(port) => {
                 label::decide(&labels, &mut report, |label, report| {
@@ -301,6 +333,9 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
                 if decisive.is_none() {
                     middleware::shut(setting, &mut spec.policy);
                 }
+                if setting == Setting::Redirect {
+                    redirect = decisive;
+                }
                 if setting != Setting::Scale {
                     steering.extend(decisive);
                 }
@@ -318,9 +353,16 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
             }
         }
     }
+    if !misread.is_empty() {
+        spec.policy.middleware_mut().unreadable_guards = misread;
+    }
     middleware::settle(&mut spec.policy);
     spec.routes = routes::settle(items, &mut report);
-    if spec.routes.is_empty() {
+    if let Some((label, fault)) = redirect.zip(redirect::circle(&spec)) {
+        report.add(label.key, label.value, fault);
+    }
+    // A refused route label is reported itself; that nothing is routed follows from it.
+    if spec.routes.is_empty() && !declares_routes {
         for label in steering {
             let notice = Fault::notice(
                 "has no effect, since the service has no route",

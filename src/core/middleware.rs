@@ -1,15 +1,16 @@
 //! What is done to a service's requests and answers on their way: who is let in, and what is changed.
 //!
-//! Written by [`labels`](super::labels), made ready and applied by the gateway, always in this order: redirect, addresses,
-//! rate, password, size of the body, then the path and the headers. An answer has its headers set and is compressed last.
+//! Written by [`labels`](super::labels), made ready and applied by the gateway, always in this order: redirect, guards that
+//! cannot be read, addresses, rate, password, size of the body, then the path and the headers. An answer has its headers set and is compressed last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use super::origin::Origin;
 
 /// Everything of that kind that a service's labels ask for. A service that asks for nothing has none of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Middleware {
     pub redirect: Option<Redirect>,
     /// The clients that are let in (`allow_cidrs`); empty: nobody, because nothing of the label could be read.
     pub allow: Option<Vec<IpNet>>,
+    /// Keys that were meant to guard the service and are not known: while there are any, no client is let in.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unreadable_guards: BTreeSet<Arc<str>>,
     /// Requests a second of one client (`rate_limit`).
     pub rate_limit: Option<u32>,
     /// Who may come in with which password (`basic_auth`); empty: nobody, because nothing of the label could be read.
@@ -34,14 +38,14 @@ pub struct Middleware {
 }
 
 impl Middleware {
-    /// Whether a client with this address is let in.
+    /// Whether a client from there is let in. One whose address is unknown is in no network, not even in that of all.
     #[must_use]
-    pub fn allows(&self, client: IpAddr) -> bool {
-        let client = client.to_canonical();
-        match &self.allow {
-            Some(networks) => networks.iter().any(|network| network.contains(&client)),
-            None => true,
-        }
+    pub fn allows(&self, client: Origin) -> bool {
+        let is_in = |networks: &Vec<IpNet>| {
+            let address = client.address();
+            address.is_some_and(|it| networks.iter().any(|network| network.contains(&it)))
+        };
+        self.allow.as_ref().is_none_or(is_in)
     }
 
     /// The same with every password's hash left out, fit to be shown.
@@ -168,6 +172,8 @@ fn thousandths(quality: &str) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
@@ -189,12 +195,31 @@ mod tests {
                 allow,
                 ..Middleware::default()
             };
-            let client = client.parse().expect("an address");
+            let client: IpAddr = client.parse().expect("an address");
             assert_eq!(
-                middleware.allows(client),
+                middleware.allows(client.into()),
                 allowed,
                 "{middleware:?} {client}"
             );
+        }
+    }
+
+    #[test]
+    fn a_client_of_unknown_address_is_in_no_network() {
+        let behind: IpAddr = "10.0.0.1".parse().expect("an address");
+        let unknown = Origin::Unknown { behind };
+        let all = ["0.0.0.0/0", "::/0", "10.0.0.1/32"];
+        let networks = all.map(|it| it.parse().expect("a network"));
+        for (allow, allowed) in [
+            (None, true),
+            (Some(vec![]), false),
+            (Some(networks.into()), false),
+        ] {
+            let middleware = Middleware {
+                allow,
+                ..Middleware::default()
+            };
+            assert_eq!(middleware.allows(unknown), allowed, "{middleware:?}");
         }
     }
 

@@ -81,6 +81,9 @@ pub struct OwnService {
     pub start_first: bool,
     /// Whether it publishes a port of its nodes (`mode: host`), which only one task a node can have.
     pub host_port: bool,
+    /// Whether it publishes a port through Swarm's ingress (`mode: ingress`, the default), which hides its clients' addresses.
+    #[serde(default)]
+    pub ingress_port: bool,
 }
 
 /// A network of Hiveway's own service.

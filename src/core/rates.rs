@@ -1,13 +1,18 @@
 //! What the requests of a service came to, and how fast: the difference between two counts.
 
+mod endpoint;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::endpoint::{EndpointCounts, EndpointRates, stands_out};
 
 /// What the requests of one service add up to since this process knows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RequestCounts {
-    /// All of them.
+    /// All of them, answered by an endpoint or by the gateway itself. A connection that is passed
+    /// on is one.
     pub total: u64,
-    /// Those that were answered with a 5xx.
+    /// Those that were answered with a 5xx, and connections that were not served.
     pub failed: u64,
     /// Further endpoints tried.
     pub retries: u64,

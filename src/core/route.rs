@@ -247,12 +247,6 @@ impl Balance {
             Self::HashSource | Self::HashHeader(_) | Self::HashCookie(_)
         )
     }
-
-    /// Whether it has to be known how many requests each endpoint works on.
-    #[must_use]
-    pub fn counts(&self) -> bool {
-        matches!(self, Self::LeastRequest | Self::PeakEwma) || self.is_keyed()
-    }
 }
 
 /// How a service's tasks are probed (the `probe.*` labels).
@@ -343,6 +337,7 @@ pub enum Level {
     /// The label does what it says; something should be known about it.
     Notice,
     /// The label has no effect, or less than it says.
+    #[serde(rename = "warn")]
     Warning,
     /// The label is wrong and was dropped.
     Error,

@@ -1,14 +1,23 @@
 //! How an instance stands, for an operator: its conditions, its services and the nodes, gathered from what the process knows.
 
+mod endpoint;
+mod exposure;
+pub mod select;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::misses::Misses;
 use super::model::{NodeId, ServiceId, TaskId, Timestamp};
 use super::rates::RequestCounts;
+use super::route::Diagnostic;
 use super::snapshot::{Cluster, EndpointState, Generation, Snapshot};
+
+pub use self::endpoint::{EndpointStatus, add_endpoints};
+pub use self::exposure::{Entrance, exposure};
 
 /// How one instance stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,10 +40,21 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// The instances that the snapshot knows, by node.
     pub nodes: Vec<NodeStatus>,
+    /// For which hosts this gateway answered 404 or 503 itself.
+    #[serde(default)]
+    pub misses: Misses,
     /// The tasks that are drained by hand.
     pub drained_by_hand: BTreeSet<TaskId>,
     /// What this process does not know, and who does.
     pub unknown: Vec<String>,
+}
+
+impl Status {
+    /// Every endpoint of its services.
+    pub fn endpoints(&self) -> impl Iterator<Item = &EndpointStatus> {
+        let services = self.services.iter();
+        services.flat_map(|it| it.endpoints.iter().flatten())
+    }
 }
 
 /// The snapshot that an instance steers by.
@@ -103,8 +123,14 @@ pub struct ServiceStatus {
     pub ejected: u64,
     /// So many of its probes fail at once that they are not believed.
     pub probes_disbelieved: bool,
+    /// How it is probed, in words. `None` if this process is not a controller.
+    #[serde(default)]
+    pub probe: Option<Arc<str>>,
     /// What its requests add up to, through this gateway.
     pub requests: RequestCounts,
+    /// Each of its endpoints, by task; `None` unless asked for.
+    #[serde(default)]
+    pub endpoints: Option<Vec<EndpointStatus>>,
 }
 
 /// An instance of Hiveway, as the snapshot names it.
@@ -179,7 +205,9 @@ fn new(cluster: &Cluster, requests: &impl Fn(&str) -> (RequestCounts, u64)) -> S
         states: BTreeMap::new(),
         ejected,
         probes_disbelieved: false,
+        probe: None,
         requests,
+        endpoints: None,
     }
 }
 
@@ -270,6 +298,26 @@ pub fn availability(services: &[ServiceStatus]) -> Condition {
         message,
         since: None,
     }
+}
+
+/// Why a guard by addresses does not work on a port that is published through Swarm's ingress.
+pub const HIDDEN_CLIENTS: &str = "sees an address of Swarm's ingress instead of the client's on ports that are published with `mode: ingress`";
+
+/// That the clients of services which let in by address are not seen by their own; `None` if nothing speaks for that.
+#[must_use]
+pub fn client_addresses(diagnostics: &BTreeSet<Diagnostic>) -> Option<Condition> {
+    let hidden = diagnostics.iter().filter(|it| it.reason == HIDDEN_CLIENTS);
+    let services: BTreeSet<&str> = hidden.map(|it| &*it.service).collect();
+    (!services.is_empty()).then(|| Condition {
+        kind: "ClientAddressesKnown".to_owned(),
+        status: Truth::False,
+        reason: "HiddenByIngress".to_owned(),
+        message: format!(
+            "routing.allow_cidrs {HIDDEN_CLIENTS}: {}",
+            services.into_iter().collect::<Vec<_>>().join(", ")
+        ),
+        since: None,
+    })
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ impl Follower {
         }
         self.gather_commands(own);
         self.gather_challenges();
+        self.links.report_away();
         self.tell(own);
     }
 

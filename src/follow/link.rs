@@ -55,6 +55,8 @@ pub(super) struct Linking {
     /// This node; none where it is not known.
     pub(super) node: Option<NodeId>,
     pub(super) acme: AcmeShare,
+    /// Whether this process has a public listener.
+    pub(super) public: bool,
     pub(super) order_book: OrderBook,
     /// Where this process's own controller listens.
     pub(super) own_listener: Option<SocketAddr>,
@@ -97,6 +99,7 @@ impl Linking {
             version: env!("CARGO_PKG_VERSION").into(),
             by_hand: self.order_book.latest(),
             acme: self.acme,
+            public: self.public,
         }
     }
 

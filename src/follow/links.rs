@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,6 +19,11 @@ use crate::core::event::Event;
 use crate::core::following;
 use crate::core::snapshot::Snapshot;
 use crate::journal::Emitter;
+
+/// How long a controller is away before that is a warning. An instance that is replaced start-first
+/// leaves the name within Docker's ten seconds before SIGKILL and the two of a look-up; and a node
+/// that restarts is worth a warning.
+const LASTS: Duration = Duration::from_secs(20);
 
 /// The links of one follower. Their tasks end with it.
 pub(super) struct Links {
@@ -48,6 +54,8 @@ pub(super) struct Link {
     retry: Option<Instant>,
     /// Why there is no link.
     failure: Option<Arc<str>>,
+    /// Since when a controller that was there is away, until that was reported as lasting.
+    away: Option<Instant>,
     /// It is this process itself, which needs none.
     itself: bool,
     /// That it has another secret was told.
@@ -132,12 +140,28 @@ impl Links {
         let controller: Arc<str> = address.ip().to_string().into();
         let secret = matches!(ended, Ended::Open(channel::Error::Secret));
         if link.standing.take().is_some() {
+            link.away = Some(Instant::now());
             self.emitter
-                .emit(Event::ControllerLost { controller, reason });
+                .emit(Event::ControllerLeft { controller, reason });
         } else if secret && !std::mem::replace(&mut link.refused, true) {
             self.emitter.emit(Event::PeerRefused {
                 peer: controller,
                 reason,
+            });
+        }
+    }
+
+    /// Reports controllers that are away for long and still looked for. One that is replaced is
+    /// not: its address is soon gone. Where none is left, frozen routes are reported much sooner.
+    pub(super) fn report_away(&mut self) {
+        for (address, link) in &mut self.links {
+            let Some(_) = link.away.take_if(|since| since.elapsed() >= LASTS) else {
+                continue;
+            };
+            let reason = link.failure.clone();
+            self.emitter.emit(Event::ControllerLost {
+                controller: address.ip().to_string().into(),
+                reason: reason.unwrap_or_else(|| "no answer yet".into()),
             });
         }
     }
@@ -163,6 +187,7 @@ impl Link {
         self.standing = Some(standing);
         self.failures = 0;
         self.failure = None;
+        self.away = None;
         self.refused = false;
     }
 
@@ -185,27 +210,74 @@ mod tests {
     use tokio::sync::{broadcast, mpsc};
 
     use super::*;
+    use crate::channel::WireError;
     use crate::channel::{Identity, Secret};
     use crate::core::control::AcmeShare;
+    use crate::core::event::Severity;
+    use crate::follow::link::Heard;
     use crate::journal;
     use crate::order_book::OrderBook;
+
+    fn linking(heard: mpsc::Sender<(SocketAddr, Heard)>) -> Linking {
+        Linking {
+            identity: Identity::derive(&Secret::none()),
+            node: None,
+            acme: AcmeShare::Nothing,
+            public: false,
+            order_book: OrderBook::default(),
+            own_listener: None,
+            serves_tls: false,
+            notes: broadcast::Sender::new(1),
+            heard,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_controller_that_is_replaced_is_no_warning() {
+        let (heard, _told) = mpsc::channel(1);
+        let (emitter, mut events) = journal::channel();
+        let mut links = Links::new(linking(heard), emitter, channel::PORT);
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut leaves = |links: &mut Links| {
+            let link = links.links.entry(address).or_default();
+            link.hear(Standing {
+                generation: None,
+                frozen: None,
+            });
+            links.end(address, &Ended::Speak(WireError::Close));
+            let event = events.try_recv().expect("it left");
+            (event.kind(), event.severity(), events.try_recv().is_err())
+        };
+        let left = ("controller_left", Severity::Info, true);
+        assert_eq!(leaves(&mut links), left);
+
+        // Its address is gone before long, and nothing more is reported.
+        tokio::time::advance(LASTS / 2).await;
+        links.report_away();
+        links.links.clear();
+        tokio::time::advance(LASTS).await;
+        links.report_away();
+
+        // One that comes back in time is no warning either; one that stays away is, once.
+        assert_eq!(leaves(&mut links), left);
+        assert_eq!(leaves(&mut links), left);
+        tokio::time::advance(LASTS).await;
+        links.report_away();
+        links.report_away();
+        let lost = events.try_recv().expect("it stays away");
+        assert_eq!(
+            (lost.kind(), lost.severity()),
+            ("controller_lost", Severity::Warning)
+        );
+        assert!(events.try_recv().is_err());
+    }
 
     #[tokio::test]
     async fn opening_link_outlasts_its_address_and_is_opened_once() {
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = silent.local_addr().expect("an address");
         let (heard, _told) = mpsc::channel(1);
-        let linking = Linking {
-            identity: Identity::derive(&Secret::none()),
-            node: None,
-            acme: AcmeShare::Nothing,
-            order_book: OrderBook::default(),
-            own_listener: None,
-            serves_tls: false,
-            notes: broadcast::Sender::new(1),
-            heard,
-        };
-        let mut links = Links::new(linking, journal::channel().0, channel::PORT);
+        let mut links = Links::new(linking(heard), journal::channel().0, channel::PORT);
         let mut find = |addresses: &[SocketAddr], ended: Option<Ended>| {
             links.found = Found {
                 addresses: addresses.iter().copied().collect(),

@@ -11,8 +11,7 @@ use pingora::proxy::Session;
 use crate::access_log::{AccessLog, Record};
 
 use super::context::Context;
-use super::forwarded;
-use super::timings::Noted;
+use super::{forwarded, spelling};
 
 /// Writes a request down, where the log wants it. `broken`: it did not come to its end.
 pub(super) fn write(
@@ -34,13 +33,12 @@ pub(super) fn write(
     let client = context.client.as_deref();
     let choice = context.choice.as_ref();
     let noted = context.noted.as_deref();
-    let refused_for = || noted.and_then(Noted::refuser);
     let ids = context.ids.as_deref();
     let id = |bytes: &'_ [u8]| String::from_utf8_lossy(bytes).into_owned();
     let host = text(HOST).or_else(|| request.uri.host().map(Into::into));
     log.write(&Record {
         time: SystemTime::now(),
-        client: client.map(|client| forwarded::origin(request, client, trusted)),
+        client: client.and_then(|client| forwarded::origin(request, client, trusted).address()),
         user: context.user.as_deref(),
         host: host.as_deref().unwrap_or_default(),
         method: request.method.as_str(),
@@ -52,9 +50,7 @@ pub(super) fn write(
         duration: context.started.elapsed(),
         connect: noted.and_then(|noted| noted.connect),
         first_byte: noted.and_then(|noted| noted.first_byte),
-        service: choice
-            .map(|choice| &*choice.pool().service)
-            .or_else(refused_for),
+        service: context.about().map(|about| about.service),
         task: choice.map(|choice| choice.target().task.as_str()),
         retries: choice.map_or(0, |choice| choice.retries()),
         reason: context.reason,
@@ -67,12 +63,7 @@ pub(super) fn write(
 
 /// The path as it was sent, without the query, in which people put what nobody should read.
 pub(super) fn path(request: &RequestHeader) -> String {
-    if request.raw_path_is_utf8() {
-        return request.uri.path().to_owned();
-    }
-    let raw = request.raw_path();
-    let end = raw.iter().position(|byte| *byte == b'?');
-    String::from_utf8_lossy(&raw[..end.unwrap_or(raw.len())]).into_owned()
+    String::from_utf8_lossy(spelling::came(request)).into_owned()
 }
 
 fn protocol(version: Version) -> &'static str {

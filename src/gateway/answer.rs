@@ -1,7 +1,5 @@
 //! The answers that the gateway gives itself: what was missing, in a status, a header and one line.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::header::EXPECT;
 use http::{HeaderValue, Method};
@@ -9,6 +7,9 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
+
+use super::subject::Subject;
+use crate::core::origin::Origin;
 
 use super::{fault, grpc};
 
@@ -19,7 +20,6 @@ pub(super) const BODY_TOO_LARGE: ErrorType = ErrorType::HTTPStatus(413);
 pub(super) const BODY_TOO_SLOW: ErrorType = ErrorType::HTTPStatus(408);
 
 /// An answer of the gateway's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     /// The status.
     pub(super) status: u16,
@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub(super) location: Option<String>,
     /// By which the request is known to others; none where requests are given no ids.
     pub(super) request_id: Option<HeaderValue>,
+    /// The service that it is about; `None` if no route was met.
+    pub(super) about: Option<Box<Subject>>,
 }
 
 /// Tells programs why the gateway answered itself.
@@ -44,6 +46,15 @@ impl Answer {
             line: line.into(),
             location: None,
             request_id: None,
+            about: None,
+        }
+    }
+
+    /// The same about a service, for which it counts.
+    pub(super) fn about(self, subject: impl Into<Option<Subject>>) -> Self {
+        Self {
+            about: subject.into().map(Box::new),
+            ..self
         }
     }
 
@@ -110,6 +121,16 @@ impl Answer {
         }
     }
 
+    /// The route is served by TLS only, which nothing here terminates.
+    pub(super) fn no_tls(host: &str) -> Self {
+        let line = format!(
+            "{} is served by TLS only, and neither does this gateway speak TLS (--listen-public-tls) nor a proxy in \
+             front of it (--trusted-proxies)",
+            printable(host)
+        );
+        Self::new(404, "no-tls", line)
+    }
+
     /// The connection was opened for other names.
     pub(super) fn misdirected(host: &str) -> Self {
         let line = format!(
@@ -128,15 +149,33 @@ impl Answer {
         }
     }
 
+    /// A guard of the service is not known, so that no client is let in.
+    pub(super) fn guard_unreadable(service: &str) -> Self {
+        let line = format!(
+            "a label that seems to guard service {service} cannot be read, so no client is let in"
+        );
+        Self::new(503, "guard-unreadable", line)
+    }
+
     /// The client comes from where nobody may come from.
-    pub(super) fn not_allowed(client: IpAddr) -> Self {
-        let line = format!("clients from {client} are not allowed here");
+    pub(super) fn not_allowed(client: Origin) -> Self {
+        let line = match client.address() {
+            Some(address) => format!("clients from {address} are not allowed here"),
+            None => "clients that the proxy in front does not name are not allowed here".to_owned(),
+        };
         Self::new(403, "not-allowed", line)
     }
 
     /// The client sends more than it may.
-    pub(super) fn rate_limited(client: IpAddr) -> Self {
-        let line = format!("{client} sends more requests a second than one client may");
+    pub(super) fn rate_limited(client: Origin) -> Self {
+        let line = match client.address() {
+            Some(address) => format!("{address} sends more requests a second than one client may"),
+            None => {
+                "the clients that the proxy in front does not name send more requests a second \
+                     than one client may"
+                    .to_owned()
+            }
+        };
         Self::new(429, "rate-limit", line)
     }
 
@@ -153,6 +192,19 @@ impl Answer {
     pub(super) fn auth_busy() -> Self {
         let line = "too many passwords wait to be checked; come again in a second";
         Self::new(503, "auth-busy", line)
+    }
+
+    /// Too many passwords of one client wait to be checked.
+    pub(super) fn too_many_guesses(client: Origin) -> Self {
+        let line = match client.address() {
+            Some(address) => format!(
+                "too many passwords from {address} wait to be checked; come again in a second"
+            ),
+            None => "too many passwords from clients that the proxy in front does not name wait \
+                     to be checked; come again in a second"
+                .to_owned(),
+        };
+        Self::new(429, "auth-per-client", line)
     }
 
     /// The request's body is larger than the service allows.

@@ -8,7 +8,6 @@
 //! beside idle endpoints would harm all for the few whose sessions live in one container; and these lose them with
 //! every update anyway. A new cookie would move the client for good, and all clients to and fro under load.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,15 +15,17 @@ use ipnet::IpNet;
 use pingora::http::RequestHeader;
 use tokio::time::Instant;
 
+use crate::core::origin::Origin;
 use crate::core::route::Balance;
-use crate::core::snapshot::RouteKey;
 
 use super::answer::Answer;
+use super::attempt::Attempt;
 use super::client::Client;
 use super::fault::Fault;
 use super::middleware::Chain;
 use super::pool::{Pool, Target, Wish};
 use super::runtime::ClusterRuntime;
+use super::subject::{About, Subject};
 use super::table::Route;
 use super::{cookie, key};
 
@@ -55,8 +56,10 @@ pub(super) struct Choice {
     /// The endpoints that failed it, by their group keys.
     tried: Vec<u64>,
     attempts: u8,
-    /// When it was sent to the endpoint, where its time is measured and not known yet.
-    sent: Option<Instant>,
+    /// Whether it waited before it was given an endpoint, in a line or for a guard.
+    delayed: bool,
+    /// How the try at this endpoint goes.
+    attempt: Attempt,
 }
 
 /// How far a request had come when its endpoint failed it.
@@ -66,6 +69,8 @@ pub(super) enum Failure {
     Unsent,
     /// The connection had served another before, and the task may have closed it at that moment.
     Stale,
+    /// It was sent, and the task says that it did nothing for it.
+    Refused,
     /// It was sent.
     Sent,
 }
@@ -79,6 +84,7 @@ pub(super) struct Lack {
     pub(super) runtime: Arc<ClusterRuntime>,
     /// Who may come in to it; none: everybody.
     pub(super) chain: Option<Arc<Chain>>,
+    route: Arc<Route>,
     /// It has endpoints, but all are full.
     full: bool,
     tried: Vec<u64>,
@@ -101,10 +107,10 @@ impl Choice {
         Self::give(route, asker.secure, key, bound, waited)
     }
 
-    /// The endpoint for a connection that is passed on, of a client at this address.
+    /// The endpoint for a connection of this client that is passed on.
     pub(super) fn of_connection(
         route: &Arc<Route>,
-        client: IpAddr,
+        client: Origin,
         waited: Option<&Lack>,
     ) -> Result<Self, Lack> {
         let keyed_by = route.shares(true).keyed_by();
@@ -133,6 +139,7 @@ impl Choice {
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
             chain: pool.chain.clone(),
+            route: route.clone(),
             full: full && pool.policy.max_in_flight.is_some(),
             // One that has left rotation meanwhile may be another when it comes back.
             tried: tried.iter().copied().filter(|it| pool.has(*it)).collect(),
@@ -164,13 +171,24 @@ impl Choice {
             key,
             tried: tried.to_vec(),
             attempts: waited.map_or(1, |lack| lack.attempts),
-            sent: None,
+            delayed: waited.is_some() || pool.chain.is_some(),
+            attempt: Attempt::default(),
         })
     }
 
-    /// What its route matches.
-    pub(super) fn route(&self) -> &RouteKey {
-        &self.route.key
+    /// The service that the request is about.
+    pub(super) fn about(&self) -> About<'_> {
+        let pool = self.pool();
+        About {
+            route: &self.route.key,
+            service: &pool.service,
+            metrics: &pool.runtime.metrics,
+        }
+    }
+
+    /// The same, to be kept after the endpoint is given up.
+    pub(super) fn subject(&self) -> Subject {
+        self.route.subject_of(self.pool())
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -186,17 +204,24 @@ impl Choice {
         self.attempts - 1
     }
 
-    /// Moves on to an endpoint that has not failed this request and has room. Without another, the same may be tried again
-    /// if only a pooled connection to it had gone stale, and one that was not sent yet waits for another, where its
+    /// Moves on to an endpoint that has not failed this request and has room. Without another, the
+    /// same may be tried again if only a pooled connection to it had gone stale, or it has done
+    /// nothing for the request; and one that was not sent yet waits for another, where its
     /// service's requests are held ([`lack`](Self::lack)).
     ///
-    /// A try after the request was sent is paid from the service's budget, since two tasks may work on it then. One that met no
+    /// A try after the request was sent is paid from the service's budget, since two tasks may work
+    /// on it then, or a service is asked more that takes no more already. One that met no
     /// connection is nobody's work yet, and a stale connection says nothing of trouble.
     pub(super) fn move_on(&mut self, failure: Failure) -> bool {
         if self.attempts > self.pool().policy.retries {
             return false;
         }
-        let stale = failure == Failure::Stale;
+        let (again, paid) = match failure {
+            Failure::Unsent => (false, false),
+            Failure::Stale => (true, false),
+            Failure::Refused => (true, true),
+            Failure::Sent => (false, true),
+        };
         self.leave();
         self.tried.push(self.target().group_key);
         let pool = self.route.shares(self.secure).pool(self.pool);
@@ -205,12 +230,12 @@ impl Choice {
             tried: &self.tried,
         };
         let next = pool.enter_other(self.target, wish);
-        let same = next.is_none() && stale;
+        let same = next.is_none() && again;
         let held = failure == Failure::Unsent && !pool.policy.hold.is_zero();
         if next.is_none() && !same && !held {
             return false;
         }
-        if failure == Failure::Sent && !pool.runtime.may_retry() {
+        if paid && !pool.runtime.may_retry() {
             if let Some(next) = next {
                 pool.leave(next);
             }
@@ -241,38 +266,74 @@ impl Choice {
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
             chain: pool.chain.clone(),
+            route: self.route.clone(),
             full: false,
             tried: self.tried.clone(),
             attempts: self.attempts,
         })
     }
 
-    /// It is sent to its endpoint now.
-    pub(super) fn sent(&mut self) {
-        if self.pool().policy.balance == Balance::PeakEwma {
-            self.sent = Some(Instant::now());
-        }
+    /// It is sent to its endpoint now; `came`: when the request's head was read.
+    pub(super) fn sent(&mut self, came: Instant) {
+        let prompt = !self.delayed && self.attempts == 1;
+        // The first try of a request that nothing held up begins when it comes, which spares a look
+        // at the clock.
+        let exact = !prompt || self.pool().policy.balance == Balance::PeakEwma;
+        self.attempt = Attempt::begun(if exact { Instant::now() } else { came });
+    }
+
+    /// The last of the request's body is sent, so that from now on it waits for the endpoint alone.
+    pub(super) fn body_sent(&mut self) {
+        self.attempt.begin_again();
     }
 
     /// The endpoint has begun to answer.
     pub(super) fn answered(&mut self) {
-        if let Some(sent) = self.sent.take() {
-            self.target().runtime.took(sent.elapsed());
+        let waited = self.attempt.answered();
+        if let Some(waited) = waited.filter(|_| self.pool().policy.balance == Balance::PeakEwma) {
+            self.target().runtime.took(waited);
         }
     }
 
     /// The endpoint has failed the request, if the fault is its own.
     pub(super) fn failed(&mut self, fault: Fault) {
-        match fault {
-            Fault::Broken => self.target().runtime.broke(),
-            Fault::Slow => self.target().runtime.timed_out(),
-            Fault::None => return,
+        if fault == Fault::None {
+            return;
         }
+
+        let mut attempt = std::mem::take(&mut self.attempt);
+        let waiting = attempt.is_waiting();
+        let runtime = &self.target().runtime;
+        let waited = match fault {
+            Fault::Slow => attempt.timed_out(&runtime.metrics),
+            Fault::Busy => {
+                runtime.answered(503);
+                attempt.broke()
+            }
+            Fault::Broken | Fault::None => {
+                runtime.broke();
+                attempt.broke()
+            }
+        };
         // It counts as a slow answer: one that fails at once would look like the fastest of all.
-        if let Some(sent) = self.sent.take() {
+        if waiting && self.pool().policy.balance == Balance::PeakEwma {
             let least = self.pool().policy.connect_timeout;
-            self.target().runtime.took(sent.elapsed().max(least));
+            runtime.took(waited.max(least));
         }
+        self.attempt = attempt;
+    }
+
+    /// The request has ended with this status: whole, or else cut off. `uploaded` if all of its
+    /// body had come by then.
+    pub(super) fn ended(&mut self, status: u16, whole: bool, uploaded: bool) {
+        let mut attempt = std::mem::take(&mut self.attempt);
+        let runtime = &self.target().runtime;
+        if whole {
+            runtime.answered(status);
+        } else if attempt.is_counted() {
+            return;
+        }
+        attempt.ended(&runtime.metrics, whole, uploaded);
     }
 
     fn leave(&mut self) {
@@ -289,6 +350,11 @@ impl Drop for Choice {
 }
 
 impl Lack {
+    /// The service that the request is about.
+    pub(super) fn subject(&self) -> Subject {
+        Subject::new(&self.route.key, &self.service, &self.runtime.metrics)
+    }
+
     /// Whether nobody else could be given an endpoint of the service either.
     pub(super) fn is_general(&self) -> bool {
         self.full && self.tried.is_empty()
@@ -296,10 +362,11 @@ impl Lack {
 
     /// What the client is told when the wait is over, or none is worth it.
     pub(super) fn answer(&self) -> Answer {
-        if self.full {
+        let answer = if self.full {
             Answer::overloaded(&self.service)
         } else {
             Answer::no_endpoint(&self.service)
-        }
+        };
+        answer.about(self.subject())
     }
 }

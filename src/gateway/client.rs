@@ -1,10 +1,15 @@
 //! Who sends requests: from where, and by which listener.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::HeaderValue;
+use ipnet::IpNet;
 use pingora::protocols::Stream;
+
+use super::clients::ClientShare;
+use crate::core::origin::Origin;
 
 use super::tls::stream::TlsStream;
 use super::tls_info::Secured;
@@ -14,12 +19,14 @@ use super::tls_info::Secured;
 pub(super) struct Client {
     /// Which listener it came to.
     pub(super) side: Side,
-    /// The address that it connected from.
-    pub(super) peer: IpAddr,
+    /// The address that it connected from, by itself or to a proxy that speaks the PROXY protocol.
+    pub(super) peer: Origin,
     /// The same as a header's value.
     pub(super) forwarded_for: HeaderValue,
     /// What TLS was opened with; none where it came plain.
     pub(super) tls: Option<Secured>,
+    /// What it has of what all clients share; `None` where that is not counted: it gets nothing of it.
+    pub(super) share: Option<Arc<ClientShare>>,
     /// How many of its requests it did not wait for the end of.
     given_up: AtomicU32,
     /// Whether its connection was ended because it took too long to read what it had asked for.
@@ -30,23 +37,42 @@ pub(super) struct Client {
 
 impl Client {
     /// Who is at the other end of a connection, or of the proxy's in front that has told who is there.
-    pub(super) fn of(stream: &Stream, told: Option<IpAddr>, side: Side) -> Self {
-        let peer = told.unwrap_or_else(|| Self::peer(stream));
-        Self::new(side, peer.to_canonical(), TlsStream::secured(stream))
+    pub(super) fn of(
+        stream: &Stream,
+        told: Option<Origin>,
+        side: Side,
+        share: Arc<ClientShare>,
+    ) -> Self {
+        let peer = told.unwrap_or_else(|| Self::peer(stream).into());
+        Self {
+            share: Some(share),
+            ..Self::new(side, peer, TlsStream::secured(stream))
+        }
     }
 
-    pub(super) fn new(side: Side, peer: IpAddr, tls: Option<Secured>) -> Self {
-        let forwarded_for = HeaderValue::try_from(peer.to_string())
-            .expect("an address is made of digits, letters, dots and colons");
+    pub(super) fn new(side: Side, peer: Origin, tls: Option<Secured>) -> Self {
+        let forwarded_for = match peer.address() {
+            Some(address) => HeaderValue::try_from(address.to_string())
+                .expect("an address is made of digits, letters, dots and colons"),
+            // As RFC 7239, section 6.2 names a client that is not known.
+            None => HeaderValue::from_static("unknown"),
+        };
         Self {
             side,
             peer,
             forwarded_for,
             tls,
+            share: None,
             given_up: AtomicU32::new(0),
             lags: AtomicBool::new(false),
             floods: AtomicBool::new(false),
         }
+    }
+
+    /// Whether its connection comes from one of these networks.
+    pub(super) fn is_in(&self, networks: &[IpNet]) -> bool {
+        let address = self.peer.address();
+        address.is_some_and(|it| networks.iter().any(|network| network.contains(&it)))
     }
 
     /// The address that a connection comes from.

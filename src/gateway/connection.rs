@@ -10,7 +10,6 @@
 //! So the bytes of a head are read here ([`head`](super::head)) and given to Pingora as if they had been pipelined. It
 //! parses them without another read.
 
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -23,10 +22,12 @@ use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::time::{sleep, timeout};
 
+use crate::core::origin::Origin;
 use crate::metrics::Counted;
 
 use super::acceptor::Acceptor;
 use super::client::Client;
+use super::clients::ClientShare;
 use super::head::{Opening, Unread, read_head, refuse};
 use super::paced::Paced;
 use super::passage::Passage;
@@ -44,11 +45,12 @@ impl ServerApp for Acceptor {
     ) -> Option<Stream> {
         // Who may not in is not even answered: that would cost what there is too little of.
         let place = self.admission.admit(Client::peer(&stream))?;
+        let share = place.client.clone();
         let counted = Counted::new(self.gauge.clone());
         let (acceptor, shutdown) = (self.clone(), shutdown.clone());
         let plain = self.terminator.is_none() && !self.is_introduced(&stream);
         if plain {
-            let served = serve(stream, None, acceptor, shutdown);
+            let served = serve(stream, None, share, acceptor, shutdown);
             self.connections.spawn(async move {
                 let _held = (place, counted);
                 served.await;
@@ -61,9 +63,13 @@ impl ServerApp for Acceptor {
                 let opening = Box::pin(acceptor.open(stream));
                 match stop.run_until_cancelled(opening).await.flatten() {
                     Some(Opened::Requests(stream, told)) => {
-                        serve(stream, told, acceptor.clone(), shutdown).await;
+                        let share = acceptor.share(told, share);
+                        serve(stream, told, share, acceptor.clone(), shutdown).await;
                     }
-                    Some(Opened::Passage(passage, told)) => Box::pin(passage.run(told)).await,
+                    Some(Opened::Passage(passage, told)) => {
+                        let share = acceptor.share(told, share);
+                        Box::pin(passage.run(told, &share)).await;
+                    }
                     None => {}
                 }
             });
@@ -82,17 +88,26 @@ impl Acceptor {
         }
     }
 
+    /// The share that a connection's requests count to: that of the client that a proxy has reported, or else the peer's, also
+    /// where the proxy does not know its client.
+    fn share(&self, told: Option<Origin>, peer: Arc<ClientShare>) -> Arc<ClientShare> {
+        let client = told.and_then(|origin| origin.address());
+        client.map_or(peer, |client| self.admission.client(client))
+    }
+
     /// What comes in front of the first request: whose the connection is, where a proxy has told that, and TLS. None: it came to
     /// nothing.
     async fn open(&self, mut stream: Stream) -> Option<Opened> {
         let mut told = None;
         if self.is_introduced(&stream) {
-            let header = timeout(self.limits.head, proxy_protocol::client(&mut stream)).await;
+            let proxy = Client::peer(&stream);
+            let header = proxy_protocol::client(&mut stream, proxy);
+            let header = timeout(self.limits.head, header).await;
             match header {
                 Ok(Ok(client)) => told = client,
                 failed => {
                     let error = failed.map(|it| it.err());
-                    tracing::debug!(peer = %Client::peer(&stream), ?error, "no PROXY header");
+                    tracing::debug!(peer = %proxy, ?error, "no PROXY header");
                     let refused = self.metrics.refused_connections("proxy-protocol");
                     refused.inc();
                     return None;
@@ -111,20 +126,21 @@ impl Acceptor {
 
 /// What a connection has become, and whose it is where a proxy has told that.
 enum Opened {
-    Requests(Stream, Option<IpAddr>),
-    Passage(Box<Passage>, Option<IpAddr>),
+    Requests(Stream, Option<Origin>),
+    Passage(Box<Passage>, Option<Origin>),
 }
 
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
 /// request after a while, and never a request. `told` is whose the connection is, where a proxy has told that.
 async fn serve(
     stream: Stream,
-    told: Option<IpAddr>,
+    told: Option<Origin>,
+    share: Arc<ClientShare>,
     acceptor: Arc<Acceptor>,
     shutdown: ShutdownWatch,
 ) {
     let limits = acceptor.limits;
-    let client = Arc::new(Client::of(&stream, told, acceptor.side));
+    let client = Arc::new(Client::of(&stream, told, acceptor.side, share));
     if stream.selected_alpn_proto() == Some(ALPN::H2) {
         return Box::pin(http2::serve(stream, acceptor, client, shutdown)).await;
     }

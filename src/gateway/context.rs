@@ -12,6 +12,8 @@ use super::client::Client;
 use super::middleware::{Chain, User};
 use super::pace::Pace;
 use super::peer::Way;
+use super::subject::{About, Subject};
+use super::task_connections::Permit;
 use super::timings::Noted;
 use super::trace::Ids;
 
@@ -20,6 +22,10 @@ pub(super) struct Context {
     pub(super) started: Instant,
     pub(super) client: Option<Arc<Client>>,
     pub(super) choice: Option<Choice>,
+    /// The service that the request is about while it has no endpoint.
+    pub(super) subject: Option<Box<Subject>>,
+    /// The right to a connection to a task; taken before the first.
+    pub(super) permit: Option<Permit>,
     /// By what kind of connection the request goes.
     pub(super) way: Way,
     /// Why the gateway answered itself, or cut the answer off.
@@ -47,6 +53,8 @@ impl Context {
             started: Instant::now(),
             client: None,
             choice: None,
+            subject: None,
+            permit: None,
             way: Way::Pooled,
             reason: None,
             status: None,
@@ -59,9 +67,16 @@ impl Context {
         }
     }
 
+    /// The service that the request is about; `None` if it met no route.
+    pub(super) fn about(&self) -> Option<About<'_>> {
+        let chosen = self.choice.as_ref().map(Choice::about);
+        chosen.or_else(|| self.subject.as_deref().map(Subject::about))
+    }
+
     /// Answers the request here.
     pub(super) async fn answer(&mut self, session: &mut Session, mut answer: Answer) -> Result<()> {
         self.reason = Some(answer.reason);
+        self.subject = answer.about.take();
         answer.request_id = self.ids.as_ref().map(|ids| ids.request_id.clone());
         answer.send(session).await?;
         self.status = Some(answer.status);

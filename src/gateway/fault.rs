@@ -2,6 +2,7 @@
 
 use std::io;
 
+use h2::Reason;
 use http::StatusCode;
 use pingora::{Error, ErrorSource, ErrorType};
 
@@ -12,6 +13,8 @@ pub(super) enum Fault {
     Broken,
     /// It is there and does not answer in time.
     Slow,
+    /// It is there and takes no more requests at the moment, as one that answers 503.
+    Busy,
     /// Somebody else is to blame, or nobody.
     None,
 }
@@ -36,12 +39,76 @@ pub(super) fn proxying(error: &Error, reused: bool, begun: Option<StatusCode>) -
     if vanished(error) {
         return Fault::Broken;
     }
+    if let Some(end) = StreamEnd::of(error).filter(|_| begun.is_none()) {
+        return end.fault();
+    }
     match error.etype() {
         ReadTimedout | WriteTimedout => Fault::Slow,
         // Any task may close a connection that it had kept open, at the moment when it is used again.
         _ if reused && begun.is_none() => Fault::None,
         _ => Fault::Broken,
     }
+}
+
+/// How a task ended the stream of a request in HTTP/2 before it answered.
+///
+/// RFC 9113 has two ways to say that a request was not worked on, whatever its method: a stream
+/// beyond the last that a `GOAWAY` names (section 6.8), and a reset with `REFUSED_STREAM` (section
+/// 8.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// The connection takes no more streams, and the request was not worked on.
+    GoneAway,
+    /// The task takes no more requests at the moment, and the request was not worked on.
+    Refused,
+    /// The task asks for fewer requests.
+    Calm,
+    /// The task has no use for the request any more, which may have run into its deadline.
+    Cancelled,
+    /// The task failed at the request.
+    Failed,
+}
+
+impl StreamEnd {
+    /// What a failure says of it; none where the task has said nothing.
+    pub(super) fn of(error: &Error) -> Option<Self> {
+        if *error.esource() != ErrorSource::Upstream {
+            return None;
+        }
+        let cause: &h2::Error = error.root_cause().downcast_ref()?;
+        if !cause.is_remote() {
+            return None;
+        }
+        Some(match cause.reason()? {
+            // Also on a stream that was not worked on: asking again is what the task does not want.
+            Reason::ENHANCE_YOUR_CALM => Self::Calm,
+            // h2 gives the error of a `GOAWAY` to the streams beyond its last one, and to those
+            // that would open after it.
+            _ if cause.is_go_away() => Self::GoneAway,
+            Reason::REFUSED_STREAM => Self::Refused,
+            Reason::CANCEL | Reason::NO_ERROR => Self::Cancelled,
+            _ => Self::Failed,
+        })
+    }
+
+    /// Whether the task has done nothing for the request, and can be asked again.
+    pub(super) fn is_refusal(self) -> bool {
+        matches!(self, Self::GoneAway | Self::Refused)
+    }
+
+    fn fault(self) -> Fault {
+        match self {
+            Self::GoneAway | Self::Cancelled => Fault::None,
+            Self::Refused | Self::Calm => Fault::Busy,
+            Self::Failed => Fault::Broken,
+        }
+    }
+}
+
+/// Whether a connection of HTTP/2 was there and took no more streams. Nothing was sent, and a new
+/// connection may do.
+pub(super) fn is_closing(error: &Error) -> bool {
+    *error.etype() == ErrorType::H2Error && error.root_cause().is::<h2::Error>()
 }
 
 /// Whether the system gave the connection up, because nothing at the other end acknowledged any more. Our own time-outs are

@@ -1,10 +1,18 @@
-//! What a task is told of the client: `X-Forwarded-For`, `-Proto` and `-Host`, set from the connection.
+//! What trusted proxies report of a client, and what its task gets: `X-Forwarded-For`, `-Proto` and `-Host`.
 //!
 //! A client's own values are dropped, since anyone can write them; only those of a peer in `--trusted-proxies` are kept and
 //! added to. That goes for every `X-Forwarded-*`, whether it is written here or not: a task believes what its framework does.
 //!
 //! Tasks that get headers as variables (CGI, WSGI, PHP and their like) cannot tell `X_Forwarded_For` from `X-Forwarded-For`, so
 //! that the former would be taken for ours, or for what frames the request. No proxy writes it so, and nobody is believed.
+//!
+//! # Design notes
+//!
+//! Envoy, HAProxy, nginx and Traefik read and write `X-Forwarded-*` and pass a client's `Forwarded` on as it is; a proxy that
+//! writes `Forwarded` alone passes a client's `X-Forwarded-For` on. So neither header can be preferred: where both are there, one
+//! of them may be the client's own. Where they name one client, nothing has to be decided. Where they do not, the client is
+//! unknown, or came without TLS, which lets it in nowhere; the task then gets `X-Forwarded-*` alone. A `Forwarded` without any
+//! `for` names no client and contradicts nothing.
 
 use std::net::IpAddr;
 
@@ -13,6 +21,9 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use pingora::Result;
 use pingora::http::RequestHeader;
+
+use crate::core::forwarded::{self, Hop, is_secure_scheme};
+use crate::core::origin::{self, Origin};
 
 use super::client::Client;
 
@@ -24,66 +35,175 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// What the headers begin with that tell of the client.
 const FORWARDED_ANY: &str = "x-forwarded-";
 
-/// Whether a proxy says that its client came by TLS; none where it does not say.
-pub(super) fn says_tls(request: &RequestHeader) -> Option<bool> {
-    let proto = request.headers.get(FORWARDED_PROTO)?;
-    Some(proto.as_bytes().eq_ignore_ascii_case(b"https"))
-}
-
-/// The addresses that the proxies in front wrote down, the nearest first, up to one that is none.
-pub(super) fn chain(request: &RequestHeader) -> impl Iterator<Item = IpAddr> {
-    let headers = request.headers.get_all(FORWARDED_FOR).iter().rev();
-    headers
-        .flat_map(|header| header.as_bytes().rsplit(|byte| *byte == b','))
-        .map_while(|item| std::str::from_utf8(item).ok()?.trim().parse().ok())
-}
-
-/// The address of the client itself: the nearest that is no trusted proxy's, or else the farthest that one wrote down.
-pub(super) fn origin(request: &RequestHeader, client: &Client, trusted: &[IpNet]) -> IpAddr {
-    let trusts = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-    let mut nearest = client.peer;
-    for address in chain(request) {
-        if !trusts(&nearest) {
-            break;
+/// Where a request comes from: the nearest client that is not a trusted proxy.
+pub(super) fn origin(request: &RequestHeader, client: &Client, trusted: &[IpNet]) -> Origin {
+    let Some(proxy) = trusted_peer(client, trusted) else {
+        return client.peer;
+    };
+    let plain = request.headers.contains_key(FORWARDED_FOR);
+    match Forwarded::of(request, proxy, trusted) {
+        None => plain_origin(request, proxy, trusted),
+        Some(forwarded) if !plain => forwarded.origin,
+        Some(forwarded) => {
+            let origin = plain_origin(request, proxy, trusted);
+            match forwarded.agrees_on(origin) {
+                true => origin,
+                false => Origin::Unknown { behind: proxy },
+            }
         }
-        nearest = address.to_canonical();
     }
-    nearest
+}
+
+/// Whether the client came by TLS, to us or to a trusted proxy in front. Where several hops report it, the first counts.
+pub(super) fn is_secure(request: &RequestHeader, client: &Client, trusted: &[IpNet]) -> bool {
+    let Some(proxy) = trusted_peer(client, trusted) else {
+        return client.tls.is_some();
+    };
+    let forwarded = Forwarded::of(request, proxy, trusted).and_then(|it| it.secure);
+    match (plain_secure(request), forwarded) {
+        (None, None) => client.tls.is_some(),
+        (Some(said), None) | (None, Some(said)) => said,
+        (Some(plain), Some(forwarded)) => plain && forwarded,
+    }
+}
+
+/// What `Forwarded` reports of a trusted proxy's client.
+struct Forwarded {
+    /// The farthest hop first.
+    hops: Vec<Hop>,
+    origin: Origin,
+    /// Whether the hop that names the client reports TLS.
+    secure: Option<bool>,
+}
+
+impl Forwarded {
+    /// `None` without the header, which is nearly always.
+    fn of(request: &RequestHeader, proxy: IpAddr, trusted: &[IpNet]) -> Option<Self> {
+        if !request.headers.contains_key(FORWARDED) {
+            return None;
+        }
+        let lines = request.headers.get_all(FORWARDED).iter();
+        // A malformed line stands for a hop that names a client which cannot be read.
+        let unreadable = || Hop {
+            names_client: true,
+            ..Hop::default()
+        };
+        let read = |line: &HeaderValue| {
+            let hops = forwarded::hops(line.as_bytes());
+            hops.unwrap_or_else(|| vec![unreadable()])
+        };
+        let hops: Vec<Hop> = lines.flat_map(read).collect();
+
+        let clients = hops.iter().rev().map(|hop| hop.client);
+        let (origin, read) = Origin::through(proxy, |it| trusts(trusted, it), clients);
+        let named_by = hops.len().checked_sub(read).and_then(|at| hops.get(at));
+        Some(Self {
+            origin,
+            secure: named_by.and_then(|hop| hop.secure),
+            hops,
+        })
+    }
+
+    /// Whether it names the same client, or none.
+    fn agrees_on(&self, origin: Origin) -> bool {
+        let silent = !self.hops.iter().any(|hop| hop.names_client);
+        silent || self.origin.address() == origin.address()
+    }
+}
+
+/// The address of a peer that is believed; `None` for others.
+fn trusted_peer(client: &Client, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = client.peer.address();
+    peer.filter(|_| client.is_in(trusted))
+}
+
+fn trusts(trusted: &[IpNet], address: &IpAddr) -> bool {
+    trusted.iter().any(|network| network.contains(address))
+}
+
+/// Where a request comes from by `X-Forwarded-For`.
+fn plain_origin(request: &RequestHeader, proxy: IpAddr, trusted: &[IpNet]) -> Origin {
+    let headers = request.headers.get_all(FORWARDED_FOR).iter().rev();
+    let items = headers.flat_map(|header| header.as_bytes().rsplit(|byte| *byte == b','));
+    Origin::through(proxy, |it| trusts(trusted, it), items.map(origin::item)).0
+}
+
+/// Whether `X-Forwarded-Proto` names TLS; `None` without it.
+fn plain_secure(request: &RequestHeader) -> Option<bool> {
+    let line = request.headers.get(FORWARDED_PROTO)?.as_bytes();
+    let first = line.split(|byte| *byte == b',').next()?;
+    Some(is_secure_scheme(first.trim_ascii()))
 }
 
 /// Writes the headers into the request that a task gets.
 pub(super) fn set(
     request: &mut RequestHeader,
     client: &Client,
-    trusted: bool,
+    trusted: &[IpNet],
     secure: bool,
 ) -> Result<()> {
+    let proxy = trusted_peer(client, trusted);
+    let forwarded = proxy.and_then(|proxy| Forwarded::of(request, proxy, trusted));
+
     let peer = &client.forwarded_for;
-    let chain = if trusted && request.headers.contains_key(FORWARDED_FOR) {
+    let chain = if proxy.is_some() && request.headers.contains_key(FORWARDED_FOR) {
         let before = request.headers.get_all(FORWARDED_FOR).iter();
         let chain: Vec<_> = before.chain([peer]).map(HeaderValue::as_bytes).collect();
         HeaderValue::try_from(chain.join(&b", "[..]))
             .expect("header values joined by commas make a header value")
+    } else if let Some(forwarded) = &forwarded {
+        converted(&forwarded.hops, peer)
     } else {
         peer.clone()
     };
+
+    // A task is not left to choose between two stories.
+    if let (Some(proxy), Some(forwarded)) = (proxy, forwarded) {
+        let plain = plain_origin(request, proxy, trusted);
+        let contradicts = request.headers.contains_key(FORWARDED_FOR)
+            && !forwarded.agrees_on(plain)
+            || forwarded.secure.is_some_and(|said| said != secure);
+        if contradicts {
+            request.remove_header(&FORWARDED);
+        }
+    }
+
     request.insert_header("X-Forwarded-For", chain)?;
     let proto = HeaderValue::from_static(if secure { "https" } else { "http" });
     request.insert_header("X-Forwarded-Proto", proto)?;
+
     // Most requests have none of them: one pass over their few headers costs less than a look-up for each.
-    let unwanted = |name: &&HeaderName| is_disguised(name) || (!trusted && is_hearsay(name));
+    let unwanted = |name: &&HeaderName| is_disguised(name) || (proxy.is_none() && is_hearsay(name));
     if request.headers.keys().any(|name| unwanted(&name)) {
         let names: Vec<_> = request.headers.keys().filter(unwanted).cloned().collect();
         for name in names {
             request.remove_header(&name);
         }
     }
-    if !(trusted && request.headers.contains_key(FORWARDED_HOST))
+
+    if !(proxy.is_some() && request.headers.contains_key(FORWARDED_HOST))
         && let Some(host) = request.headers.get(HOST).cloned()
     {
         request.insert_header("X-Forwarded-Host", host)?;
     }
     Ok(())
+}
+
+/// `X-Forwarded-For` as RFC 7239, section 7.4 makes it of `Forwarded`, for tasks that read the former alone.
+fn converted(hops: &[Hop], peer: &HeaderValue) -> HeaderValue {
+    let client = |hop: &Hop| match hop.client {
+        Some(address) => address.to_string(),
+        None => "unknown".to_owned(),
+    };
+    let mut chain: Vec<u8> = hops
+        .iter()
+        .map(client)
+        .collect::<Vec<_>>()
+        .join(", ")
+        .into();
+    chain.extend_from_slice(b", ");
+    chain.extend_from_slice(peer.as_bytes());
+    HeaderValue::try_from(chain).expect("addresses and words joined by commas make a header value")
 }
 
 /// Whether a header is what anyone may say of the client, and is not written anew here.
@@ -106,38 +226,4 @@ fn is_disguised(name: &HeaderName) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::client::Side;
-    use super::*;
-
-    #[test]
-    fn the_client_is_the_nearest_address_that_no_trusted_proxy_has() {
-        let trusted = ["10.0.0.0/8", "::1/128"].map(|it| it.parse().expect("a network"));
-        for (peer, lines, expected) in [
-            ("192.0.2.1", &[][..], "192.0.2.1"),
-            ("192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
-            ("10.0.0.1", &[], "10.0.0.1"),
-            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
-            (
-                "10.0.0.1",
-                &["203.0.113.9, 198.51.100.1,10.0.0.2"],
-                "198.51.100.1",
-            ),
-            ("10.0.0.1", &["203.0.113.9", "198.51.100.1"], "198.51.100.1"),
-            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
-            ("::1", &["::ffff:198.51.100.1"], "198.51.100.1"),
-        ] {
-            let peer_address = peer.parse().expect("an address");
-            let client = Client::new(Side::Internal, peer_address, None);
-            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
-            for line in lines {
-                request
-                    .append_header("X-Forwarded-For", *line)
-                    .expect("a header");
-            }
-            let found = origin(&request, &client, &trusted).to_string();
-            assert_eq!(found, expected, "{peer} {lines:?}");
-        }
-    }
-}
+mod tests;

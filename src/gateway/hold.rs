@@ -68,7 +68,8 @@ impl Holding {
             return Ok(Err(lack.answer()));
         }
         let Some(place) = lack.runtime.queue.join(self.most) else {
-            return Ok(Err(Answer::queue_full(&lack.service)));
+            let answer = Answer::queue_full(&lack.service);
+            return Ok(Err(answer.about(lack.subject())));
         };
         let mut lack = lack;
         loop {

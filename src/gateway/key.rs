@@ -1,12 +1,11 @@
 //! The key of a request, by which a hash chooses its endpoint.
 
-use std::net::IpAddr;
-
 use http::HeaderValue;
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
 use crate::core::balance::stable_hash;
+use crate::core::origin::Origin;
 use crate::core::route::Balance;
 
 use super::client::Client;
@@ -20,7 +19,7 @@ pub(super) fn of(
     trusted: &[IpNet],
 ) -> Option<u64> {
     let value = match method {
-        Balance::HashSource => return Some(of_address(source(request, client.peer, trusted))),
+        Balance::HashSource => return Some(forwarded::origin(request, client, trusted).key()),
         Balance::HashHeader(name) => request.headers.get(&**name).map(HeaderValue::as_bytes),
         Balance::HashCookie(name) => cookie::named(request, name.as_bytes()),
         Balance::RoundRobin | Balance::LeastRequest | Balance::PeakEwma | Balance::Random => None,
@@ -28,70 +27,40 @@ pub(super) fn of(
     value.filter(|value| !value.is_empty()).map(stable_hash)
 }
 
-/// The key of a connection that is passed on: only its client's address is known.
-pub(super) fn of_connection(method: &Balance, client: IpAddr) -> Option<u64> {
-    (*method == Balance::HashSource).then(|| of_address(client))
-}
-
-fn of_address(address: IpAddr) -> u64 {
-    match address {
-        IpAddr::V4(address) => stable_hash(&address.octets()),
-        IpAddr::V6(address) => stable_hash(&address.octets()),
-    }
-}
-
-/// Where a client is, seen through the proxies that are trusted: otherwise all that come by one would have one endpoint.
-fn source(request: &RequestHeader, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-    let mut source = peer;
-    let mut before = forwarded::chain(request);
-    while is_trusted(&source) {
-        match before.next() {
-            Some(address) => source = address,
-            None => break,
-        }
-    }
-    source
+/// The key of a connection that is passed on: only its client is known.
+pub(super) fn of_connection(method: &Balance, client: Origin) -> Option<u64> {
+    (*method == Balance::HashSource).then(|| client.key())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use super::super::client::Side;
     use super::*;
 
-    fn request(headers: &[(&'static str, &str)]) -> RequestHeader {
-        let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
-        for (name, value) in headers {
-            request.append_header(*name, *value).expect("a header");
-        }
-        request
-    }
-
     #[test]
-    fn the_source_is_the_last_that_no_trusted_proxy_vouches_for() {
-        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        let forwarded_for = |value| vec![("X-Forwarded-For", value)];
-        for (peer, headers, expected) in [
-            ("192.0.2.1", vec![], "192.0.2.1"),
-            ("192.0.2.1", forwarded_for("198.51.100.7"), "192.0.2.1"),
-            ("10.0.0.1", vec![], "10.0.0.1"),
-            ("10.0.0.1", forwarded_for("198.51.100.7"), "198.51.100.7"),
-            (
-                "10.0.0.1",
-                forwarded_for("1.1.1.1, 198.51.100.7,10.2.2.2"),
-                "198.51.100.7",
-            ),
-            ("10.0.0.1", forwarded_for("nobody, 10.2.2.2"), "10.2.2.2"),
-            (
-                "10.0.0.1",
-                vec![
-                    ("X-Forwarded-For", "1.1.1.1"),
-                    ("X-Forwarded-For", "2001:db8::1"),
-                ],
-                "2001:db8::1",
-            ),
-        ] {
-            let found = source(&request(&headers), peer.parse().unwrap(), &trusted);
-            assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "{headers:?}");
+    fn the_key_of_a_source_is_the_clients_and_not_the_proxys() {
+        let trusted = ["10.0.0.0/8".parse().expect("a network")];
+        let key = |peer: &str, said: Option<&str>| {
+            let peer: IpAddr = peer.parse().expect("an address");
+            let client = Client::new(Side::Internal, peer.into(), None);
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            if let Some(said) = said {
+                request
+                    .insert_header("X-Forwarded-For", said)
+                    .expect("a header");
+            }
+            of(&Balance::HashSource, &request, &client, &trusted)
+        };
+        let direct = key("198.51.100.7", None);
+        assert_eq!(key("198.51.100.7", Some("1.1.1.1")), direct);
+        for items in ["198.51.100.7", "198.51.100.7:80", "x, ::ffff:198.51.100.7"] {
+            assert_eq!(key("10.0.0.1", Some(items)), direct, "{items}");
         }
+        let unknown = key("10.0.0.1", Some("unknown"));
+        assert_eq!(key("10.0.0.1", Some("_hidden")), unknown);
+        assert_ne!(key("10.0.0.1", None), unknown);
+        assert_ne!(key("10.0.0.2", Some("unknown")), unknown);
     }
 }

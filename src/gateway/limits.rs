@@ -3,17 +3,23 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use super::tcp_probes::TcpProbes;
+
 /// How long a task may take to accept more of a request, and a client more of an answer where no rate is asked of it.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many connections may be open; none: half as many as the process may open files, and at most 65 536.
+    /// How many connections may be open; `None`: a third of the files that the process may open, at most 65 536.
     pub connections: Option<NonZeroUsize>,
-    /// How many one client's address may have open, or one /64 network of IPv6; none: as many as there may be. Trusted
+    /// How many one client's address may have open, or one /64 network of IPv6; `None`: as many as it leaves free. Trusted
     /// proxies are exempt.
     pub connections_per_client: Option<NonZeroUsize>,
+    /// How many connections to tasks requests may use at once; `None`: as many as there may be connections.
+    pub task_connections: Option<NonZeroUsize>,
+    /// How many of them those of one client may use; `None`: as many as it leaves free. Trusted proxies are exempt.
+    pub task_connections_per_client: Option<NonZeroUsize>,
     /// On each connection: from the first bytes of a request's head to the last. A head is a few hundred bytes: who needs
     /// longer is stuck, or holds connections open on purpose.
     pub head: Duration,
@@ -29,6 +35,18 @@ pub struct Limits {
     /// Requests of one service that may wait for an endpoint at once (`routing.hold_seconds`); more are refused. Each
     /// costs some 45 KB.
     pub held: usize,
+    /// On each connection: how a client that has vanished is found out.
+    pub tcp_probes: TcpProbes,
+}
+
+impl Limits {
+    /// How long a client may leave what is sent to it unread.
+    pub(super) fn unread(&self) -> Duration {
+        match self.min_body_rate {
+            Some(_) => self.body_patience,
+            None => WRITE_TIMEOUT,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -36,11 +54,14 @@ impl Default for Limits {
         Self {
             connections: None,
             connections_per_client: None,
+            task_connections: None,
+            task_connections_per_client: None,
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             min_body_rate: NonZeroU32::new(100),
             body_patience: Duration::from_secs(60),
             held: 1024,
+            tcp_probes: TcpProbes::default(),
         }
     }
 }

@@ -20,6 +20,8 @@ use tokio::sync::watch;
 use super::Error;
 use super::acceptor::Acceptor;
 use super::client::Side;
+use super::kernel_buffers;
+use super::limits::Limits;
 use super::tls::Terminator;
 
 /// No read buffer: heads are read by the connection and bodies in large pieces, so that one would only cost a copy and, for
@@ -71,6 +73,7 @@ impl Listener {
         side: Side,
         address: SocketAddr,
         terminator: Option<Arc<Terminator>>,
+        limits: Limits,
     ) -> Result<Self, Error> {
         let fail = |source: std::io::Error| Error::Bind {
             address,
@@ -80,7 +83,12 @@ impl Listener {
         };
         let socket = TcpListener::bind(address).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
+        kernel_buffers::bound_unsent(&socket);
         let address = socket.local_addr().map_err(fail)?;
+        // Without it clients that vanish are found out later, which is no reason not to serve.
+        if let Err(error) = limits.tcp_probes.watch(&socket, limits.unread()) {
+            tracing::debug!(%address, %error, "the kernel will not probe silent clients");
+        }
         Ok(Self {
             side,
             address,

@@ -12,9 +12,9 @@ mod headers;
 mod limiter;
 mod password;
 mod prefix;
+mod validators;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
@@ -24,7 +24,9 @@ use pingora::{Error, Result};
 
 use crate::core::middleware::Middleware;
 use crate::core::model::ServiceId;
+use crate::core::origin::Origin;
 use crate::core::snapshot::Snapshot;
+use crate::metrics::Metrics;
 
 use super::answer::{Answer, BODY_TOO_LARGE};
 
@@ -54,8 +56,11 @@ impl Chain {
         &self,
         service: &str,
         request: &RequestHeader,
-        client: IpAddr,
+        client: Origin,
     ) -> Result<User, Answer> {
+        if !self.wanted.unreadable_guards.is_empty() {
+            return Err(Answer::guard_unreadable(service));
+        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }
@@ -65,10 +70,11 @@ impl Chain {
             return Err(Answer::rate_limited(client));
         }
         let user = match &self.wanted.basic_auth {
-            Some(known) => match self.verifier.check(known, request).await {
+            Some(known) => match self.verifier.check(known, request, client).await {
                 Verdict::Right(user) => Some(user),
                 Verdict::Wrong => return Err(Answer::unauthorized()),
                 Verdict::Busy => return Err(Answer::auth_busy()),
+                Verdict::TooManyGuesses => return Err(Answer::too_many_guesses(client)),
             },
             None => None,
         };
@@ -81,7 +87,10 @@ impl Chain {
     }
 
     /// Lets a connection in that is passed on, or says why not.
-    pub(super) fn admit_connection(&self, client: IpAddr) -> Result<(), Answer> {
+    pub(super) fn admit_connection(&self, service: &str, client: Origin) -> Result<(), Answer> {
+        if !self.wanted.unreadable_guards.is_empty() {
+            return Err(Answer::guard_unreadable(service));
+        }
         if !self.wanted.allows(client) {
             return Err(Answer::not_allowed(client));
         }
@@ -107,8 +116,18 @@ impl Chain {
         Some(Answer::redirect(redirect.status, location))
     }
 
-    /// Changes the request that a task gets.
-    pub(super) fn change(&self, request: &mut RequestHeader, user: &User) -> Result<()> {
+    /// Changes the request that a task gets. `came` is what came from the client. `trails` as in
+    /// [`answer`](Self::answer).
+    pub(super) fn change(
+        &self,
+        came: &RequestHeader,
+        request: &mut RequestHeader,
+        user: &User,
+        trails: bool,
+    ) -> Result<()> {
+        if !trails && !self.wanted.compress.is_empty() {
+            validators::restore(request, || compress::chosen(&self.wanted.compress, came))?;
+        }
         if let Some(user) = user {
             // The password was for the gateway.
             request.remove_header(&AUTHORIZATION);
@@ -159,10 +178,10 @@ pub(super) struct Chains {
 
 impl Chains {
     /// For a gateway with so many threads.
-    pub(super) fn new(threads: usize) -> Self {
+    pub(super) fn new(threads: usize, metrics: &Metrics) -> Self {
         Self {
             known: BTreeMap::new(),
-            verifier: Arc::new(Verifier::new(threads)),
+            verifier: Arc::new(Verifier::new(threads, metrics.password_waits())),
         }
     }
 

@@ -24,7 +24,7 @@ mod flow;
 mod hello;
 mod note;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -35,25 +35,32 @@ use tokio::time::Instant;
 
 use crate::access_log::AccessLog;
 use crate::core::lookup::normal_host;
+use crate::core::origin::Origin;
 use crate::core::route::{Balance, is_local};
 
 use self::flow::{End, Flow};
 use self::note::Note;
 use super::answer::Answer;
 use super::choice::{Choice, Failure, Lack};
+use super::clients::ClientShare;
 use super::fault;
 use super::hold::{Holding, Refusal, Waiting, closed};
 use super::middleware::Chain;
 use super::peer::IDLE_KEEP_ALIVE;
 use super::table::{Route, RouteTable};
+use super::task_connections::TaskConnections;
+use super::tcp_probes::TcpProbes;
 use super::watched::{Connector, Socket};
 
 /// What all passages share.
 pub(super) struct Passages {
     pub(super) table: Arc<ArcSwap<RouteTable>>,
     pub(super) holding: Arc<Holding>,
+    pub(super) tasks: Arc<TaskConnections>,
     /// None where connections are not written down.
     pub(super) access_log: Option<AccessLog>,
+    /// How a client that has vanished is found out.
+    pub(super) probes: TcpProbes,
 }
 
 /// What a connection asks for.
@@ -106,14 +113,15 @@ impl Passages {
 }
 
 impl Passage {
-    /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that.
-    pub(super) async fn run(mut self, told: Option<IpAddr>) {
-        let client = told.or_else(|| peer(&self.stream));
+    /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that, and `share` what it counts to.
+    pub(super) async fn run(mut self, told: Option<Origin>, share: &Arc<ClientShare>) {
+        self.passages.probes.watch_silence_only(&mut self.stream);
+        let client = told.unwrap_or_else(|| peer(&self.stream));
         let mut note = Note::new(client, self.name.clone());
         let end = match Choice::of_connection(&self.route, note.client(), None) {
-            Ok(choice) => self.carry(choice, &mut note).await,
+            Ok(choice) => self.carry(choice, share, &mut note).await,
             Err(lack) => match self.wait(lack, &mut note).await {
-                Ok(choice) => self.carry(choice, &mut note).await,
+                Ok(choice) => self.carry(choice, share, &mut note).await,
                 Err(reason) => reason,
             },
         };
@@ -144,8 +152,14 @@ impl Passage {
     }
 
     /// Connects to the endpoint, or to others where it cannot be reached, and passes on what comes. Returns how it ended.
-    async fn carry(&mut self, mut choice: Choice, note: &mut Note) -> &'static str {
+    async fn carry(
+        &mut self,
+        mut choice: Choice,
+        share: &Arc<ClientShare>,
+        note: &mut Note,
+    ) -> &'static str {
         let mut admitted: Option<Arc<Chain>> = None;
+        let mut permit = None;
         let socket = loop {
             if let Some(lack) = choice.lack() {
                 choice = match self.wait(lack, note).await {
@@ -158,12 +172,18 @@ impl Passage {
             // Once for a service, whatever is tried; after a wait it may be for another.
             let new = |chain: &&Arc<Chain>| !admitted.iter().any(|it| Arc::ptr_eq(it, chain));
             if let Some(chain) = pool.chain.as_ref().filter(new) {
-                if let Err(answer) = chain.admit_connection(note.client()) {
+                if let Err(answer) = chain.admit_connection(&pool.service, note.client()) {
                     return answer.reason;
                 }
                 admitted = Some(chain.clone());
             }
-            choice.sent();
+            if permit.is_none() {
+                match self.passages.tasks.take(share, self.stream.left()).await {
+                    Ok(taken) => permit = Some(taken),
+                    Err(full) => return full.answer().reason,
+                }
+            }
+            choice.sent(Instant::now());
             note.connects(&choice.target().task, choice.retries());
             match reach(&choice).await {
                 Ok(socket) => break socket,
@@ -183,6 +203,7 @@ impl Passage {
         let asked = Instant::now();
         let answered = || {
             runtime.answered(200);
+            runtime.metrics.waited(asked.elapsed());
             if pool.policy.balance == Balance::PeakEwma {
                 runtime.took(asked.elapsed());
             }
@@ -193,6 +214,8 @@ impl Passage {
         note.carried(&flow);
         if end.is_the_tasks_fault(&flow) {
             runtime.broke();
+        } else if !flow.is_answered() {
+            runtime.metrics.aborted(false);
         }
         match end {
             End::Closed => "closed",
@@ -225,7 +248,12 @@ async fn reach(choice: &Choice) -> pingora::Result<Socket> {
     Ok(socket)
 }
 
-fn peer(stream: &Plain) -> Option<IpAddr> {
-    let digest = stream.get_socket_digest()?;
-    Some(digest.peer_addr()?.as_inet()?.ip())
+/// Where a connection comes from.
+fn peer(stream: &Plain) -> Origin {
+    let digest = stream.get_socket_digest();
+    let address = digest
+        .as_ref()
+        .and_then(|digest| digest.peer_addr()?.as_inet().copied());
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    address.map_or(unknown, |address| address.ip()).into()
 }

@@ -2,12 +2,11 @@
 //!
 //! # Design notes
 //!
-//! How many requests an endpoint works on is counted only where the policy asks for it: least_request, peak_ewma, the
-//! hashes (for their bound) and `max_in_flight`. Round robin without a limit, the default, adds to one counter a request
-//! and knows nothing of the rest.
+//! How many requests an endpoint works on is counted whatever the policy: operators are shown it,
+//! and where another policy comes into force the number is right from the first request on.
 //!
-//! A full endpoint is passed over by every method, and the ejected are no way out of a full service: they would answer no
-//! better.
+//! A full endpoint is passed over by every method, and the ejected are no way out of a full
+//! service: they would answer no better.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -53,8 +52,6 @@ pub(super) struct Pool {
     well: usize,
     /// Those that are not ejected: who is bound to an ejected one is bound anew.
     by_container: HashMap<Box<str>, usize>,
-    /// Whether it is counted how many requests each works on.
-    counted: bool,
     /// When the last of them is no longer new; none where none is.
     warm_at: Option<Instant>,
 }
@@ -107,7 +104,6 @@ impl Pool {
             preferred,
             well,
             by_container,
-            counted: policy.max_in_flight.is_some() || policy.balance.counts(),
             warm_at: warm_at.filter(|at| *at > Instant::now()),
             policy,
         }
@@ -150,23 +146,19 @@ impl Pool {
     /// Gives a request to this endpoint, unless it is full or has failed it. Who enters has to leave.
     pub(super) fn enter(&self, index: usize, wish: Wish<'_>) -> bool {
         let target = &self.targets[index];
-        !tried(target, wish) && (!self.counted || target.runtime.enter(self.policy.max_in_flight))
+        !tried(target, wish) && target.runtime.metrics.enter(self.policy.max_in_flight)
     }
 
     /// Gives it to this endpoint even if that is full: it has just been there.
     pub(super) fn enter_again(&self, index: usize) {
-        if self.counted {
-            self.targets[index].runtime.enter(None);
-        }
+        self.targets[index].runtime.metrics.enter(None);
     }
 
     /// A request has ended there, or goes elsewhere. Whoever waits for its room is woken.
     pub(super) fn leave(&self, index: usize) {
-        if self.counted {
-            self.targets[index].runtime.leave();
-            if !self.runtime.queue.is_empty() {
-                self.runtime.queue.wake();
-            }
+        self.targets[index].runtime.metrics.leave();
+        if !self.runtime.queue.is_empty() {
+            self.runtime.queue.wake();
         }
     }
 
@@ -212,7 +204,7 @@ impl Pool {
         });
         let part = |index: usize| now.map_or(FULL, |now| self.part(target(index), now));
         let id = |index: usize| target(index).group_key;
-        let in_flight = |index: usize| target(index).runtime.in_flight();
+        let in_flight = |index: usize| target(index).runtime.metrics.in_flight();
         let load = |index: usize| target(index).runtime.load();
         let chosen =
             match (&self.policy.balance, wish.key) {
@@ -262,7 +254,7 @@ impl Pool {
 
     fn has_room(&self, target: &Target) -> bool {
         let most = self.policy.max_in_flight;
-        most.is_none_or(|most| target.runtime.in_flight() < most)
+        most.is_none_or(|most| target.runtime.metrics.in_flight() < most)
     }
 
     /// The part of its share that an endpoint gets at this time.

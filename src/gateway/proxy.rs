@@ -36,6 +36,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use crate::access_log::AccessLog;
+use crate::core::tls_access::TlsAccess;
 use crate::metrics::Metrics;
 use crate::spans::Spans;
 
@@ -44,13 +45,14 @@ use super::challenge::Challenges;
 use super::choice::Choice;
 use super::client::Client;
 use super::context::Context;
-use super::hold::{Holding, Refusal};
+use super::hold::Holding;
 use super::limits::WRITE_TIMEOUT;
 use super::pace::Floor;
 use super::peer::{Way, asks_for_events};
 use super::table::RouteTable;
+use super::task_connections::{Permit, TaskConnections};
 use super::trace::Mint;
-use super::{Config, cookie, forwarded, framing, hop, middleware, upgrade};
+use super::{Config, cookie, forwarded, hop, middleware, upgrade};
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,6 +63,7 @@ pub(super) struct Proxy {
     trusted: Vec<IpNet>,
     metrics: Metrics,
     holding: Arc<Holding>,
+    tasks: Arc<TaskConnections>,
     /// None where bodies may come, and answers be taken, as slowly as clients like.
     floor: Option<Floor>,
     /// None where requests are not written down.
@@ -70,6 +73,8 @@ pub(super) struct Proxy {
     /// None where requests are given no ids.
     mint: Option<Mint>,
     challenges: Challenges,
+    /// Whether a redirect to TLS leads anywhere.
+    tls_access: TlsAccess,
 }
 
 impl Proxy {
@@ -77,6 +82,7 @@ impl Proxy {
         config: &Config,
         table: Arc<ArcSwap<RouteTable>>,
         holding: Arc<Holding>,
+        tasks: Arc<TaskConnections>,
         metrics: Metrics,
     ) -> Self {
         let share = config.spans.as_ref().map(|spans| spans.share);
@@ -85,11 +91,13 @@ impl Proxy {
             trusted: config.trusted_proxies.clone(),
             metrics,
             holding,
+            tasks,
             floor: Floor::of(config.limits),
             access_log: config.access_log.clone(),
             spans: config.spans.clone(),
             mint: (config.trace_headers || share.is_some()).then(|| Mint::new(share)),
             challenges: config.challenges.clone(),
+            tls_access: config.tls_access(),
         }
     }
 }
@@ -139,31 +147,7 @@ impl ProxyHttp for Proxy {
         if let Some(mint) = &self.mint {
             context.ids = Some(Box::new(mint.ids(session.req_header())));
         }
-        let decision = match &context.client {
-            Some(client) => match framing::check(session.req_header(), &framing::raw_head(session))
-            {
-                Ok(()) => match self.decide(session.req_header(), client, None) {
-                    Ok(choice) => Ok(choice),
-                    Err(Refusal::Answer(answer)) => Err(answer),
-                    Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
-                },
-                Err((status, line)) => Err(Answer::new(status, "bad-request", line)),
-            },
-            None => Err(Answer::no_listener()),
-        };
-        let decision = match decision {
-            // Boxed, so that other requests do not carry the room for it.
-            Ok(choice) if choice.pool().chain.is_some() => {
-                Box::pin(self.admit(session.req_header(), context, choice)).await
-            }
-            decision => decision,
-        };
-        let decision = match decision {
-            Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
-                Err(Answer::use_http2(&choice.pool().service))
-            }
-            decision => decision,
-        };
+        let decision = self.receive(session, context).await?;
         match decision {
             Ok(choice) => {
                 if upgrade::asked(session.req_header()) {
@@ -193,10 +177,14 @@ impl ProxyHttp for Proxy {
                 }
             }
         }
+        if let Some(Err(full)) = context.permit.as_mut().map(Permit::begin_again) {
+            context.refusal = Some(Box::new(full.answer()));
+            return Error::e_explain(ErrorType::InternalError, "no other connection");
+        }
         let Some(choice) = &mut context.choice else {
             return Error::e_explain(ErrorType::InternalError, "a request without an endpoint");
         };
-        choice.sent();
+        choice.sent(context.started);
         if let Some(noted) = &mut context.noted {
             noted.connecting();
         }
@@ -230,7 +218,7 @@ impl ProxyHttp for Proxy {
             return Ok(());
         };
         let secure = context.choice.as_ref().is_some_and(|choice| choice.secure);
-        forwarded::set(request, client, self.trusts(client), secure)?;
+        forwarded::set(request, client, &self.trusted, secure)?;
         if let Some(ids) = &context.ids {
             ids.tell_task(request)?;
         }
@@ -241,7 +229,7 @@ impl ProxyHttp for Proxy {
             prefix.strip(request)?;
         }
         if let Some(chain) = &pool.chain {
-            chain.change(request, &context.user)?;
+            chain.change(session.req_header(), request, &context.user, pool.http2)?;
         }
         Ok(())
     }
@@ -305,10 +293,15 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         _reused: bool,
         _peer: &HttpPeer,
-        _socket: RawFd,
+        socket: RawFd,
         _digest: Option<&Digest>,
         context: &mut Context,
     ) -> Result<()> {
+        if context.way == Way::Shared
+            && let Some(permit) = &mut context.permit
+        {
+            permit.shares(socket);
+        }
         if let Some(noted) = &mut context.noted {
             noted.connected();
         }

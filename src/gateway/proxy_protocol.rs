@@ -11,6 +11,8 @@ use std::net::IpAddr;
 use ppp::{v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::core::origin::Origin;
+
 /// What the second version begins with, and no text does.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// What the first version begins with.
@@ -38,18 +40,21 @@ pub(super) enum Error {
     ReadBinary(#[from] v2::ParseError),
 }
 
-/// Reads the header that a connection begins with. None: the proxy speaks for itself, as it does to see whether anybody
-/// listens, or does not know its client.
+/// Reads the header that a connection from the proxy `behind` begins with. `None` if the proxy speaks for itself, as it does to
+/// see whether anybody listens. A client that it does not name is not the proxy, and nothing is known of its address.
 ///
 /// # Errors
 ///
 /// [`Error`]; nothing on this connection can be believed then.
-pub(super) async fn client(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<IpAddr>, Error> {
+pub(super) async fn client(
+    stream: &mut (impl AsyncRead + Unpin),
+    behind: IpAddr,
+) -> Result<Option<Origin>, Error> {
     // The shortest header of either version is longer.
     let mut header = vec![0; SIGNATURE.len()];
     stream.read_exact(&mut header).await?;
     if header == SIGNATURE {
-        return binary(stream, header).await;
+        return binary(stream, behind, header).await;
     }
     if !header.starts_with(PREFIX) {
         return Err(Error::Recognise);
@@ -60,17 +65,18 @@ pub(super) async fn client(stream: &mut (impl AsyncRead + Unpin)) -> Result<Opti
         }
         header.push(stream.read_u8().await?);
     }
-    Ok(match v1::Header::try_from(&header[..])?.addresses {
-        v1::Addresses::Tcp4(pair) => Some(IpAddr::V4(pair.source_address)),
-        v1::Addresses::Tcp6(pair) => Some(IpAddr::V6(pair.source_address)),
-        v1::Addresses::Unknown => None,
-    })
+    Ok(Some(match v1::Header::try_from(&header[..])?.addresses {
+        v1::Addresses::Tcp4(pair) => IpAddr::V4(pair.source_address).into(),
+        v1::Addresses::Tcp6(pair) => IpAddr::V6(pair.source_address).into(),
+        v1::Addresses::Unknown => Origin::Unknown { behind },
+    }))
 }
 
 async fn binary(
     stream: &mut (impl AsyncRead + Unpin),
+    behind: IpAddr,
     mut header: Vec<u8>,
-) -> Result<Option<IpAddr>, Error> {
+) -> Result<Option<Origin>, Error> {
     let mut fixed = [0; 4];
     stream.read_exact(&mut fixed).await?;
     let [.., high, low] = fixed;
@@ -84,10 +90,16 @@ async fn binary(
     stream.read_exact(&mut header[begin..]).await?;
     let header = v2::Header::try_from(&header[..])?;
     Ok(match (header.command, header.addresses) {
-        (v2::Command::Proxy, v2::Addresses::IPv4(pair)) => Some(IpAddr::V4(pair.source_address)),
-        (v2::Command::Proxy, v2::Addresses::IPv6(pair)) => Some(IpAddr::V6(pair.source_address)),
-        (v2::Command::Proxy, v2::Addresses::Unspecified | v2::Addresses::Unix(_))
-        | (v2::Command::Local, _) => None,
+        (v2::Command::Local, _) => None,
+        (v2::Command::Proxy, v2::Addresses::IPv4(pair)) => {
+            Some(IpAddr::V4(pair.source_address).into())
+        }
+        (v2::Command::Proxy, v2::Addresses::IPv6(pair)) => {
+            Some(IpAddr::V6(pair.source_address).into())
+        }
+        (v2::Command::Proxy, v2::Addresses::Unspecified | v2::Addresses::Unix(_)) => {
+            Some(Origin::Unknown { behind })
+        }
     })
 }
 
@@ -100,9 +112,11 @@ mod tests {
 
     use super::*;
 
+    const BEHIND: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9));
+
     /// Who is read from these bytes, all of which are there, and how many bytes are left.
-    fn read(mut bytes: &[u8]) -> (Result<Option<IpAddr>, String>, usize) {
-        let told = client(&mut bytes).now_or_never();
+    fn read(mut bytes: &[u8]) -> (Result<Option<Origin>, String>, usize) {
+        let told = client(&mut bytes, BEHIND).now_or_never();
         let told = told.expect("a slice is never waited for");
         (told.map_err(|error| error.to_string()), bytes.len())
     }
@@ -121,10 +135,14 @@ mod tests {
 
     #[test]
     fn both_versions_name_the_client_and_what_follows_is_left() {
-        let four = Some(IpAddr::from([203, 0, 113, 9]));
+        let four = Some(IpAddr::from([203, 0, 113, 9]).into());
         let six: Option<IpAddr> = "2001:db8::9".parse().ok();
+        let six = six.map(Origin::from);
+        // A client that the proxy does not name is not the proxy.
+        let unknown = Some(Origin::Unknown { behind: BEHIND });
         let four_pair = pair("203.0.113.9:5000", "10.0.0.1:80");
         let six_pair = pair("[2001:db8::9]:5000", "[2001:db8::1]:80");
+        let unix = v2::Addresses::Unix(v2::Unix::new([b'a'; 108], [b'b'; 108]));
         use v2::Command::{Local, Proxy};
         for (header, expected) in [
             (
@@ -135,12 +153,13 @@ mod tests {
                 b"PROXY TCP6 2001:db8::9 2001:db8::1 5000 80\r\n".to_vec(),
                 six,
             ),
-            (b"PROXY UNKNOWN\r\n".to_vec(), None),
-            (b"PROXY UNKNOWN what ever 1 2\r\n".to_vec(), None),
+            (b"PROXY UNKNOWN\r\n".to_vec(), unknown),
+            (b"PROXY UNKNOWN what ever 1 2\r\n".to_vec(), unknown),
             (binary(Proxy, four_pair, b""), four),
             (binary(Proxy, four_pair, &[7; 3000]), four),
             (binary(Proxy, six_pair, b"note"), six),
-            (binary(Proxy, v2::Addresses::Unspecified, b""), None),
+            (binary(Proxy, v2::Addresses::Unspecified, b""), unknown),
+            (binary(Proxy, unix, b""), unknown),
             (binary(Local, four_pair, b""), None),
         ] {
             let bytes = [&header[..], b"GET /"].concat();
@@ -222,7 +241,7 @@ mod tests {
             let binary = binary(v2::Command::Proxy, pair(&source_pair, &own_pair), &note);
             for header in [text, binary] {
                 let bytes = [&header[..], &rest].concat();
-                prop_assert_eq!(read(&bytes), (Ok(Some(source)), rest.len()));
+                prop_assert_eq!(read(&bytes), (Ok(Some(source.into())), rest.len()));
             }
         }
 

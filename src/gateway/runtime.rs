@@ -74,7 +74,7 @@ impl ClusterRuntime {
 
     /// Takes one retry out of the service's budget, and counts it either way.
     pub(super) fn may_retry(&self) -> bool {
-        let (requests, now) = (self.metrics.requests(), self.epoch.elapsed());
+        let (requests, now) = (self.metrics.sent(), self.epoch.elapsed());
         let allowed = self
             .budget
             .lock()
@@ -112,6 +112,8 @@ impl Runtimes {
         let endpoints = clusters.values().flat_map(|it| it.endpoints.keys());
         let endpoints: HashSet<&TaskId> = endpoints.collect();
         self.endpoints.retain(|task, _| endpoints.contains(task));
+        self.metrics
+            .retain_endpoints(|task| endpoints.contains(task));
         let names = clusters.values().map(|it| it.service.clone());
         self.metrics.retain(&names.collect());
     }
@@ -125,6 +127,7 @@ impl Runtimes {
         let since = self.settled.then(Instant::now);
         let new = || {
             Arc::new(EndpointRuntime::new(
+                self.metrics.endpoint(task),
                 self.trouble.clone(),
                 self.epoch,
                 since,

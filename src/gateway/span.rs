@@ -8,21 +8,21 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use http::Version;
 use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
-use http::{Method, Version};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource};
 
+use crate::metrics::MethodLabel;
 use crate::spans::{Span, Spans, Value};
 
 use super::access;
 use super::context::Context;
 use super::forwarded;
 use super::paced::SLOW_READER;
-use super::timings::Noted;
 use super::trace::TRACE_STATE;
 
 /// Tells of a request whose trace is sampled. `written`: the status that the client was sent; none where it had left before.
@@ -39,11 +39,10 @@ pub(super) fn tell(
     };
     let request = session.req_header();
     let choice = context.choice.as_ref();
-    let route = choice.map(|choice| {
-        let key = choice.route();
-        format!("{}{}", key.host, key.path)
-    });
-    let known = is_known(&request.method);
+    let about = context.about();
+    let route = about.map(|about| format!("{}{}", about.route.host, about.route.path));
+    // Clients can write any method, which makes no good name.
+    let known = MethodLabel::from(&request.method) != MethodLabel::Other;
     let method = if known {
         request.method.as_str()
     } else {
@@ -74,16 +73,15 @@ pub(super) fn tell(
     };
     text("http.route", route.as_deref());
     let client = context.client.as_deref();
-    let client = client.map(|client| forwarded::origin(request, client, trusted).to_string());
+    let client = client.and_then(|client| forwarded::origin(request, client, trusted).address());
+    let client = client.map(|address| address.to_string());
     text("client.address", client.as_deref());
     text("network.protocol.version", Some(version(request.version)));
     let agent = request.headers.get(USER_AGENT);
     let agent = agent.map(|it| String::from_utf8_lossy(it.as_bytes()));
     text("user_agent.original", agent.as_deref());
     text("error.type", failure.as_deref());
-    let refuser = context.noted.as_deref().and_then(Noted::refuser);
-    let service = choice.map(|choice| &*choice.pool().service);
-    text("hiveway.service", service.or(refuser));
+    text("hiveway.service", about.map(|about| about.service));
     text("hiveway.task", choice.map(|it| it.target().task.as_str()));
     text("hiveway.reason", context.reason);
     if let Some(choice) = choice {
@@ -139,12 +137,8 @@ fn is_secure(request: &RequestHeader, context: &Context, trusted: &[IpNet]) -> b
     if let Some(choice) = &context.choice {
         return choice.secure;
     }
-    let Some(client) = context.client.as_deref() else {
-        return false;
-    };
-    let trusts = trusted.iter().any(|network| network.contains(&client.peer));
-    let said = trusts.then(|| forwarded::says_tls(request)).flatten();
-    said.unwrap_or(client.tls.is_some())
+    let client = context.client.as_deref();
+    client.is_some_and(|client| forwarded::is_secure(request, client, trusted))
 }
 
 /// The client's own, in one line; none where it is longer than others have to take.
@@ -154,22 +148,6 @@ fn trace_state(request: &RequestHeader) -> Option<String> {
     let lines: Option<Vec<&str>> = lines.map(|line| line.to_str().ok()).collect();
     let line = lines?.join(",");
     (1..=LONGEST).contains(&line.len()).then_some(line)
-}
-
-/// Whether the conventions know the method. Clients can write any, which makes no good name.
-fn is_known(method: &Method) -> bool {
-    const KNOWN: [Method; 9] = [
-        Method::CONNECT,
-        Method::DELETE,
-        Method::GET,
-        Method::HEAD,
-        Method::OPTIONS,
-        Method::PATCH,
-        Method::POST,
-        Method::PUT,
-        Method::TRACE,
-    ];
-    KNOWN.contains(method)
 }
 
 fn version(version: Version) -> &'static str {

@@ -45,7 +45,7 @@ impl Steering {
         let near = config.node.clone().filter(|_| config.prefer_local);
         Self {
             table,
-            builder: TableBuilder::new(runtimes, Chains::new(config.threads), near),
+            builder: TableBuilder::new(runtimes, Chains::new(config.threads, metrics), near),
             snapshot: Arc::default(),
             policy: config.ejection,
             ejections: Ejections::default(),

@@ -22,6 +22,7 @@ use super::cookie;
 use super::middleware::{Chains, Prefix};
 use super::pool::{Pool, Target};
 use super::runtime::Runtimes;
+use super::subject::Subject;
 
 /// What requests are steered by. A request pins the route that it found; a newer table cannot change it under the request.
 #[derive(Debug, Default)]
@@ -64,6 +65,20 @@ impl Route {
     /// What serves requests that came by TLS, to us or to a proxy in front, or plain ones.
     pub(super) fn shares(&self, secure: bool) -> &Shares {
         if secure { &self.secure } else { &self.plain }
+    }
+
+    /// The service that a reply to a request is about which is given to none of the services: the
+    /// one that would be waited for, of those that serve this kind of client or, where none does,
+    /// of the others.
+    pub(super) fn subject(&self, secure: bool) -> Option<Subject> {
+        let own = self.shares(secure).awaited();
+        let pool = own.or_else(|| self.shares(!secure).awaited())?;
+        Some(self.subject_of(pool))
+    }
+
+    /// The service of one of its pools.
+    pub(super) fn subject_of(&self, pool: &Pool) -> Subject {
+        Subject::new(&self.key, &pool.service, &pool.runtime.metrics)
     }
 }
 

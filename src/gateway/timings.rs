@@ -1,6 +1,5 @@
-//! The times of a request, and the service that refused it, for the access log and spans.
+//! The times of a request, for the access log and spans.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,8 +13,6 @@ pub(super) struct Noted {
     pub(super) connect: Option<Duration>,
     /// From the request's header to the answer's.
     pub(super) first_byte: Option<Duration>,
-    /// Whose request it would have been, had it been let in.
-    refused_for: Option<Arc<str>>,
 }
 
 impl Noted {
@@ -29,14 +26,5 @@ impl Noted {
 
     pub(super) fn answered(&mut self, started: Instant) {
         self.first_byte.get_or_insert_with(|| started.elapsed());
-    }
-
-    pub(super) fn refused_for(&mut self, service: &Arc<str>) {
-        self.refused_for = Some(service.clone());
-    }
-
-    /// Whose request it would have been, had it been let in.
-    pub(super) fn refuser(&self) -> Option<&str> {
-        self.refused_for.as_deref()
     }
 }

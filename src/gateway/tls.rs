@@ -92,9 +92,11 @@ pub enum TlsError {
     },
 }
 
-/// The protocols that are offered inside TLS (ALPN), the preferred first. Which of them was chosen is what the connection's
-/// `selected_alpn_proto` says.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// The protocols that are offered inside TLS (ALPN), the preferred first. Which of them was chosen
+/// is what the connection's `selected_alpn_proto` says. Some clients name HTTP/1.0 alone, as the
+/// `curl --http1.0` of Debian 12. A client that names none of these is refused by
+/// `no_application_protocol` (RFC 7301, section 3.2), as nginx and Go's servers do.
+const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
 /// The alert that there is no certificate for the name that a client asked for (RFC 6066, section 3), as a record.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];

@@ -32,8 +32,10 @@ use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
 use pingora::{Error, ErrorType, OrErr as _, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::kernel_buffers;
 
 /// A task whose kernel has acknowledged nothing for so long is gone. Long enough for four retransmissions in a data centre,
 /// the last after 1.4 s; short enough that a person waits for it.
@@ -68,7 +70,9 @@ impl L4Connect for Connector {
 impl Connector {
     /// Makes one that Pingora knows nothing of.
     pub(super) async fn reach(&self, address: net::SocketAddr) -> Result<Socket> {
-        let connected = tokio::time::timeout(self.timeout, TcpStream::connect(address));
+        let socket = socket(address)
+            .map_err(|error| Error::because(ErrorType::InternalError, "making a socket", error))?;
+        let connected = tokio::time::timeout(self.timeout, socket.connect(address));
         let stream = connected
             .await
             .or_err(ErrorType::ConnectTimedout, "connecting")?
@@ -80,6 +84,15 @@ impl Connector {
             alarm: None,
         })
     }
+}
+
+fn socket(address: net::SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        net::SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        net::SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    kernel_buffers::bound_unsent(&socket);
+    Ok(socket)
 }
 
 /// As Pingora sorts them. Other errors, such as a want of ports or files, are this machine's own.

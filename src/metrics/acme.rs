@@ -35,7 +35,7 @@ impl AcmeMetrics {
             "issued",
             Failure::Away.as_str(),
             Failure::Refused.as_str(),
-            Failure::Limited { retry_after: None }.as_str(),
+            Failure::Limited.as_str(),
         ] {
             self.orders.with_label_values(&[result]);
         }

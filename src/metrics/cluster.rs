@@ -2,10 +2,15 @@
 //!
 //! # Design notes
 //!
-//! The registry's own histogram keeps two shards that it swaps at each scrape, so that count and sum agree to the last
-//! request, and pays for it with four atomic operations, one of them a loop over a float. Here a request is three
-//! additions to integers: its class, its bucket and its time. The count is the sum of the buckets, so that the two
-//! agree; the time may be that of a request more or less, which no query can tell.
+//! The registry's own histogram keeps two shards that it swaps at each scrape, so that count and
+//! sum agree to the last request, and pays for it with four atomic operations, one of them a loop
+//! over a float. Here a request is three additions to integers: its status and method, its bucket
+//! and its time. The count is the sum of the buckets, so that the two agree; the time may be that
+//! of a request more or less, which no query can show.
+//!
+//! A request that the gateway answers itself is one of the service that it is about, as any other.
+//! The budget for retries leaves out those that no endpoint was given: a client that is refused a
+//! thousand times buys no retry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +21,8 @@ use prometheus::proto::{MetricFamily, MetricType};
 
 use super::TcpFigures;
 use super::family::{counter, family, gauge, histogram};
+use super::outcome::{MethodLabel, Outcomes};
+use super::replies::Replies;
 use crate::core::rates::{Bucket, RequestCounts};
 
 /// Upper bounds of the histogram's buckets, in microseconds: 1 ms to 60 s.
@@ -24,15 +31,16 @@ const BOUNDS: [u64; 12] = [
     10_000_000, 60_000_000,
 ];
 
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-
 /// The figures of one service's requests. Written by the gateway for each request, read when Prometheus asks.
 #[derive(Debug, Default)]
 pub struct ClusterMetrics {
-    classes: [AtomicU64; CLASSES.len()],
+    outcomes: Outcomes,
     buckets: [AtomicU64; BOUNDS.len()],
     slower: AtomicU64,
     microseconds: AtomicU64,
+    /// Requests that no endpoint was given.
+    unsent: AtomicU64,
+    replies: Replies,
     retries: AtomicU64,
     retries_refused: AtomicU64,
     held: AtomicU64,
@@ -46,18 +54,24 @@ pub struct ClusterMetrics {
 impl ClusterMetrics {
     /// Counts a request that was answered with this status after this time. A status outside 100-599 is an error of
     /// the service and counts as 5xx. No look-up, no allocation, no lock.
-    pub fn observe(&self, status: u16, duration: Duration) {
-        let class = match status {
-            100..600 => usize::from(status / 100) - 1,
-            _ => CLASSES.len() - 1,
-        };
+    pub fn observe(&self, method: MethodLabel, status: u16, duration: Duration) {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|bound| microseconds <= *bound);
-        self.classes[class].fetch_add(1, Ordering::Relaxed);
+        self.outcomes.count(method, status);
         bucket
             .map_or(&self.slower, |bucket| &self.buckets[bucket])
             .fetch_add(1, Ordering::Relaxed);
         self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    /// Counts a request, which is observed as well, that no endpoint was given.
+    pub fn unsent(&self) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer of the gateway's own to a request for this service.
+    pub fn replied(&self, reason: &'static str) {
+        self.replies.count(reason);
     }
 
     /// Counts one more endpoint that was tried for a request.
@@ -87,32 +101,27 @@ impl ClusterMetrics {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// How many requests there were so far.
-    pub fn requests(&self) -> u64 {
-        let classes = self.classes.iter();
-        classes.map(|it| it.load(Ordering::Relaxed)).sum()
-    }
-
-    /// Everything that only grows. What is not here is lost where services are added up.
+    /// Every counter that is one number. What is not here, nor added by [`add_counters`](Self::add_counters), is lost where
+    /// services are added up.
     fn counters(&self) -> impl Iterator<Item = &AtomicU64> {
         let alone = [
             &self.slower,
             &self.microseconds,
+            &self.unsent,
             &self.retries,
             &self.retries_refused,
             &self.holds,
             &self.ejections,
         ];
-        let lists = self.classes.iter().chain(&self.buckets);
-        lists.chain(alone).chain(self.tcp.counters())
+        self.buckets.iter().chain(alone).chain(self.tcp.counters())
     }
 
-    /// Everything that tells of this moment.
+    /// The values of this moment.
     fn gauges(&self) -> [&AtomicU64; 3] {
         [&self.held, &self.ejected, self.tcp.gauge()]
     }
 
-    /// Whether nothing was counted yet.
+    /// Whether nothing was counted yet. Each request is in a bucket as well.
     pub(super) fn is_idle(&self) -> bool {
         let mut all = self.counters().chain(self.gauges());
         all.all(|it| it.load(Ordering::Relaxed) == 0)
@@ -121,6 +130,8 @@ impl ClusterMetrics {
     /// Adds what another service has counted.
     pub(super) fn add_counters(&self, other: &Self) {
         self.tcp.begin_with(&other.tcp);
+        self.outcomes.add(&other.outcomes);
+        self.replies.add(&other.replies);
         for (sum, part) in self.counters().zip(other.counters()) {
             sum.fetch_add(part.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -133,7 +144,15 @@ impl ClusterMetrics {
         }
     }
 
-    /// What all requests so far add up to.
+    /// How many requests endpoints were given so far.
+    pub fn sent(&self) -> u64 {
+        let buckets = self.buckets.iter().chain([&self.slower]);
+        let all: u64 = buckets.map(|it| it.load(Ordering::Relaxed)).sum();
+        all.saturating_sub(self.unsent.load(Ordering::Relaxed))
+    }
+
+    /// What all requests so far add up to. A connection that is passed on is a request as well,
+    /// without a time.
     #[must_use]
     pub fn counts(&self) -> RequestCounts {
         let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
@@ -145,9 +164,10 @@ impl ClusterMetrics {
             Bucket { seconds, count }
         });
         let within: Vec<Bucket> = within.collect();
+        let (connections, unserved) = self.tcp.counts();
         RequestCounts {
-            total: count,
-            failed: read(&self.classes[CLASSES.len() - 1]),
+            total: count + connections,
+            failed: self.outcomes.failed() + unserved,
             retries: read(&self.retries),
             within,
         }
@@ -166,16 +186,25 @@ impl ClusterMetrics {
     }
 }
 
-/// The families of all services' requests. Every class is there from the start, so that rates see the first error.
-pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [MetricFamily; 8] {
+/// The families of all services' requests.
+pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [MetricFamily; 9] {
     let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
     let requests = clusters.iter().flat_map(|(service, cluster)| {
-        CLASSES
-            .iter()
-            .zip(&cluster.classes)
-            .map(move |(class, value)| {
-                counter(&[("service", service), ("class", class)], read(value))
-            })
+        let outcomes = cluster.outcomes.read().into_iter();
+        outcomes.map(move |outcome| {
+            let labels = [
+                ("service", &**service),
+                ("class", outcome.class),
+                ("code", &outcome.code),
+                ("method", outcome.method),
+            ];
+            counter(&labels, outcome.count)
+        })
+    });
+    let replies = clusters.iter().flat_map(|(service, cluster)| {
+        let replies = cluster.replies.read().into_iter();
+        replies
+            .map(move |(reason, count)| counter(&[("service", service), ("reason", reason)], count))
     });
     let durations = clusters.iter().map(|(service, cluster)| {
         let buckets = BOUNDS.iter().zip(&cluster.buckets);
@@ -215,9 +244,15 @@ pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [M
         ),
         family(
             "hiveway_requests_total",
-            "Requests answered by a service's endpoints, by class of status.",
+            "Requests for a service, by status and method, whether an endpoint or the gateway answered.",
             MetricType::COUNTER,
             requests,
+        ),
+        family(
+            "hiveway_local_replies_total",
+            "Requests for a service that the gateway answered itself, by reason.",
+            MetricType::COUNTER,
+            replies,
         ),
         family(
             "hiveway_request_duration_seconds",
@@ -257,141 +292,4 @@ fn seconds(microseconds: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::metrics::tests::{metrics, samples};
-
-    #[test]
-    fn every_status_has_a_class_and_every_duration_a_bucket() {
-        let cluster = ClusterMetrics::default();
-        let cases = [
-            (101, Duration::from_micros(1_000)),
-            (200, Duration::from_micros(1_001)),
-            (204, Duration::ZERO),
-            (404, Duration::from_secs(60)),
-            (599, Duration::from_secs(61)),
-            (0, Duration::from_millis(3)),
-            (600, Duration::from_millis(3)),
-            (65_535, Duration::from_millis(3)),
-        ];
-        for (status, duration) in cases {
-            cluster.observe(status, duration);
-        }
-        let read = |values: &[AtomicU64]| -> Vec<u64> {
-            values.iter().map(|it| it.load(Ordering::Relaxed)).collect()
-        };
-        assert_eq!(read(&cluster.classes), [1, 2, 0, 1, 4]);
-        assert_eq!(read(&cluster.buckets), [2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(read(&[cluster.slower]), [1]);
-        assert_eq!(
-            read(&[cluster.microseconds]),
-            [121_000_000 + 1_000 + 1_001 + 9_000]
-        );
-    }
-
-    #[test]
-    fn requests_are_counted_by_class_and_their_durations_add_up() {
-        let metrics = metrics();
-        let cluster = metrics.cluster("restserver");
-        cluster.observe(200, Duration::from_millis(3));
-        metrics
-            .cluster("restserver")
-            .observe(503, Duration::from_millis(700));
-        cluster.retried();
-        let text = metrics.render(None);
-        assert_eq!(
-            samples(&text, "hiveway_requests_total"),
-            [
-                r#"hiveway_requests_total{service="restserver",class="1xx"} 0"#,
-                r#"hiveway_requests_total{service="restserver",class="2xx"} 1"#,
-                r#"hiveway_requests_total{service="restserver",class="3xx"} 0"#,
-                r#"hiveway_requests_total{service="restserver",class="4xx"} 0"#,
-                r#"hiveway_requests_total{service="restserver",class="5xx"} 1"#,
-            ]
-        );
-        assert_eq!(
-            samples(&text, "hiveway_request_duration_seconds"),
-            [
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.001"} 0"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.005"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.01"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.025"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.05"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.1"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.25"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="0.5"} 1"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="1"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="2.5"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="10"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="60"} 2"#,
-                r#"hiveway_request_duration_seconds_bucket{service="restserver",le="+Inf"} 2"#,
-                r#"hiveway_request_duration_seconds_sum{service="restserver"} 0.703"#,
-                r#"hiveway_request_duration_seconds_count{service="restserver"} 2"#,
-            ]
-        );
-        assert_eq!(
-            samples(&text, "hiveway_retries_total"),
-            [r#"hiveway_retries_total{service="restserver"} 1"#]
-        );
-    }
-
-    #[test]
-    fn the_ejected_are_a_gauge_and_ejections_add_up() {
-        let metrics = metrics();
-        let cluster = metrics.cluster("restserver");
-        cluster.ejected(2, 2);
-        cluster.ejected(2, 1);
-        cluster.ejected(1, 0);
-        let text = metrics.render(None);
-        assert_eq!(
-            samples(&text, "hiveway_eject"),
-            [
-                r#"hiveway_ejected_endpoints{service="restserver"} 1"#,
-                r#"hiveway_ejections_total{service="restserver"} 3"#,
-            ]
-        );
-    }
-
-    #[test]
-    fn the_held_are_a_gauge_and_holds_and_refused_retries_add_up() {
-        let metrics = metrics();
-        let cluster = metrics.cluster("restserver");
-        cluster.held();
-        cluster.held();
-        cluster.released();
-        cluster.refused_to_retry();
-        let text = metrics.render(None);
-        for (name, value) in [
-            ("hiveway_held_requests", 1),
-            ("hiveway_holds_total", 2),
-            ("hiveway_retries_refused_total", 1),
-        ] {
-            let sample = format!(r#"{name}{{service="restserver"}} {value}"#);
-            assert_eq!(samples(&text, name), [sample]);
-        }
-        cluster.observe(200, Duration::ZERO);
-        cluster.observe(503, Duration::ZERO);
-        assert_eq!(cluster.requests(), 2);
-    }
-
-    #[test]
-    fn services_that_are_gone_are_forgotten_and_begin_anew() {
-        let metrics = metrics();
-        metrics.cluster("stays").retried();
-        metrics.cluster("goes").retried();
-        metrics.retain(&BTreeSet::from(["stays".into()]));
-        let text = metrics.render(None);
-        assert_eq!(
-            samples(&text, "hiveway_retries_total"),
-            [r#"hiveway_retries_total{service="stays"} 1"#]
-        );
-        assert!(!text.contains("goes"));
-        let _back = metrics.cluster("goes");
-        assert!(
-            samples(&metrics.render(None), "hiveway_retries_total")
-                .contains(&r#"hiveway_retries_total{service="goes"} 0"#.to_owned())
-        );
-    }
-}
+mod tests;

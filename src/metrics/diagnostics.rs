@@ -23,7 +23,7 @@ impl DiagnosticMetrics {
     pub(super) fn tell(&self, diagnostics: &BTreeSet<Diagnostic>) {
         let levels = [
             (Level::Notice, "notice"),
-            (Level::Warning, "warning"),
+            (Level::Warning, "warn"),
             (Level::Error, "error"),
         ];
         for (level, name) in levels {
@@ -67,12 +67,12 @@ mod tests {
             |level, count| format!("hiveway_label_diagnostics{{level=\"{level}\"}} {count}");
         assert_eq!(
             standing(&metrics),
-            [count("error", 2), count("notice", 1), count("warning", 0)]
+            [count("error", 2), count("notice", 1), count("warn", 0)]
         );
         metrics.diagnosed(&BTreeSet::new());
         assert_eq!(
             standing(&metrics),
-            [count("error", 0), count("notice", 0), count("warning", 0)]
+            [count("error", 0), count("notice", 0), count("warn", 0)]
         );
     }
 }

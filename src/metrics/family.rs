@@ -19,8 +19,13 @@ pub(super) fn family(
 
 /// A counter's value.
 pub(super) fn counter(labels: &[(&str, &str)], value: u64) -> Metric {
+    counter_of(labels, value as f64)
+}
+
+/// The value of a counter that adds up parts, such as seconds.
+pub(super) fn counter_of(labels: &[(&str, &str)], value: f64) -> Metric {
     let mut counter = Counter::default();
-    counter.set_value(value as f64);
+    counter.set_value(value);
     let mut metric = labelled(labels);
     metric.set_counter(counter);
     metric

@@ -151,6 +151,7 @@ pub(super) fn left_out(share: &Share) -> MetricFamily {
 mod tests {
     use std::time::Duration;
 
+    use super::super::MethodLabel;
     use super::*;
 
     #[derive(Default)]
@@ -171,7 +172,7 @@ mod tests {
 
         fn asked(&self, name: &str, times: u64) {
             for _ in 0..times {
-                self.0[name].observe(200, Duration::from_millis(2));
+                self.0[name].observe(MethodLabel::Get, 200, Duration::from_millis(2));
             }
         }
 
@@ -184,7 +185,7 @@ mod tests {
     /// The services that are shown, with the number of their requests.
     fn shown(share: &Share) -> Vec<(&str, u64)> {
         let all = share.clusters.iter();
-        all.map(|(name, it)| (&**name, it.requests())).collect()
+        all.map(|(name, it)| (&**name, it.counts().total)).collect()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::ClusterMetrics;
 use super::family::{counter, family, gauge};
 
 /// How connections end, the last for all that has no name of its own.
-const ENDS: [&str; 10] = [
+const ENDS: [&str; 12] = [
     "closed",
     "idle",
     "reset",
@@ -20,8 +20,13 @@ const ENDS: [&str; 10] = [
     "queue-full",
     "not-allowed",
     "rate-limit",
+    "max-task-connections",
+    "max-task-connections-per-client",
     "other",
 ];
+
+/// The ends for which a request would have been answered with a 5xx.
+const UNSERVED: [&str; 4] = ["unreachable", "no-endpoint", "overloaded", "queue-full"];
 
 /// The figures of one service's connections. Written by the gateway as bytes come, read when Prometheus asks.
 #[derive(Debug, Default)]
@@ -71,6 +76,16 @@ impl TcpFigures {
     pub fn ended(&self, end: &str) {
         let named = ENDS.iter().position(|it| *it == end);
         self.ends[named.unwrap_or(ENDS.len() - 1)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many connections have ended, and how many of them were not served.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let ends = ENDS.iter().zip(&self.ends);
+        ends.fold((0, 0), |(all, unserved), (end, count)| {
+            let count = count.load(Ordering::Relaxed);
+            let more = if UNSERVED.contains(end) { count } else { 0 };
+            (all + count, unserved + more)
+        })
     }
 
     /// Counts bytes that a client has sent.

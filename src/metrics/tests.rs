@@ -1,5 +1,6 @@
 //! The registry as a whole, and what the tests of its parts read it with.
 
+use super::MethodLabel;
 use super::*;
 use crate::journal::channel;
 
@@ -41,6 +42,7 @@ fn handles_of_one_name_are_one_series() {
         "hiveway_glance_duration_seconds_count 1",
         "hiveway_events_dropped_total 0",
         "hiveway_access_log_dropped_total 0",
+        "hiveway_log_dropped_total 0",
         "hiveway_spans_exported_total 0",
         r#"hiveway_spans_dropped_total{reason="overflow"} 0"#,
         r#"hiveway_spans_dropped_total{reason="collector"} 0"#,
@@ -66,7 +68,7 @@ fn a_scrape_of_a_hundred_thousand_services_is_bounded() {
     for number in 0..MANY {
         let cluster = metrics.cluster(&format!("service-{number:06}"));
         if number % 10 == 9 {
-            cluster.observe(200, Duration::from_millis(3));
+            cluster.observe(MethodLabel::Get, 200, Duration::from_millis(3));
         }
     }
     let text = metrics.render(None);

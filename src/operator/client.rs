@@ -34,6 +34,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The answer cannot be shown.
+    #[error(transparent)]
+    Write(#[from] crate::stdout::Error),
     /// Nothing answers there.
     #[error(
         "cannot connect to the admin listener at {url}: {reason}; where hiveway runs in a container, ask inside of it: \
@@ -84,6 +87,16 @@ pub enum Error {
         path: String,
         /// The status.
         status: StatusCode,
+    },
+    /// No service has this name.
+    #[error(
+        "no routed service, stack or route host is called {name:?}{suggestion}; hiveway status shows all"
+    )]
+    NoService {
+        /// What was given.
+        name: String,
+        /// What was probably meant, as the rest of a sentence.
+        suggestion: String,
     },
     /// The token cannot be read.
     #[error(
@@ -139,7 +152,7 @@ impl Client {
             let status = answer.status;
             let body = answer.body.collect().await;
             let body = body.map_err(|error| self.unheard(path, error))?.to_bytes();
-            Ok((status, body))
+            Ok::<_, Error>((status, body))
         };
         let (status, body) = match timeout(PATIENCE, exchange).await {
             Ok(answer) => answer?,

@@ -9,8 +9,9 @@ use tokio::time::sleep;
 use super::client::{Client, Error, Stream, escape};
 use super::paint::{Colour, Paint};
 use super::table::printable;
-use super::{Events, Format, complain, tell};
+use super::{Events, Format, complain};
 use crate::clock;
+use crate::stdout;
 
 /// How long an instance that has gone away is left alone.
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
@@ -40,7 +41,7 @@ pub(super) async fn run(events: Events) -> Result<(), Error> {
             .iter()
             .map(|event| show(event, events.format, paint))
             .collect();
-        tell(&text);
+        stdout::write(&text)?;
         return Ok(());
     }
     let path = format!("/v1/events/stream{query}");
@@ -71,7 +72,7 @@ pub(super) async fn run(events: Events) -> Result<(), Error> {
             }
             (_, format) => show(&value, format, paint),
         };
-        if !tell(&text) {
+        if !stdout::write(&text)? {
             return Ok(());
         }
     }
@@ -119,7 +120,7 @@ fn show(event: &Value, format: Format, paint: Paint) -> String {
     let at = humantime::format_rfc3339_millis(at).to_string();
     let colour = match told.severity.as_str() {
         "error" => Colour::Bad,
-        "warning" => Colour::Worse,
+        "warn" => Colour::Worse,
         "info" => Colour::Good,
         _ => Colour::Quiet,
     };
@@ -140,11 +141,11 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_and_none_moves_the_cursor() {
-        let event = json!({ "sequence": 4, "at": 1_700_000_000_123_u64, "severity": "warning", "kind": "scale_refused",
+        let event = json!({ "sequence": 4, "at": 1_700_000_000_123_u64, "severity": "warn", "kind": "scale_refused",
             "message": "b could not be\u{1b}[2J\n scaled", "service": "b" });
         assert_eq!(
             show(&event, Format::Human, Paint::none()),
-            "2023-11-14T22:13:20.123Z WARNING b could not be\u{fffd}[2J\u{fffd} scaled kind=scale_refused\n"
+            "2023-11-14T22:13:20.123Z WARN    b could not be\u{fffd}[2J\u{fffd} scaled kind=scale_refused\n"
         );
         assert_eq!(
             show(&event, Format::Json, Paint::none()),

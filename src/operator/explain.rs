@@ -4,9 +4,11 @@ use super::client::{Client, Error, escape};
 use super::paint::Colour;
 use super::screen::Screen;
 use super::table::{Cell, Table, printable};
-use super::{Explain, Format, json, tell};
+use super::{Explain, Format, json};
 use crate::core::explain::{EndpointView, Explanation, Place, ServiceView, Verdict};
+use crate::core::rates::EndpointCounts;
 use crate::core::snapshot::EndpointState;
+use crate::stdout;
 
 pub(super) async fn run(explain: Explain) -> Result<(), Error> {
     let client = Client::new(&explain.admin_url)?;
@@ -19,10 +21,10 @@ pub(super) async fn run(explain: Explain) -> Result<(), Error> {
         path.push_str(&format!("&client={}", escape(&client.to_string())));
     }
     let explanation: Explanation = client.get(&path).await?;
-    tell(&match explain.format {
+    stdout::write(&match explain.format {
         Format::Human => show(&explanation, Screen::of_stdout()),
         Format::Json => json(&explanation),
-    });
+    })?;
     Ok(())
 }
 
@@ -74,15 +76,16 @@ fn show(explanation: &Explanation, screen: Screen) -> String {
         text.push('\n');
         text.push_str(&show_service(service, screen));
     }
-    let (colour, answer) = match outcome.status {
-        None => (Colour::Good, outcome.says.clone()),
-        Some(status) => (
+    let reason = outcome.reason.as_deref().unwrap_or_default();
+    let (colour, answer) = match (outcome.forwarded, outcome.status) {
+        (true, _) => (Colour::Good, outcome.says.clone()),
+        (false, Some(status)) => (
             Colour::Bad,
-            format!(
-                "hiveway answers {status} ({}): {}",
-                outcome.reason.as_deref().unwrap_or_default(),
-                outcome.says
-            ),
+            format!("hiveway answers {status} ({reason}): {}", outcome.says),
+        ),
+        (false, None) => (
+            Colour::Bad,
+            format!("no answer ({reason}): {}", outcome.says),
         ),
     };
     let answer = screen.paint.colour(colour, &printable(&answer));
@@ -171,7 +174,21 @@ fn more(endpoint: &EndpointView) -> impl Iterator<Item = String> {
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(story.at.0);
         format!("{} {}", humantime::format_rfc3339_seconds(at), story.says)
     });
-    endpoint.probe.clone().into_iter().chain(story)
+    let requests = endpoint.requests.as_ref().map(requests);
+    let probe = endpoint.probe.clone().into_iter();
+    probe.chain(story).chain(requests)
+}
+
+/// What the requests to an endpoint have come to, in words.
+fn requests(counts: &EndpointCounts) -> String {
+    let wait = match counts.recent_wait_seconds {
+        Some(seconds) => format!("lately answers begin after {:.1} ms", seconds * 1e3),
+        None => "no answer yet".to_owned(),
+    };
+    format!(
+        "{} requests here: {} failed, {} broken, {} aborted; {} in flight; {wait}",
+        counts.total, counts.failed, counts.broken, counts.aborted, counts.in_flight
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! `hiveway status`: conditions, services with what their requests come to, and nodes.
 
+mod endpoints;
+mod order;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,10 +13,12 @@ use super::client::{Client, Error};
 use super::paint::Colour;
 use super::screen::Screen;
 use super::table::{Cell, Table, printable};
-use super::{Format, complain, json, tell};
+use super::{Format, complain, json};
+use crate::core::misses::{Missed, Misses};
 use crate::core::model::Timestamp;
-use crate::core::rates::{Rates, RequestCounts};
-use crate::core::status::{NodeStatus, ServiceStatus, Status, Truth};
+use crate::core::rates::{EndpointRates, Rates, RequestCounts};
+use crate::core::status::{NodeStatus, ServiceStatus, Status, Truth, select};
+use crate::stdout;
 
 /// Empties the screen of a terminal.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
@@ -21,41 +26,59 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 /// The shortest time between two looks; an instance has other things to do.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// How many hosts that the gateway answered for itself are shown: what fits a screen beside the rest.
+const MISSES_SHOWN: usize = 5;
+
 /// What programs are given.
 #[derive(Serialize)]
 struct Both<'a> {
     status: &'a Status,
     /// By service, over the time between two looks.
     rates: &'a BTreeMap<String, Rates>,
+    /// By task, where endpoints are asked for.
+    endpoint_rates: &'a BTreeMap<String, EndpointRates>,
 }
 
 /// The latest answer.
 struct Seen {
     status: Status,
     rates: BTreeMap<String, Rates>,
+    endpoint_rates: BTreeMap<String, EndpointRates>,
     at: Instant,
 }
 
 /// Watching goes on while there is no answer, because an instance that is replaced comes back.
 pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
     let client = Client::new(&asked.admin_url)?;
+    // Whoever names services wants to see which of their containers is slow.
+    let path = match asked.endpoints || !asked.names.is_empty() {
+        true => "/v1/status?endpoints=true",
+        false => "/v1/status",
+    };
+    let mut first: Status = client.get(path).await?;
+    first.services = selected(first.services, &asked.names)?;
     let mut seen = Seen {
-        status: client.get("/v1/status").await?,
+        status: first,
         rates: BTreeMap::new(),
+        endpoint_rates: BTreeMap::new(),
         at: Instant::now(),
     };
     let mut away: Option<Error> = None;
     let replaces = asked.watch && asked.format == Format::Human && Screen::of_stdout().moves();
     if replaces {
-        tell(CLEAR);
+        stdout::write(CLEAR)?;
     }
     loop {
         sleep(asked.interval.max(SHORTEST)).await;
-        match client.get("/v1/status").await {
-            Ok(status) => {
+        match client.get::<Status>(path).await {
+            Ok(mut status) => {
+                // A service may go while it is watched.
+                let services = std::mem::take(&mut status.services);
+                status.services = select::matching(services, &asked.names);
                 let between = seen.at.elapsed();
                 seen = Seen {
                     rates: rates(&seen.status, &status, between),
+                    endpoint_rates: endpoints::rates(&seen.status, &status, between),
                     at: Instant::now(),
                     status,
                 };
@@ -79,18 +102,32 @@ pub(super) async fn run(asked: super::Status) -> Result<(), Error> {
         let text = match asked.format {
             Format::Human => {
                 let away = away.iter().map(|error| banner(error, &seen, screen));
-                away.collect::<String>() + &show(&seen.status, &seen.rates, screen)
+                let whole = asked.names.is_empty();
+                away.collect::<String>() + &show(&seen, whole, screen)
             }
             Format::Json => json(&Both {
                 status: &seen.status,
                 rates: &seen.rates,
+                endpoint_rates: &seen.endpoint_rates,
             }),
         };
         let instead = replaces.then(|| screen.instead(&text)).flatten();
-        if !tell(&instead.unwrap_or(text)) || !asked.watch {
+        if !stdout::write(&instead.unwrap_or(text))? || !asked.watch {
             return Ok(());
         }
     }
+}
+
+/// The services that are asked for. Each name has to be known.
+fn selected(services: Vec<ServiceStatus>, names: &[String]) -> Result<Vec<ServiceStatus>, Error> {
+    if let Some(unknown) = select::unknown(&services, names) {
+        let meant = unknown.suggestion;
+        return Err(Error::NoService {
+            name: unknown.name,
+            suggestion: meant.map_or_else(String::new, |it| format!(" (did you mean {it}?)")),
+        });
+    }
+    Ok(select::matching(services, names))
 }
 
 /// What stands above an answer that is old.
@@ -115,7 +152,8 @@ fn rates(before: &Status, after: &Status, between: Duration) -> BTreeMap<String,
     rates.collect()
 }
 
-fn show(status: &Status, rates: &BTreeMap<String, Rates>, screen: Screen) -> String {
+fn show(seen: &Seen, whole: bool, screen: Screen) -> String {
+    let Seen { status, rates, .. } = seen;
     let mut text = head(status, screen);
     text.push('\n');
     let mut table = Table::of_text(&["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
@@ -139,13 +177,22 @@ fn show(status: &Status, rates: &BTreeMap<String, Rates>, screen: Screen) -> Str
             "SERVICE", "READY", "EJECTED", "REQ/S", "5XX/S", "P99", "REQUESTS", "5XX", "ROUTES",
         ];
         let mut table = Table::of_names(&heads, &[0, 8]);
-        for service in &status.services {
+        let services = order::by_trouble(&status.services, rates);
+        for service in &services {
             table.add(service_row(service, rates.get(&*service.service)));
         }
         text.push('\n');
         text.push_str(&table.show(0, screen));
+        if let Some(table) = endpoints::table(services, &seen.endpoint_rates) {
+            text.push('\n');
+            text.push_str(&table.show(0, screen));
+        }
     }
-    if !status.nodes.is_empty() {
+    if whole && !status.misses.hosts.is_empty() {
+        text.push('\n');
+        text.push_str(&misses(&status.misses).show(0, screen));
+    }
+    if whole && !status.nodes.is_empty() {
         let mut table =
             Table::of_names(&["NODE", "ADDRESS", "ROLE", "FOLLOWS", "GENERATION"], &[3]);
         for node in &status.nodes {
@@ -233,6 +280,27 @@ fn service_row(service: &ServiceStatus, rates: Option<&Rates>) -> [Cell; 9] {
         Cell::new(service.requests.failed.to_string()),
         routes(&service.routes),
     ]
+}
+
+/// The hosts for which the gateway answered itself most often.
+fn misses(misses: &Misses) -> Table {
+    let mut table = Table::of_names(&["ANSWERED HERE FOR HOST", "404", "503"], &[0]);
+    let row = |host: &str, missed: Missed| {
+        let [not_found, unavailable] =
+            [missed.not_found, missed.unavailable].map(|it| Cell::new(it.to_string()));
+        [Cell::new(host), not_found, unavailable]
+    };
+    for it in misses.hosts.iter().take(MISSES_SHOWN) {
+        table.add(row(&it.host, it.missed));
+    }
+    let mut other = misses.other;
+    for it in misses.hosts.iter().skip(MISSES_SHOWN) {
+        other.add(it.missed);
+    }
+    if other != Missed::default() {
+        table.add(row("others", other));
+    }
+    table
 }
 
 /// The first two; the others are counted, and told as JSON.

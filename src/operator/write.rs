@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 
+use super::Write;
 use super::client::{Client, Error, escape};
 use super::table::printable;
-use super::{Write, tell};
+use crate::stdout;
 
 #[derive(Deserialize)]
 struct Written {
@@ -28,6 +29,6 @@ pub(super) async fn run(write: Write) -> Result<(), Error> {
         "{} container {container}: {}",
         written.service, written.says
     );
-    tell(&format!("{}\n", printable(&line)));
+    stdout::write(&format!("{}\n", printable(&line)))?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! `hiveway plan`: reads files and swarm, and writes what would change.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use crate::controller::swarm;
 use crate::core::desired;
 use crate::core::route::Level;
 use crate::engine::{self, Engine, EngineConfig};
+use crate::stdout;
 
 /// What `hiveway plan` needs.
 #[derive(Debug)]
@@ -49,6 +49,9 @@ pub enum Error {
     /// The engine cannot be asked.
     #[error(transparent)]
     Ask(#[from] engine::Error),
+    /// The plan cannot be written.
+    #[error(transparent)]
+    Write(#[from] stdout::Error),
 }
 
 /// Writes the plan to standard output. Files with errors are not planned with: these are written instead.
@@ -62,7 +65,7 @@ pub async fn run(config: &Config) -> Result<Outcome, Error> {
     if !passes(&checked, false) {
         // What is no error is not why, and `hiveway check` tells it.
         checked.findings.retain(|it| it.level == Level::Error);
-        write(&check::write(config.format, &checked, &sources));
+        stdout::write(&check::write(config.format, &checked, &sources))?;
         return Ok(Outcome::Refused);
     }
     let engine = Engine::connect(&config.engine).await?;
@@ -81,20 +84,15 @@ pub async fn run(config: &Config) -> Result<Outcome, Error> {
         config.prune,
         &options,
     );
-    write(&match config.format {
+    stdout::write(&match config.format {
         Format::Human { colours } => text::write(&plan, &config.stack, colours),
         Format::Json | Format::Github => {
             let text = serde_json::to_string_pretty(&plan);
             text.expect("it has no keys but text") + "\n"
         }
-    });
+    })?;
     Ok(match plan.is_empty() {
         true => Outcome::Same,
         false => Outcome::Differs,
     })
-}
-
-/// A reader that has gone away, such as `head`, is no error.
-fn write(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

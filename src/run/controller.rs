@@ -113,6 +113,7 @@ pub(super) fn run(
         frozen: freeze,
         wishes,
         diagnostics: desk.diagnostics,
+        probes: desk.probes,
         emitter: emitter.clone(),
     };
     let (metrics, emitter) = (metrics.clone(), emitter.clone());

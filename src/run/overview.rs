@@ -8,9 +8,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::role::Role;
 use crate::admin::{Controller, Instance, Token};
+use crate::certificates::InUse;
 use crate::controller::publish::Publisher;
 use crate::controller::reconciler::Inquiry;
 use crate::core::by_hand::Orders;
+use crate::core::desired::Probes;
 use crate::core::explain::Listener;
 use crate::core::route::Diagnostic;
 use crate::gateway::{self, Gateway};
@@ -25,6 +27,7 @@ pub(super) struct Desk {
     pub(super) inquiries: mpsc::Receiver<Inquiry>,
     pub(super) orders: watch::Receiver<Arc<Orders>>,
     pub(super) diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
+    pub(super) probes: watch::Sender<Arc<Probes>>,
 }
 
 /// Describes the process.
@@ -38,6 +41,7 @@ pub(super) async fn open(
     gateway: &Gateway,
     publisher: Option<Publisher>,
     order_book: OrderBook,
+    certificates: Option<watch::Receiver<InUse>>,
     token_file: Option<&Path>,
 ) -> anyhow::Result<(Instance, Desk)> {
     let token = match token_file {
@@ -47,6 +51,7 @@ pub(super) async fn open(
     let publisher = publisher.map(|it| it.with_orders(order_book.clone()));
     let (inquire, inquiries) = mpsc::channel(INQUIRIES);
     let (diagnostics, diagnosed) = watch::channel(Arc::default());
+    let (probes, probed) = watch::channel(Arc::default());
     let listeners = [
         (false, false, gateway.internal()),
         (true, false, gateway.public()),
@@ -65,10 +70,13 @@ pub(super) async fn open(
         listeners: listeners.into_iter().filter_map(listener).collect(),
         near: config.node.clone().filter(|_| config.prefer_local),
         trusted: config.trusted_proxies.clone(),
+        certificates: certificates.filter(|_| config.tls.is_some()),
+        asks_certificates: config.tls.as_ref().is_some_and(|it| it.client_ca.is_some()),
         ejected: Some(gateway.ejected()),
         followed: None,
         controller: role.controls().then(|| Controller {
             inquiries: inquire,
+            probes: probed,
             diagnostics: diagnosed,
             followers: publisher.as_ref().map(Publisher::followers),
         }),
@@ -80,6 +88,7 @@ pub(super) async fn open(
         inquiries,
         orders: instance.order_book.subscribe(),
         diagnostics,
+        probes,
     };
     Ok((instance, desk))
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
@@ -222,14 +222,16 @@ fn said(body: &[u8]) -> String {
     }
 }
 
-/// In seconds; a date is not understood, and the wait is then Hiveway's own.
+/// What a collector asks for, as far as it is followed.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok();
-    seconds.map(|seconds| Duration::from_secs(seconds).min(LEFT_ALONE))
+    let asked = crate::retry_after::retry_after(headers, SystemTime::now());
+    asked.map(|asked| asked.min(LEFT_ALONE))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::{DATE, RETRY_AFTER};
+
     use super::*;
 
     #[test]
@@ -285,9 +287,14 @@ mod tests {
         for (value, seconds) in [
             ("7", Some(7)),
             ("100000", Some(300)),
-            ("Fri, 27 Nov 2026 14:00:00 GMT", None),
+            ("Fri, 27 Nov 2026 14:00:00 GMT", Some(0)),
+            ("soon", None),
         ] {
-            let headers = [(RETRY_AFTER, value.parse().expect("a value"))];
+            let date = "Fri, 27 Nov 2026 15:00:00 GMT";
+            let headers = [
+                (RETRY_AFTER, value.parse().expect("a value")),
+                (DATE, date.parse().expect("a value")),
+            ];
             let wait = retry_after(&headers.into_iter().collect());
             assert_eq!(wait, seconds.map(Duration::from_secs), "{value}");
         }

@@ -180,8 +180,10 @@ impl Peer {
                 let file = file(INVENTORY, text)?;
                 let mut arguments: Vec<String> =
                     strings(&["run", "--threads", "1", "--inventory", &file]);
-                // As many as the others are told to take; by default it is half of the files that may be open.
+                // As many as the others are told to take; by default it is a third of the files that may be open, and half of
+                // that for one client.
                 arguments.push("--max-connections=30000".to_owned());
+                arguments.push("--max-connections-per-client=30000".to_owned());
                 arguments.extend([
                     "--listen-internal".to_owned(),
                     listen,

@@ -112,7 +112,7 @@ async fn the_dashboard_refers_to_nothing_but_parts_of_this_listener() {
             }
         }
     }
-    assert_eq!(seen.len(), 10, "{seen:?}");
+    assert_eq!(seen.len(), 12, "{seen:?}");
 }
 
 #[tokio::test]
@@ -218,11 +218,11 @@ async fn the_recent_events_can_be_narrowed() {
     assert_eq!(sequences("/events").await, [1, 2, 3, 4, 5, 6]);
     assert_eq!(sequences("/events?limit=2").await, [5, 6]);
     assert_eq!(sequences("/events?limit=0").await, [0; 0]);
-    assert_eq!(sequences("/events?severity=warning").await, [4]);
+    assert_eq!(sequences("/events?severity=warn").await, [4]);
     assert_eq!(sequences("/events?service=a&limit=2").await, [2, 3]);
     assert_eq!(sequences("/events?service=nobody").await, [0; 0]);
 
-    let event = &admin.get("/events?severity=warning").await.json()["events"][0];
+    let event = &admin.get("/events?severity=warn").await.json()["events"][0];
     let mut event = event.clone();
     assert!(
         event["at"]
@@ -235,7 +235,7 @@ async fn the_recent_events_can_be_narrowed() {
         json!({
             "sequence": 4,
             "at": Value::Null,
-            "severity": "warning",
+            "severity": "warn",
             "kind": "scale_refused",
             "service": "b",
             "to": 9,
@@ -251,7 +251,14 @@ async fn wrong_requests_are_refused_with_the_remedy() {
     let cases = [
         ("GET", "/nothing", "", 404, "/events/stream"),
         ("GET", "/events?limit=few", "", 400, "limit (a number)"),
-        ("GET", "/events?severity=loud", "", 400, "warning or error"),
+        ("GET", "/events?severity=loud", "", 400, "warn or error"),
+        (
+            "GET",
+            "/events?severity=warning",
+            "",
+            400,
+            "(did you mean warn?)",
+        ),
         (
             "GET",
             "/events/stream?severty=info",

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod acme;
+mod agreement;
 mod check;
 mod dashboard;
 mod drain;
@@ -9,7 +10,9 @@ mod following;
 mod log;
 mod mistakes;
 mod observability;
+mod open_files;
 mod operator;
+mod outputs;
 mod plan;
 mod process;
 mod scene;
@@ -32,7 +35,7 @@ async fn the_version_is_one_line() {
 
 #[tokio::test]
 async fn the_help_names_every_command() {
-    for argument in ["--help", "-h"] {
+    for argument in ["--help", "-h", "help"] {
         let ended = hiveway([argument]).await;
         assert_eq!((ended.code, &*ended.stderr), (0, ""), "{argument}");
         for command in [
@@ -49,6 +52,7 @@ async fn the_help_names_every_command() {
             "completions",
             "man",
             "demo",
+            "help",
             "version",
         ] {
             let named = format!("\n  {command} ");
@@ -61,6 +65,21 @@ async fn the_help_names_every_command() {
         let plain = !ended.stdout.contains('\u{1b}');
         assert!(plain, "colours are for terminals: {:?}", ended.stdout);
     }
+}
+
+#[tokio::test]
+async fn help_of_a_command_is_its_own_help() {
+    for command in ["run", "status", "explain", "help"] {
+        let (long, word) = tokio::join!(hiveway([command, "--help"]), hiveway(["help", command]));
+        assert_eq!(word.told(), long.told(), "{command}");
+        assert_eq!(word.code, 0, "{command}");
+    }
+    let refused = hiveway(["help", "stats"]).await;
+    let line = refused.assert_one_line(64);
+    assert!(
+        line.contains("'stats'") && line.contains("'status'"),
+        "{line}"
+    );
 }
 
 #[tokio::test]

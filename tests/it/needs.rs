@@ -21,10 +21,7 @@ pub(crate) async fn needed<T>(found: impl Future<Output = Result<T, String>>) ->
 const NEEDS: [(&str, &str); 6] = [
     ("needs a swarm: make test", "swarm::"),
     ("needs a swarm of several nodes: make lab", "lab::"),
-    (
-        "needs a network namespace: make test",
-        "data_plane::dead_peer::",
-    ),
+    ("needs a network namespace: make test", "data_plane::dead_"),
     ("needs a browser: make test", "command_line::dashboard::"),
     ("needs promtool: make test", "command_line::observability::"),
     ("needs Pebble: make test", "command_line::acme::"),

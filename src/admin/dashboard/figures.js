@@ -1,6 +1,11 @@
 // What /metrics says, and how it has changed over the last minutes.
 
 const KEPT = 60;
+// The ends of passed-on connections for which a request would have been answered with a 5xx.
+const UNSERVED = ["unreachable", "no-endpoint", "overloaded", "queue-full"];
+// A wait is slow that is three times the median of its service's endpoints, and not of a few milliseconds.
+const SLOWER = 3;
+const NOTICED = 0.01;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 
 // Prometheus' text, as a list of { labels, value } by name.
@@ -27,6 +32,7 @@ export class Figures {
   #before = null;
   #now = new Map();
   #services = new Map();
+  #endpoints = new Map();
   total = empty();
 
   take(text, at) {
@@ -48,8 +54,23 @@ export class Figures {
     return (this.#now.get(name) ?? []).map(({ labels, value }) => [labels.get(label), value]);
   }
 
+  // The samples of a metric as { labels, value }.
+  samples(name) {
+    return this.#now.get(name) ?? [];
+  }
+
   service(name) {
     return this.#services.get(name) ?? empty();
+  }
+
+  // What came to a task's endpoint since the last look: { rate, errors, wait, inFlight }; none where it is not known.
+  endpoint(task) {
+    return this.#endpoints.get(task) ?? null;
+  }
+
+  // How many requests for a service failed over the last minutes.
+  failures(name) {
+    return this.service(name).failures.reduce((sum, count) => sum + count, 0);
   }
 
   #count() {
@@ -60,11 +81,30 @@ export class Figures {
       count.all += value;
       if (labels.get("class") === "5xx") count.errors += value;
     }
+    for (const { labels, value } of this.#now.get("hiveway_tcp_connections_total") ?? []) {
+      const count = at(requests, labels.get("service"), () => ({ all: 0, errors: 0 }));
+      count.all += value;
+      if (UNSERVED.includes(labels.get("end"))) count.errors += value;
+    }
     for (const { labels, value } of this.#now.get("hiveway_request_duration_seconds_bucket") ?? []) {
       const bound = labels.get("le") === "+Inf" ? Infinity : Number(labels.get("le"));
       at(buckets, labels.get("service"), () => new Map()).set(bound, value);
     }
-    return { requests, buckets };
+    return { requests, buckets, endpoints: this.#countEndpoints() };
+  }
+
+  #countEndpoints() {
+    const endpoints = new Map();
+    const of = (labels) => at(endpoints, labels.get("task"), () => ({ all: 0, errors: 0, waits: 0, waited: 0, inFlight: 0 }));
+    for (const { labels, value } of this.#now.get("hiveway_endpoint_requests_total") ?? []) {
+      const count = of(labels);
+      count.all += value;
+      if (["failed", "broken"].includes(labels.get("outcome"))) count.errors += value;
+      if (labels.get("outcome") !== "broken") count.waits += value;
+    }
+    for (const { labels, value } of this.#now.get("hiveway_endpoint_wait_seconds_total") ?? []) of(labels).waited = value;
+    for (const { labels, value } of this.#now.get("hiveway_endpoint_requests_in_flight") ?? []) of(labels).inFlight = value;
+    return endpoints;
   }
 
   #compare(before, now, elapsed) {
@@ -86,15 +126,37 @@ export class Figures {
       note(at(this.#services, service, empty), all, errors, within, elapsed);
     }
     note(this.total, sum.all, sum.errors, sum.buckets, elapsed);
+    this.#compareEndpoints(before.endpoints, now.endpoints, elapsed);
     for (const service of this.#services.keys()) {
       if (!now.requests.has(service)) this.#services.delete(service);
     }
   }
+
+  #compareEndpoints(before, now, elapsed) {
+    const figures = new Map();
+    for (const [task, count] of now) {
+      const known = before.get(task);
+      const old = known && known.all <= count.all ? known : { all: count.all, errors: count.errors, waits: count.waits, waited: count.waited };
+      const waits = count.waits - old.waits;
+      // Without an answer in between, what was seen last still stands.
+      const wait = waits > 0 ? (count.waited - old.waited) / waits : this.endpoint(task)?.wait ?? null;
+      figures.set(task, { rate: (count.all - old.all) / elapsed, errors: (count.errors - old.errors) / elapsed, wait, inFlight: count.inFlight });
+    }
+    this.#endpoints = figures;
+  }
+}
+
+// Whether a wait stands out among those of the same service's endpoints.
+export function isSlow(wait, all) {
+  const sorted = all.filter((it) => it !== null).sort((a, b) => a - b);
+  const median = sorted[Math.floor((sorted.length - 1) / 2)];
+  return wait !== null && wait >= NOTICED && wait >= SLOWER * median;
 }
 
 function note(series, all, errors, buckets, elapsed) {
   push(series.rate, all / elapsed);
   push(series.errors, all ? errors / all : null);
+  push(series.failures, errors);
   push(series.p95, quantile(0.95, buckets));
 }
 
@@ -113,7 +175,7 @@ function quantile(share, buckets) {
   return null;
 }
 
-const empty = () => ({ rate: [], errors: [], p95: [] });
+const empty = () => ({ rate: [], errors: [], failures: [], p95: [] });
 
 function push(series, value) {
   series.push(value);

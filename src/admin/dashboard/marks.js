@@ -19,7 +19,7 @@ const MARKS = {
   debug: ["gone", "M8 6a2 2 0 1 0 0 4a2 2 0 1 0 0-4z"],
   info: ["calm", "", "M8 4a4 4 0 1 0 0 8a4 4 0 1 0 0-8z"],
   notice: ["calm", "", "M8 4a4 4 0 1 0 0 8a4 4 0 1 0 0-8z"],
-  warning: ["worry", TRIANGLE, "", "M8 6v4"],
+  warn: ["worry", TRIANGLE, "", "M8 6v4"],
   error: ["bad", OCTAGON, "", "M8 4v5m0 2v1"],
 };
 // A state that this page does not know yet.

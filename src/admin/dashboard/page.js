@@ -3,9 +3,11 @@
 import { byId, element, plural, rate, say, seconds, sparkline } from "./dom.js";
 import { Figures } from "./figures.js";
 import { mark } from "./marks.js";
+import { drawCertificates, drawMisses } from "./served.js";
 import { drawLabels, drawStatus } from "./standing.js";
 import { Story } from "./story.js";
 import { read, Topology } from "./topology.js";
+import { meaning } from "./words.js";
 
 const POLL = 2000;
 // From one look at the snapshot to the next: short, and longer where it takes long to read.
@@ -62,7 +64,7 @@ const SPOKEN = 3;
 function follow() {
   const stream = new EventSource("events/stream");
   stream.onopen = () => badge("stream", "info", "live");
-  stream.onerror = () => badge("stream", "warning", "reconnecting");
+  stream.onerror = () => badge("stream", "warn", "reconnecting");
   stream.onmessage = ({ data, lastEventId }) => {
     const event = JSON.parse(data);
     const [epoch] = lastEventId.split("-");
@@ -70,7 +72,7 @@ function follow() {
     journal = epoch;
     story.take(event);
     if (event.kind === "snapshot_published") want(event.generation);
-    if (event.at > started && ["warning", "error"].includes(event.severity)) news.push(event.message);
+    if (event.at > started && ["warn", "error"].includes(event.severity)) news.push(event.message);
     drawSoon();
   };
 }
@@ -83,14 +85,19 @@ async function poll() {
     const [metrics, ready, status, diagnostics] = await Promise.all(asked);
     figures.take(await metrics.text(), performance.now());
     drawReadiness(await ready.json());
-    drawStatus(await status.json());
+    const standing = await status.json();
+    drawStatus(standing);
+    drawMisses(standing);
+    drawCertificates(figures, Date.now());
+    if (topology.probedBy(standing.services)) drawSoon();
     drawLabels(await diagnostics.json());
     const sequence = figures.sum("hiveway_snapshot_generation");
     const epoch = figures.sum("hiveway_snapshot_epoch_timestamp_seconds");
     if (sequence !== null) want({ epoch: Math.round(epoch * 1000), sequence });
     drawFlow();
     drawInstance();
-    topology.drawFigures();
+    // The order is by errors, so that it may be another one now.
+    if (snapshot) topology.draw();
     if (story.anyEjected()) drawSoon();
   } catch {
     badge("readiness", "error", "does not answer");
@@ -146,7 +153,8 @@ function drawFlow() {
   for (const { endpoints } of clusters) {
     for (const { state } of Object.values(endpoints)) states.set(state, (states.get(state) ?? 0) + 1);
   }
-  const others = [...states].filter(([state]) => state !== "ready").map(([state, count]) => ` · ${count} ${state}`);
+  const others = [...states].filter(([state]) => state !== "ready").map(([state, count]) =>
+    element("span", { title: meaning(state) }, ` · ${count} ${state}`));
   byId("flow-endpoints").replaceChildren(big(String(states.get("ready") ?? 0)), " ready", ...others);
 }
 

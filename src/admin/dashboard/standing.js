@@ -18,7 +18,7 @@ function drawConditions({ conditions }) {
   byId("conditions").replaceChildren(...conditions.map(({ type, status, reason, message, since }) => {
     const words = message ? `${type}: ${message}` : `${type}: ${reason}`;
     const when = since ? [element("span", { class: "quiet" }, " since ", moment(since))] : [];
-    return element("li", { "data-status": status }, mark(status === "True" ? "ready" : "warning"), element("div", {}, words, ...when));
+    return element("li", { "data-status": status }, mark(status === "True" ? "ready" : "warn"), element("div", {}, words, ...when));
   }));
 }
 

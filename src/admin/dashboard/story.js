@@ -5,7 +5,7 @@ import { mark } from "./marks.js";
 
 const KEPT = 1000;
 const PAGE = 60;
-const SEVERITIES = ["debug", "info", "warning", "error"];
+const SEVERITIES = ["debug", "info", "warn", "error"];
 
 export class Story {
   #events = [];

@@ -1,7 +1,9 @@
 // The services with their routes and endpoints: a row each, drawn only where it is shown.
 
 import { element, plural, rate, say, seconds, sparkline, svg } from "./dom.js";
+import { isSlow } from "./figures.js";
 import { colour, mark } from "./marks.js";
+import { meaning, settings } from "./words.js";
 
 const PAGE = 40;
 const LINES = 6;
@@ -31,7 +33,14 @@ export function read(snapshot, story) {
     return { id, name: cluster.service, policy: cluster.policy, disbelieved: cluster.probes_disbelieved, endpoints, rank,
       routes: routes.get(id) ?? [] };
   });
-  return services.sort((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1));
+  return services;
+}
+
+// Those whose requests fail first, by how many; then those that nothing serves, and those of which a part is out.
+export function byTrouble(services, failures) {
+  const failing = new Map(services.map(({ name }) => [name, failures(name)]));
+  return services.toSorted((a, b) =>
+    failing.get(b.name) - failing.get(a.name) || a.rank - b.rank || (a.name < b.name ? -1 : 1));
 }
 
 export class Topology {
@@ -39,6 +48,8 @@ export class Topology {
   #shown = PAGE;
   #services = [];
   #filter = "";
+  // How each service is probed, by its name; only controllers know.
+  #probes = new Map();
 
   constructor({ list, more, note, figures }) {
     Object.assign(this, { list, more, note, figures });
@@ -53,6 +64,14 @@ export class Topology {
     this.draw();
   }
 
+  // Takes in how services are probed. Whether that is news.
+  probedBy(services) {
+    const probes = new Map(services.map(({ service, probe }) => [service, probe]));
+    const same = probes.size === this.#probes.size && [...probes].every(([name, probe]) => this.#probes.get(name) === probe);
+    this.#probes = probes;
+    return !same;
+  }
+
   filter(text) {
     this.#filter = text;
     this.#shown = PAGE;
@@ -60,14 +79,15 @@ export class Topology {
   }
 
   draw() {
-    const found = this.#services.filter((service) => this.#matches(service));
+    const found = byTrouble(this.#services.filter((service) => this.#matches(service)), (name) => this.figures.failures(name));
     const visible = found.slice(0, this.#shown);
     const focused = [...this.#rows].find(([, { item }]) => item.contains(document.activeElement));
     const rows = new Map();
     for (const service of visible) {
-      const told = JSON.stringify(service);
+      service.probe = this.#probes.get(service.name);
+      const drawn = JSON.stringify(service);
       let row = this.#rows.get(service.id);
-      if (row?.told !== told) row = this.#replace(row, service, told);
+      if (row?.drawn !== drawn) row = this.#replace(row, service, drawn);
       rows.set(service.id, row);
     }
     for (const [id, row] of this.#rows) if (!rows.has(id)) row.item.remove();
@@ -84,7 +104,8 @@ export class Topology {
   }
 
   drawFigures() {
-    for (const { name, place } of this.#rows.values()) {
+    for (const { name, place, item, tasks } of this.#rows.values()) {
+      this.#drawEndpoints(item, tasks);
       const { rate: rates, p95, errors } = this.figures.service(name);
       const now = (values) => values.at(-1) ?? null;
       const share = now(errors);
@@ -95,17 +116,39 @@ export class Topology {
     }
   }
 
+  // What came to each endpoint since the last look; the slow one also in words.
+  #drawEndpoints(item, tasks) {
+    const waits = tasks.map((task) => this.figures.endpoint(task)?.wait ?? null);
+    for (const place of item.querySelectorAll("[data-figure]")) {
+      const figures = this.figures.endpoint(place.dataset.of);
+      const slow = figures !== null && isSlow(figures.wait, waits);
+      const texts = {
+        brief: figures?.wait == null ? "" : ` · ${seconds(figures.wait)}${slow ? ", slow" : ""}`,
+        rate: figures ? rate(figures.rate) : "–",
+        errors: figures ? rate(figures.errors) : "–",
+        wait: `${seconds(figures?.wait ?? null)}${slow ? ", slow" : ""}`,
+        inFlight: figures ? String(figures.inFlight) : "–",
+      };
+      const { figure } = place.dataset;
+      say(place, texts[figure]);
+      place.classList.toggle("bad", ["brief", "wait"].includes(figure) ? slow : figure === "errors" && figures?.errors > 0);
+    }
+  }
+
   #matches({ name, routes, endpoints }) {
     const has = (text) => text.toLowerCase().includes(this.#filter);
     return !this.#filter || has(name) || routes.some(has)
       || endpoints.some(({ address, node, container, state }) => [address, node, container, state].some(has));
   }
 
-  #replace(old, service, told) {
+  #replace(old, service, drawn) {
     const place = element("p", { class: "figures" });
     const details = element("details", {}, element("summary", {}, `Endpoints and settings of ${service.name}`));
     details.addEventListener("toggle", () => {
-      if (details.open && details.children.length === 1) details.append(table(service), settings(service));
+      if (details.open && details.children.length === 1) {
+        details.append(table(service), facts(service));
+        this.drawFigures();
+      }
     });
     const trouble = ["unserved", "troubled", "fine"][service.rank];
     const item = element("li", { class: `service ${trouble}`, "data-service": service.name }, graph(service, place), details);
@@ -113,7 +156,7 @@ export class Topology {
       details.open = old.item.querySelector("details").open;
       old.item.replaceWith(item);
     }
-    return { item, told, name: service.name, place };
+    return { item, drawn, name: service.name, place, tasks: service.endpoints.map(({ task }) => task) };
   }
 }
 
@@ -121,10 +164,11 @@ function graph({ name, routes, endpoints, disbelieved }, place) {
   const lines = Math.max(Math.min(routes.length, LINES), Math.min(endpoints.length, LINES), 3);
   const serving = endpoints.filter(({ serves }) => serves).length;
   const routeList = list("routes", `Routes of ${name}`, routes, (route) => [element("span", { title: route }, route)]);
-  const endpointList = list("endpoints", `Endpoints of ${name}`, endpoints, ({ address, container, state, ejected, serves }) => [
+  const endpointList = list("endpoints", `Endpoints of ${name}`, endpoints, ({ task, address, container, state, ejected, serves }) => [
     mark(ejected ? "ejected" : state),
     element("span", { title: `container ${container}` }, element("span", { class: "mono" }, `${address} ${container.slice(0, 12)}`),
-      element("span", { class: colour(state) }, ` ${state}`), ejected ? " ejected" : "", serves || ejected ? "" : " · gets nothing"),
+      element("span", { class: colour(state), title: meaning(state) }, ` ${state}`), ejected ? " ejected" : "", serves || ejected ? "" : " · gets nothing",
+      state === "unproven" ? element("span", { class: "quiet" }, `: it ${meaning(state)}`) : "", figure(task, "brief")),
   ], ({ task, state }) => ({ "data-state": state, "data-task": task }));
   const share = element("p", { class: serving ? "quiet" : "bad" }, `${serving} of ${plural(endpoints.length, "endpoint")} in use`);
   const middle = element("div", { class: "cluster" }, element("h3", { title: name }, name), share, place);
@@ -156,21 +200,21 @@ function fan(edges, lines, outward) {
 }
 
 function table({ name, endpoints }) {
-  const head = element("tr", {}, ...["State", "Address", "Container", "Node", "Task", "Latest"].map((it) => element("th", { scope: "col" }, it)));
+  const head = element("tr", {}, ...["State", "Requests", "Errors", "Wait", "In flight", "Address", "Container", "Node", "Task", "Latest"].map((it) => element("th", { scope: "col" }, it)));
   const rows = endpoints.map(({ state, ejected, address, container, node, task, latest }) => element("tr", {},
-    element("td", {}, `${state}${ejected ? ", ejected" : ""}`),
+    element("td", {}, `${state}${ejected ? ", ejected" : ""}`, ...(meaning(state) ? [element("div", { class: "quiet" }, meaning(state))] : [])),
+    ...["rate", "errors", "wait", "inFlight"].map((it) => element("td", {}, figure(task, it))),
     ...[address, container.slice(0, 12), node.slice(0, 12), task].map((it) => element("td", { class: "mono" }, it)),
     element("td", {}, latest ?? "")));
   return element("div", { class: "wide" }, element("table", { "aria-label": `Endpoints of ${name}` },
     element("thead", {}, head), element("tbody", {}, ...rows)));
 }
 
-function settings({ policy }) {
-  const entries = Object.entries(policy).map(([key, value]) => {
-    const length = value !== null && typeof value === "object" && "secs" in value;
-    const plain = typeof (value ?? "none") === "string" ? value ?? "none" : JSON.stringify(value);
-    const text = length ? `${value.secs + value.nanos / 1e9} s` : plain;
-    return [element("dt", {}, key.replaceAll("_", " ")), element("dd", {}, text)];
-  });
-  return element("dl", {}, ...entries.flat());
+// Where a figure of an endpoint is shown once it is known.
+const figure = (task, kind) => element("span", { "data-of": task, "data-figure": kind });
+
+function facts({ policy, probe }) {
+  const known = probe ?? "not known here: an instance on a manager knows it";
+  const entries = [["probe", known], ...settings(policy)];
+  return element("dl", {}, ...entries.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
 }

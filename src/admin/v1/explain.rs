@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Problem;
 use crate::admin::{AdminState, aside};
+use crate::clock;
 use crate::controller::reconciler::Inquiry;
 use crate::core::explain::{self, Asked, Known, Story};
 use crate::core::model::TaskId;
@@ -60,6 +61,8 @@ async fn answer(
             ))
         })?),
     };
+    // As the gateway compares it.
+    let client = client.map(|client| client.to_canonical());
     let snapshot = admin.snapshots.borrow().clone();
     let known = known(&admin, client);
     let controller = admin.instance.controller.clone();
@@ -94,12 +97,20 @@ fn known(admin: &AdminState, client: Option<IpAddr>) -> Known {
         ejected: ejected
             .map(|(task, until)| (task.clone(), left(*until)))
             .collect(),
+        requests: admin.metrics.endpoint_counts(),
         health: None,
         stories: stories(admin),
         diagnostics: controller.map(|it| (**it.diagnostics.borrow()).clone()),
         by_hand: instance.order_book.latest().drained(),
         client,
         trusts_client: client.map(trusts),
+        trusts_proxies: !instance.trusted.is_empty(),
+        certificates: instance.certificates.as_ref().map(|it| {
+            let in_use = it.borrow();
+            in_use.iter().map(|it| it.certificate.clone()).collect()
+        }),
+        asks_certificates: instance.asks_certificates,
+        now: clock::now(),
     }
 }
 

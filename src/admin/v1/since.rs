@@ -10,7 +10,9 @@ use crate::clock;
 use crate::core::model::Timestamp;
 use crate::core::route::{Diagnostic, Level};
 use crate::core::snapshot::Generation;
-use crate::core::status;
+use crate::core::status::{self, Truth};
+
+use super::status::exposure;
 
 type Diagnostics = watch::Receiver<Arc<BTreeSet<Diagnostic>>>;
 
@@ -21,6 +23,8 @@ pub(in crate::admin) struct Since {
     pub(super) snapshot: Option<(Generation, Timestamp)>,
     /// Whether every service can be served.
     pub(super) available: Option<(bool, Timestamp)>,
+    /// Whether public hosts can be reached.
+    pub(super) exposed: Option<(bool, Timestamp)>,
     /// Whether no label is wrong or without full effect.
     pub(super) understood: Option<(bool, Timestamp)>,
 }
@@ -28,7 +32,9 @@ pub(in crate::admin) struct Since {
 /// Notes it, whenever it changes. Never returns.
 pub(in crate::admin) async fn note(admin: AdminState, since: watch::Sender<Since>) {
     let mut snapshots = admin.snapshots;
-    let mut diagnostics = admin.instance.controller.map(|it| it.diagnostics);
+    let instance = admin.instance;
+    let diagnostics = instance.controller.as_ref();
+    let mut diagnostics = diagnostics.map(|it| it.diagnostics.clone());
     snapshots.mark_changed();
     if let Some(diagnostics) = &mut diagnostics {
         diagnostics.mark_changed();
@@ -41,9 +47,12 @@ pub(in crate::admin) async fn note(admin: AdminState, since: watch::Sender<Since
                     Some(it) => (Some(it.generation), Some(status::serves_all(it))),
                     None => (None, None),
                 };
+                let exposed = snapshot.as_deref().and_then(|it| exposure(&instance, it));
+                let exposed = exposed.map(|it| it.status == Truth::True);
                 since.send_modify(|since| {
                     renew(&mut since.snapshot, generation);
                     renew(&mut since.available, available);
+                    renew(&mut since.exposed, exposed);
                 });
             }
             Some(understood) = understanding(diagnostics.as_mut()) => {

@@ -2,24 +2,49 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Json};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use serde::Deserialize;
 
-use super::{Since, Sources};
-use crate::admin::{AdminState, aside};
+use super::{Problem, Since, Sources};
+use crate::admin::{AdminState, Instance, aside};
 use crate::clock;
+use crate::controller::publish::Followers;
 use crate::core::model::Timestamp;
 use crate::core::route::{Diagnostic, Level};
 use crate::core::snapshot::Snapshot;
-use crate::core::status::{self, Condition, SnapshotStatus, Status, Truth};
+use crate::core::status::{self, Condition, Entrance, SnapshotStatus, Status, Truth};
 use crate::readiness;
 
-pub(super) async fn status(State(sources): State<Sources>) -> impl IntoResponse {
-    let since = *sources.since.borrow();
-    Json(aside(move || gather(&sources.admin, since)).await)
+/// What is wanted beside the rest.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    /// Each endpoint of the services.
+    #[serde(default)]
+    endpoints: bool,
 }
 
-fn gather(admin: &AdminState, since: Since) -> Status {
+pub(super) async fn status(
+    State(sources): State<Sources>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let Query(wanted) = match wanted {
+        Ok(wanted) => wanted,
+        Err(rejection) => {
+            let why = format!(
+                "{}; known is endpoints (true or false)",
+                rejection.body_text()
+            );
+            return Problem(StatusCode::BAD_REQUEST, why).into_response();
+        }
+    };
+    let since = *sources.since.borrow();
+    Json(aside(move || gather(&sources.admin, since, &wanted)).await).into_response()
+}
+
+fn gather(admin: &AdminState, since: Since, wanted: &Wanted) -> Status {
     let snapshot = admin.snapshots.borrow().clone();
     let snapshot = snapshot.as_deref();
     let instance = &admin.instance;
@@ -33,7 +58,19 @@ fn gather(admin: &AdminState, since: Since) -> Status {
                 .unwrap_or_default()
         })
     });
-    let services = services.unwrap_or_default();
+    let mut services = services.unwrap_or_default();
+    if let Some(controller) = controller {
+        let probes = controller.probes.borrow();
+        for service in &mut services {
+            service.probe = probes.get(&service.service).cloned();
+        }
+    }
+    if let Some(snapshot) = snapshot.filter(|_| wanted.endpoints) {
+        let ejected = instance.ejected.as_ref().map(|it| it.borrow().clone());
+        let is_ejected = |task: &_| ejected.as_ref().is_some_and(|it| it.contains_key(task));
+        let counts = admin.metrics.endpoint_counts();
+        status::add_endpoints(&mut services, snapshot, &counts, is_ejected);
+    }
     let followers =
         controller.map(|it| it.followers.as_ref().map(|it| it.all()).unwrap_or_default());
     let nodes = snapshot
@@ -48,8 +85,11 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         let condition = status::availability(&services);
         conditions.push(condition.since(since.available));
     }
+    let exposure = snapshot.and_then(|it| exposure(instance, it));
+    conditions.extend(exposure.map(|it| it.since(since.exposed)));
     conditions
         .extend(controller.map(|it| labels(&it.diagnostics.borrow()).since(since.understood)));
+    conditions.extend(controller.and_then(|it| status::client_addresses(&it.diagnostics.borrow())));
     let mut unknown = Vec::new();
     if controller.is_none() {
         unknown.push(
@@ -73,9 +113,21 @@ fn gather(admin: &AdminState, since: Since) -> Status {
         conditions,
         services,
         nodes: nodes.unwrap_or_default(),
+        misses: admin.metrics.misses(),
         drained_by_hand: drained,
         unknown,
     }
+}
+
+/// Whether public hosts can be reached, where that is known: controllers know all gateways.
+pub(super) fn exposure(instance: &Instance, snapshot: &Snapshot) -> Option<Condition> {
+    let followers = instance.controller.as_ref()?.followers.as_ref();
+    let own = instance.listeners.iter().any(|it| it.public);
+    let entrance = Entrance {
+        listener: own || followers.is_some_and(Followers::any_faces_outside),
+        proxy: !instance.trusted.is_empty(),
+    };
+    status::exposure(snapshot, entrance)
 }
 
 fn describe(snapshot: &Snapshot, since: Since) -> SnapshotStatus {

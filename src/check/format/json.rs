@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::check::Checked;
-use crate::check::finding::{self, Finding};
+use crate::check::finding::Finding;
 use crate::check::source::{Source, Span};
 use crate::core::route::Level;
 
@@ -25,7 +25,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Item<'a> {
-    level: &'static str,
+    level: Level,
     #[serde(flatten)]
     place: Place<'a>,
     service: Option<&'a Arc<str>>,
@@ -76,7 +76,7 @@ fn item<'a>(finding: &'a Finding, sources: &'a [Source]) -> Item<'a> {
         message,
     });
     Item {
-        level: finding::word(finding.level),
+        level: finding.level,
         place: place(finding.span, sources),
         service: finding.service.as_ref(),
         message: &finding.message,

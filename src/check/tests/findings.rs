@@ -29,7 +29,7 @@ fn a_service_with_routes_has_to_be_on_a_network_of_hiveways() {
         (
             "mesh: { external: true }",
             "mesh: { external: 1 }",
-            "error 0.yml:11:21 [] `external` is true or false, without quotes",
+            "error 0.yml:12:21 [1] `external` must be true or false or a map, and this is a number",
         ),
     ] {
         let told = told_with(from, to);
@@ -75,6 +75,7 @@ fn a_service_with_routes_has_to_be_on_a_network_of_hiveways() {
 fn claims_of_several_services_are_told_of() {
     let blue = "services:
   blue: &service
+    image: nginx
     networks: [mesh]
     healthcheck: { test: x }
     deploy:
@@ -90,7 +91,7 @@ networks: { mesh: { external: true } }
     assert_eq!(
         told(blue),
         [
-            "notice 0.yml:12:43 [a.example/x] service green: claims a.example/x, as blue does: they share its requests by \
+            "notice 0.yml:13:43 [a.example/x] service green: claims a.example/x, as blue does: they share its requests by \
           routing.weight, 100 to 10"
         ]
     );
@@ -147,7 +148,7 @@ fn what_goes_on_in_every_update_is_told_of() {
             ],
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    stop_grace_period: 1s500ms\n",
             vec![
                 "notice 0.yml:3:24 [1s500ms] service web: a task that is stopped is killed after 1.5s, with the requests that \
@@ -180,5 +181,78 @@ fn what_goes_on_in_every_update_is_told_of() {
         ),
     ] {
         assert_eq!(told_with(from, to), expected, "{to}");
+    }
+}
+
+#[test]
+fn a_guard_by_addresses_that_cannot_see_its_clients_is_reported() {
+    let hiveway = |image: &str, ports: &str| {
+        format!("services:\n  proxy:\n    image: {image}\n    ports: {ports}\n  web:\n")
+    };
+    let guarded = format!("{ROUTE}        hiveway.routing.allow_cidrs: 10.0.0.0/8\n");
+    let hidden = "[10.0.0.0/8] service web: routing.allow_cidrs sees an address of Swarm's ingress";
+    let beside = "service web: the service publishes its port itself";
+    for (image, ports, is_hidden) in [
+        ("hiveway", "[\"80:8000\"]", true),
+        (
+            "registry.example.com:5000/infra/hiveway:1.0",
+            "[\"80:8000\"]",
+            true,
+        ),
+        ("\"${NOPE:-hiveway:dev}\"", "[8000]", true),
+        (
+            "hiveway@sha256:0",
+            "[{ target: 8000, published: 80 }]",
+            true,
+        ),
+        (
+            "hiveway",
+            "[{ mode: ingress, target: 8000, published: 80 }]",
+            true,
+        ),
+        (
+            "hiveway",
+            "[{ mode: host, target: 8000, published: 80 }]",
+            false,
+        ),
+        ("hiveway", "[]", false),
+        ("hiveway-demo", "[\"80:8000\"]", false),
+        ("nginx", "[\"80:8000\"]", false),
+    ] {
+        let text = WEB.replace("services:\n  web:\n", &hiveway(image, ports));
+        let unguarded = told(&text);
+        assert!(
+            !unguarded.iter().any(|it| it.contains("allow_cidrs")),
+            "{image}"
+        );
+        let told = told(&text.replace(ROUTE, &guarded));
+        let found = told
+            .iter()
+            .any(|it| it.starts_with("warning") && it.contains(hidden));
+        assert_eq!(found, is_hidden, "{image} {ports}: {found}");
+        let local = text.replace(ROUTE, &guarded.replace("a.example", "a.local"));
+        let told = told_of(&[&local], &options());
+        assert!(
+            !told.iter().any(|it| it.contains(hidden)),
+            "{image} {ports}"
+        );
+    }
+    for (ports, is_beside) in [
+        ("[\"8080:80\"]", true),
+        ("[80]", true),
+        ("[\"127.0.0.1:8080:80/tcp\"]", true),
+        ("[{ target: 80, published: 80, mode: host }]", true),
+        ("[\"8080:81\"]", false),
+        ("{}", false),
+    ] {
+        let text = WEB.replace(
+            "    image: nginx\n",
+            &format!("    image: nginx\n    ports: {ports}\n"),
+        );
+        let told = told(&text.replace(ROUTE, &guarded));
+        let found = told
+            .iter()
+            .any(|it| it.starts_with("warning") && it.contains(beside));
+        assert_eq!(found, is_beside, "{ports}: {found}");
     }
 }

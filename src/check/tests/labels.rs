@@ -25,7 +25,7 @@ fn a_label_is_pointed_at_where_it_is_wrong() {
         ),
         (
             label("hiveway.routing.session_sticky: true"),
-            "error 0.yml:10:41 [true] service web: label hiveway.routing.session_sticky: Docker refuses a boolean for a label",
+            "error 0.yml:10:41 [true] service web: label hiveway.routing.session_sticky must be text, a number or empty, and this is a boolean",
         ),
         (
             label("hiveway.routing.weight: 0x10"),
@@ -34,7 +34,7 @@ fn a_label_is_pointed_at_where_it_is_wrong() {
         ),
         (
             label("hiveway.scale: [2]"),
-            "error 0.yml:10:24 [] service web: label hiveway.scale: Docker takes text for a label, and this is a list",
+            "error 0.yml:10:24 [] service web: label hiveway.scale must be text, a number or empty, and this is a list",
         ),
         (
             label("hiveway.scale:"),
@@ -61,7 +61,7 @@ fn labels_in_a_list_are_pointed_at_like_those_in_a_map() {
         "error 0.yml:9:47 [b_.example/x y] service web: label hiveway.routing.port_80: \"b_.example/x y\" has an underscore, which host names cannot hold",
         "error 0.yml:10:34 [abc] service web: label hiveway.routing.weight: \"abc\" is not a whole number",
         "error 0.yml:11:11 [hiveway.proble.url] service web: label hiveway.proble.url: the key is unknown => hiveway.probe.url",
-        "error 0.yml:12:11 [5] service web: an item of `labels` is text, and this is a number",
+        "error 0.yml:12:11 [5] service web: an item of `labels` must be text, and this is a number",
     ];
     assert_eq!(told_with(ROUTE, list), expected);
 }
@@ -111,6 +111,7 @@ fn merged_map_is_read_in_place_and_reported_at_its_source() {
   hiveway.probe.url: http://container/
 services:
   web:
+    image: nginx
     networks: [mesh]
     deploy:
       replicas: 2

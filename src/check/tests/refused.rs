@@ -16,49 +16,49 @@ fn what_docker_refuses_is_an_error_where_it_stands() {
             "error 0.yml:6:5 [Deploy] service web: Docker knows no `Deploy` here => deploy",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    networks: []\n",
             "error 0.yml:4:5 [networks] the key \"networks\" is there already",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    labels:\n",
-            "error 0.yml:3:5 [labels] service web: `labels` is a map or a list, and this is empty",
+            "error 0.yml:3:5 [labels] service web: `labels` must be a map or a list, and this is empty",
         ),
         (
             "order: start-first",
             "order: first",
-            "error 0.yml:7:31 [first] service web: \"first\" is no order of updates",
+            "error 0.yml:7:31 [first] service web: `order`: \"first\" is not known here",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    stop_grace_period: \"10\"\n",
-            "error 0.yml:3:24 [\"10\"] service web: \"10\" is no length of time",
+            "error 0.yml:3:24 [\"10\"] service web: `stop_grace_period`: \"10\" is not a length of time",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    stop_grace_period: 10\n",
-            "error 0.yml:3:24 [] service web: `stop_grace_period` is text, and this is a number",
+            "error 0.yml:3:24 [10] service web: `stop_grace_period` must be a length of time, as text, and this is a number",
         ),
         (
             "update_config: { order: start-first }\n",
             "replicas: \"2\"\n",
-            "error 0.yml:7:17 [\"2\"] service web: `replicas` is a whole number, without quotes",
+            "error 0.yml:7:17 [\"2\"] service web: `replicas` must be a whole number, and this is text",
         ),
         (
             "update_config: { order: start-first }\n",
             "mode: gobal\n",
-            "error 0.yml:7:13 [gobal] service web: \"gobal\" is no mode",
+            "error 0.yml:7:13 [gobal] service web: `mode`: \"gobal\" is not known here",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    extends: { service: base }\n",
-            "error 0.yml:3:5 [extends] service web: Docker refuses `extends` in a stack file, and what it would bring is not read here",
+            "error 0.yml:3:5 [extends] service web: Docker knows no `extends` here",
         ),
         (
             "services:\n",
             "include: [other.yml]\nservices:\n",
-            "error 0.yml:1:1 [include] Docker refuses `include` in a stack file, and what it would bring is not read here",
+            "error 0.yml:1:1 [include] Docker knows no `include` here",
         ),
         (
             "services:\n",
@@ -66,17 +66,17 @@ fn what_docker_refuses_is_an_error_where_it_stands() {
             "error 0.yml:1:1 [servces] Docker knows no `servces` here => services",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    <<: nginx\n",
             "error 0.yml:3:5 [<<] `<<` merges maps only, and this is text",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    ? [a]\n    : b\n",
             "error 0.yml:3:7 [] a key is a list",
         ),
         (
-            "    image: nginx\n",
+            "    hostname: web\n",
             "    image: *nginx\n",
             "error 0.yml:3:12 [*] this is no YAML: while parsing node, found unknown anchor",
         ),
@@ -93,18 +93,18 @@ fn what_docker_refuses_is_an_error_where_it_stands() {
         ),
         (
             "services: a\n",
-            "error 0.yml:1:11 [] `services` is a map, and this is text",
+            "error 0.yml:1:11 [a] `services` must be a map, and this is text",
         ),
         (
             "services:\n  web:\n",
-            "error 0.yml:2:3 [web] service web: the service is empty",
+            "error 0.yml:2:3 [web] service web: a service must be a map, and this is empty",
         ),
         (
             "a: &a [*a]\n",
             "error 0.yml:1:8 [*a] the alias stands inside of what it stands for",
         ),
         (
-            "a: b\n---\nc: [\n",
+            "services: { a: { image: b } }\n---\nc: [\n",
             "warning 0.yml:2:1 [---] a second document begins here, and Docker reads only the first",
         ),
     ] {

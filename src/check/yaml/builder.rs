@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use granit_parser::Event;
 
-use super::{DEEPEST, Entry, MOST_ALIASED, Node, Scalar, Value};
+use super::{DEEPEST, Entry, Kind, MOST_ALIASED, Node, Scalar, Value};
 use crate::check::finding::{Finding, Findings};
 use crate::check::source::Span;
 use crate::core::labels::shown;
@@ -162,7 +162,7 @@ impl Builder {
                 merged,
                 key,
             } => match key.take() {
-                None => *key = Some(read_key(&node, span)?),
+                None => *key = Some(read_key(&node, span, &mut self.findings)?),
                 Some(Key { span, merges, .. }) if merges => merged.push((span, node)),
                 Some(Key { text, span, .. }) => entries.push(Entry {
                     key: text,
@@ -243,7 +243,7 @@ impl Builder {
 }
 
 /// A key is text; Docker refuses others.
-fn read_key(node: &Node, span: Span) -> Result<Key, Refused> {
+fn read_key(node: &Node, span: Span, findings: &mut Findings) -> Result<Key, Refused> {
     let Value::Scalar(scalar) = &node.value else {
         return Err(Box::new(Finding::error(
             Span {
@@ -254,6 +254,14 @@ fn read_key(node: &Node, span: Span) -> Result<Key, Refused> {
             "write a name before the colon; a value that begins with `{{` stands in quotes",
         )));
     };
+    let is_text = scalar.is_merge || scalar.kind == Kind::Text;
+    if !is_text {
+        findings.push(Finding::error(
+            span,
+            format!("Docker takes text for a key, and this is {}", node.what()),
+            format!("write it in quotes, \"{}\"", scalar.text.escape_debug()),
+        ));
+    }
     Ok(Key {
         text: scalar.text.as_str().into(),
         span,

@@ -9,11 +9,11 @@ use std::error::Error as StdError;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
-use http::{Request, Response, StatusCode, Uri};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -26,6 +26,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Error;
 use crate::authorities;
+use crate::retry_after::retry_after;
 
 /// How long one request may take, from the look-up of the name to the end of the answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,13 +51,20 @@ pub(super) enum Unanswered {
     Hang(String),
 }
 
+impl Unanswered {
+    /// Whether the server, or a proxy in front of it, was asked too much.
+    pub(super) fn is_limit(&self) -> bool {
+        matches!(self, Self::Status(_, StatusCode::TOO_MANY_REQUESTS))
+    }
+}
+
 /// A client of one server. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Client(Arc<Inner>);
 
 struct Inner {
     connector: TlsConnector,
-    /// How long the server wants to be left alone, by its last answer that said so.
+    /// How long the server wants to be left alone, by its last answer.
     retry_after: Mutex<Option<Duration>>,
 }
 
@@ -73,10 +81,10 @@ impl Client {
         })))
     }
 
-    /// How long the server wants to be left alone, if it said so since this was asked last.
+    /// How long the server wants to be left alone, if its last answer said so.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let retry_after = self.0.retry_after.lock();
-        retry_after.unwrap_or_else(PoisonError::into_inner).take()
+        *retry_after.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,11 +106,19 @@ impl HttpClient for Client {
 }
 
 impl Inner {
+    /// Notes how long the server wants to be left alone.
+    fn asks_for(&self, wait: Option<Duration>) {
+        let retry_after = self.retry_after.lock();
+        *retry_after.unwrap_or_else(PoisonError::into_inner) = wait;
+    }
+
     async fn exchange(
         &self,
         mut request: Request<BodyWrapper<Bytes>>,
         server: &str,
     ) -> Result<Response<Full<Bytes>>, Unanswered> {
+        // What an earlier answer asked for is over, also where there is no other.
+        self.asks_for(None);
         let named = || server.to_owned();
         let uri = request.uri().clone();
         let unfit = || Unanswered::Address(uri.clone());
@@ -112,6 +128,7 @@ impl Inner {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| unfit())?;
         let value = HeaderValue::try_from(server).map_err(|_| unfit())?;
         let path = uri.path_and_query().map_or("/", |it| it.as_str());
+        let is_read = request.method() == Method::GET;
         *request.uri_mut() = path.parse().map_err(|_| unfit())?;
         request.headers_mut().insert(HOST, value);
 
@@ -130,15 +147,13 @@ impl Inner {
         let (parts, body) = answer.into_parts();
         let body = Limited::new(body, LONGEST).collect().await;
         let body = body.map_err(|error| Unanswered::Read(named(), error))?;
+        self.asks_for(retry_after(&parts.headers, SystemTime::now()));
         let header = |name| parts.headers.get(name)?.to_str().ok();
-        if let Some(seconds) = header(RETRY_AFTER).and_then(|it| it.trim().parse().ok()) {
-            let mut retry_after = self.retry_after.lock();
-            **retry_after.as_mut().unwrap_or_else(|it| it.get_mut()) =
-                Some(Duration::from_secs(seconds));
-        }
-        // Problems are told in JSON; anything else comes from a proxy in front, or from no ACME server.
+        // Problems are told in JSON; anything else comes from a proxy in front, or from no ACME
+        // server. The crate takes any JSON in place of the directory for that.
         let failed = parts.status.is_client_error() || parts.status.is_server_error();
-        if failed && !header(CONTENT_TYPE).is_some_and(|it| it.contains("json")) {
+        let is_problem = header(CONTENT_TYPE).is_some_and(|it| it.contains("json"));
+        if failed && (is_read || !is_problem) {
             return Err(Unanswered::Status(named(), parts.status));
         }
         Ok(Response::from_parts(parts, Full::new(body.to_bytes())))

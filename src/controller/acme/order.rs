@@ -28,9 +28,11 @@ const DECISION: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(120
 const PROBLEM: &str = "urn:ietf:params:acme:error:";
 
 /// Why an order came to nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refused {
     pub(super) failure: Failure,
+    /// How long the server wants to be left alone, where it said so.
+    pub(super) retry_after: Option<Duration>,
     /// With what the server said.
     pub(super) reason: Arc<str>,
 }
@@ -39,6 +41,7 @@ impl Refused {
     fn because(reason: impl Into<Arc<str>>) -> Self {
         Self {
             failure: Failure::Refused,
+            retry_after: None,
             reason: reason.into(),
         }
     }
@@ -79,8 +82,6 @@ impl Orderer {
 
     /// Orders a certificate for a host, and proves that it is ours.
     pub(super) async fn order(&self, host: &Arc<str>) -> Result<IssuedCertificate, Refused> {
-        // What was said after an earlier order is about that.
-        self.client.retry_after();
         let account = self.account().await?;
         let pem = self.issue(&account, host).await?;
         folder::describe(host, &self.config.directory, pem).map_err(|reason| {
@@ -174,8 +175,14 @@ impl Orderer {
 
     /// Why a host was not believed: what the server says of its challenge, or else what went wrong.
     async fn explain(&self, order: &mut Order, error: Option<Error>) -> Refused {
-        if let Some(error) = error.as_ref().filter(|it| !matches!(it, Error::Api(_))) {
-            return self.refuse(error);
+        // Before anything else is asked of the server, whose next answer says something else of the
+        // time.
+        let refused = error.as_ref().map(|error| self.refuse(error));
+        let told = refused.is_none() || matches!(error, Some(Error::Api(_)));
+        if let Some(refused) = &refused
+            && (!told || refused.failure != Failure::Refused)
+        {
+            return refused.clone();
         }
         let mut authorizations = order.authorizations();
         while let Some(Ok(mut authorization)) = authorizations.next().await {
@@ -186,8 +193,8 @@ impl Orderer {
                 return Refused::because(format!("{problem}; {}", self.remedy()));
             }
         }
-        match error {
-            Some(error) => self.refuse(&error),
+        match refused {
+            Some(refused) => refused,
             None => Refused::because("the server gave the order up, and does not say why"),
         }
     }
@@ -207,10 +214,15 @@ impl Orderer {
     fn refuse(&self, error: &Error) -> Refused {
         let retry_after = self.client.retry_after();
         let (failure, reason) = match error {
-            Error::Api(problem) if is_about(error, "rateLimited") => {
-                (Failure::Limited { retry_after }, describe(problem))
+            Error::Api(problem)
+                if is_about(error, "rateLimited") || problem.status == Some(429) =>
+            {
+                (Failure::Limited, describe(problem))
             }
-            Error::Api(problem) if is_about(error, "serverInternal") => {
+            Error::Api(problem)
+                if is_about(error, "serverInternal")
+                    || problem.status.is_some_and(|status| status >= 500) =>
+            {
                 (Failure::Away, describe(problem))
             }
             Error::Api(problem) => (Failure::Refused, describe(problem)),
@@ -222,11 +234,20 @@ impl Orderer {
                 Failure::Refused,
                 "the server has not decided within two minutes".to_owned(),
             ),
-            Error::Other(inner) if inner.is::<Unanswered>() => (Failure::Away, inner.to_string()),
+            Error::Other(inner) if inner.is::<Unanswered>() => {
+                let limited = inner.downcast_ref().is_some_and(Unanswered::is_limit);
+                let failure = if limited {
+                    Failure::Limited
+                } else {
+                    Failure::Away
+                };
+                (failure, inner.to_string())
+            }
             other => (Failure::Refused, other.to_string()),
         };
         Refused {
             failure,
+            retry_after,
             reason: reason.into(),
         }
     }

@@ -15,7 +15,12 @@ pub struct Followers(Arc<Mutex<List>>);
 struct List {
     next: u64,
     all: BTreeMap<u64, Follower>,
+    /// How many connected gateways have a public listener, whomever they follow.
+    public: usize,
 }
+
+/// A connected gateway that has a public listener; it counts until this is dropped.
+pub(super) struct Outward(Followers);
 
 /// A place in the list; it is given up when dropped.
 pub(super) struct Listed {
@@ -41,6 +46,17 @@ impl Followers {
         }
     }
 
+    /// Whether any connected gateway has a public listener.
+    #[must_use]
+    pub fn any_faces_outside(&self) -> bool {
+        self.list_mut().public > 0
+    }
+
+    pub(super) fn face_outside(&self) -> Outward {
+        self.list_mut().public += 1;
+        Outward(self.clone())
+    }
+
     fn list_mut(&self) -> MutexGuard<'_, List> {
         let list = self.0.lock();
         list.expect("nothing panics while it holds the list")
@@ -56,6 +72,12 @@ impl Listed {
     }
 }
 
+impl Drop for Outward {
+    fn drop(&mut self) {
+        self.0.list_mut().public -= 1;
+    }
+}
+
 impl Drop for Listed {
     fn drop(&mut self) {
         self.followers.list_mut().all.remove(&self.number);
@@ -65,6 +87,18 @@ impl Drop for Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gateway_faces_the_outside_while_it_is_connected() {
+        let followers = Followers::default();
+        assert!(!followers.any_faces_outside());
+        let both = [followers.face_outside(), followers.face_outside()];
+        let [first, second] = both;
+        drop(first);
+        assert!(followers.any_faces_outside());
+        drop(second);
+        assert!(!followers.any_faces_outside());
+    }
 
     #[test]
     fn a_follower_is_listed_for_as_long_as_it_follows() {

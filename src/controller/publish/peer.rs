@@ -52,18 +52,20 @@ impl Peer {
                 return;
             }
         };
-        let (node, acme) = match receiver.next_within(SILENCE).await {
+        let (node, acme, public) = match receiver.next_within(SILENCE).await {
             Ok(ToController::Hello {
                 node,
                 by_hand,
                 acme,
+                public,
                 ..
             }) => {
                 self.shared.order_book.take_in(&by_hand);
-                (node, acme)
+                (node, acme, public)
             }
             Ok(_) | Err(_) => return,
         };
+        let _outward = public.then(|| self.shared.followers.face_outside());
         let conversation = Conversation {
             shared: self.shared.clone(),
             sender,

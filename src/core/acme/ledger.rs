@@ -27,8 +27,18 @@ const LIMITED: (Duration, Duration) = (
 /// How long nothing at all is asked of a server that has had enough. Most limits are of one name, some of one account.
 const LULL: Duration = Duration::from_secs(5 * 60);
 
-/// The longest that a server's own word about the next try is heeded: it may be wrong by years.
+/// The longest that a server's own word about the next try is heeded: it may be wrong by years. The
+/// longest limit of Let's Encrypt is one of seven days.
 const LONGEST_ASKED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The same of a server that does not work, which keeps all hosts waiting: longer than any
+/// maintenance should take.
+const LONGEST_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The first wait where a server says itself when it can be asked again, and it may be at once. It
+/// doubles as the others do: a busy server says "in a second" to everybody (Let's Encrypt: 503 and
+/// `Retry-After: 1`), and an order is ten requests.
+const SOONEST: Duration = Duration::from_secs(5);
 
 /// Why an order came to nothing, as far as the next try is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +48,7 @@ pub enum Failure {
     /// It does not issue, or does not believe the host.
     Refused,
     /// It was asked too much.
-    Limited {
-        /// How long it wants to be left alone, if it said so.
-        retry_after: Option<Duration>,
-    },
+    Limited,
 }
 
 impl Failure {
@@ -51,7 +58,7 @@ impl Failure {
         match self {
             Self::Away => "away",
             Self::Refused => "refused",
-            Self::Limited { .. } => "rate-limited",
+            Self::Limited => "rate-limited",
         }
     }
 }
@@ -110,31 +117,40 @@ impl Ledger {
         self.away = 0;
     }
 
-    /// Notes that a host was not, and tells how long it waits now. `random` takes off up to a quarter.
+    /// Notes that a host was not, and tells how long it waits now. `asked` is how long the server
+    /// wants to be left alone, where it said so; `random` takes off up to a quarter of what Hiveway
+    /// waits by itself.
     pub fn fail(
         &mut self,
         host: &Arc<str>,
         failure: Failure,
+        asked: Option<Duration>,
         now: Timestamp,
         random: u64,
     ) -> Duration {
         let after = |wait: Duration| Timestamp(now.0.saturating_add(wait.as_millis() as u64));
         if failure == Failure::Away {
             self.away += 1;
-            let wait = grown(AWAY, self.away, random);
+            let asked = asked.map(|it| it.min(LONGEST_AWAY));
+            let wait = as_asked(AWAY, self.away, asked, random);
             self.quiet_until = self.quiet_until.max(after(wait));
             return wait;
         }
         self.away = 0;
         let trouble = self.hosts.entry(host.clone()).or_default();
         trouble.failures += 1;
+        let asked = asked.map(|it| it.min(LONGEST_ASKED));
         let wait = match failure {
-            Failure::Limited { retry_after } => {
-                let asked = retry_after.map(|it| it.min(LONGEST_ASKED));
-                self.quiet_until = self.quiet_until.max(after(LULL));
-                longer(grown(LIMITED, trouble.failures, random), asked)
+            Failure::Limited => {
+                let wait = as_asked(LIMITED, trouble.failures, asked, random);
+                self.quiet_until = self.quiet_until.max(after(wait.min(LULL)));
+                wait
             }
-            Failure::Away | Failure::Refused => grown(REFUSED, trouble.failures, random),
+            // What is counted is the host that was not believed, so that the server's word never
+            // makes the wait shorter.
+            Failure::Away | Failure::Refused => {
+                longer(grown(REFUSED, trouble.failures, random), asked)
+            }
         };
         trouble.retry = after(wait);
         wait
@@ -143,6 +159,20 @@ impl Ledger {
     /// Forgets the failures of hosts that are wanted no more.
     pub fn retain(&mut self, wanted: &Wanted) {
         self.hosts.retain(|host, _| wanted.hosts.contains(host));
+    }
+}
+
+/// What the server asks for, but no more often than a busy server can bear; or else Hiveway's own
+/// wait.
+fn as_asked(
+    own: (Duration, Duration),
+    failures: u32,
+    asked: Option<Duration>,
+    random: u64,
+) -> Duration {
+    match asked {
+        Some(asked) => asked.max(grown((SOONEST, own.1), failures, random)),
+        None => grown(own, failures, random),
     }
 }
 

@@ -160,7 +160,7 @@ fn failed_host_backs_off_without_delaying_others() {
     let mut minutes = Vec::new();
     let mut now = Timestamp(0);
     for _ in 0..11 {
-        let wait = ledger.fail(&host, Failure::Refused, now, 0);
+        let wait = ledger.fail(&host, Failure::Refused, None, now, 0);
         minutes.push(wait.as_secs() / 60);
         assert_eq!(
             ledger.next(&both, &none, now),
@@ -178,7 +178,7 @@ fn failed_host_backs_off_without_delaying_others() {
     );
     ledger.succeed("bad.test");
     assert_eq!(ledger, Ledger::default());
-    let least = ledger.fail(&host, Failure::Refused, now, u64::MAX);
+    let least = ledger.fail(&host, Failure::Refused, None, now, u64::MAX);
     assert_eq!(least, Duration::from_secs(225));
     ledger.retain(&wanted(&["good.test"]));
     assert_eq!(ledger, Ledger::default());
@@ -191,7 +191,7 @@ fn unreachable_server_pauses_all_hosts_for_an_hour_at_most() {
     let waits: Vec<u64> = (0..9)
         .map(|_| {
             ledger
-                .fail(&"a.test".into(), Failure::Away, Timestamp(0), 0)
+                .fail(&"a.test".into(), Failure::Away, None, Timestamp(0), 0)
                 .as_secs()
         })
         .collect();
@@ -206,25 +206,56 @@ fn unreachable_server_pauses_all_hosts_for_an_hour_at_most() {
 
 #[test]
 fn rate_limit_pauses_its_host_and_spaces_out_the_others() {
-    for (asked, minutes) in [
-        (None, 60),
-        (Some(Duration::from_secs(60)), 60),
-        (Some(Duration::from_secs(3 * 60 * 60)), 180),
-        (Some(Duration::MAX), 7 * 24 * 60),
+    const HOUR: u64 = 60 * 60;
+    for (asked, seconds, lull) in [
+        (None, HOUR, 300),
+        // Sooner than Hiveway would by itself, but not at once.
+        (Some(0), 5, 5),
+        (Some(1), 5, 5),
+        (Some(60), 60, 60),
+        (Some(3 * HOUR), 3 * HOUR, 300),
+        (Some(u64::MAX), 7 * 24 * HOUR, 300),
     ] {
         let mut ledger = Ledger::default();
-        let limited = Failure::Limited { retry_after: asked };
-        let wait = ledger.fail(&"a.test".into(), limited, Timestamp(0), 0);
-        assert_eq!(wait.as_secs() / 60, minutes);
+        let asked = asked.map(Duration::from_secs);
+        let wait = ledger.fail(&"a.test".into(), Failure::Limited, asked, Timestamp(0), 0);
+        assert_eq!(wait.as_secs(), seconds, "{asked:?}");
         let both = wanted(&["a.test", "b.test"]);
-        let lull = Timestamp(5 * MINUTE);
+        let lull = Timestamp(lull * 1_000);
         let none = Issued::new();
         assert_eq!(ledger.next(&both, &none, Timestamp(0)), Next::Wait(lull));
-        assert_eq!(
-            ledger.next(&both, &none, lull),
-            Next::Order("b.test".into())
-        );
+        let other = wanted(&["b.test"]);
+        let order = Next::Order("b.test".into());
+        assert_eq!(ledger.next(&other, &none, lull), order, "{asked:?}");
     }
+}
+
+#[test]
+fn server_that_names_a_time_is_asked_then_and_backs_off() {
+    let host: Arc<str> = "a.test".into();
+    let seconds = |failure, asked| -> Vec<u64> {
+        let mut ledger = Ledger::default();
+        let asked = Some(Duration::from_secs(asked));
+        let waits = (0..4).map(|_| ledger.fail(&host, failure, asked, Timestamp(0), 0));
+        waits.map(|wait| wait.as_secs()).collect()
+    };
+    for (failure, asked, expected) in [
+        (Failure::Away, 1, [5, 10, 20, 40]),
+        (Failure::Limited, 1, [5, 10, 20, 40]),
+        (Failure::Away, 15, [15, 15, 20, 40]),
+        (Failure::Away, 600, [600; 4]),
+        (Failure::Away, u64::MAX, [24 * 60 * 60; 4]),
+        // Hosts that are not believed are counted, whatever the server says of the time.
+        (Failure::Refused, 1, [300, 600, 1200, 2400]),
+        (Failure::Refused, 1_000, [1000, 1000, 1200, 2400]),
+    ] {
+        assert_eq!(seconds(failure, asked), expected, "{failure:?} {asked}");
+    }
+    // Chance takes nothing off what was asked for.
+    let mut ledger = Ledger::default();
+    let asked = Some(Duration::from_secs(90));
+    let wait = ledger.fail(&host, Failure::Away, asked, Timestamp(0), u64::MAX);
+    assert_eq!(wait.as_secs(), 90);
 }
 
 #[test]

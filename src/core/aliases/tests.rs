@@ -28,6 +28,7 @@ fn service(aliases: &[&str]) -> OwnService {
         proven: true,
         start_first: true,
         host_port: false,
+        ingress_port: false,
     }
 }
 

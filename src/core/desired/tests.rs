@@ -131,6 +131,7 @@ fn own(networks: &[&str]) -> OwnService {
         proven: true,
         start_first: true,
         host_port: false,
+        ingress_port: false,
     }
 }
 
@@ -347,4 +348,27 @@ fn a_scale_label_is_a_wish_also_without_a_route() {
         BTreeMap::from([(ServiceId::from("s1"), wish)])
     );
     assert_eq!(desired.services, BTreeMap::new());
+}
+
+#[test]
+fn a_guard_by_addresses_behind_the_ingress_is_reported() {
+    let guard = ("hiveway.routing.allow_cidrs", "10.0.0.0/8");
+    let public = ("hiveway.routing.port_80", "a.example");
+    for (labels, ingress_port, is_told) in [
+        (vec![public, guard], true, true),
+        (vec![public, guard], false, false),
+        (vec![public], true, false),
+        ([ROUTED, &[guard]].concat(), true, false),
+    ] {
+        let mut inventory = inventory(&labels, vec![]);
+        inventory.own_service = Some(OwnService {
+            ingress_port,
+            ..own(&["mesh"])
+        });
+        let said = read(&inventory).diagnostics;
+        let hidden = said.iter().any(|it| {
+            it.reason == crate::core::status::HIDDEN_CLIENTS && it.level == Level::Warning
+        });
+        assert_eq!(hidden, is_told, "{labels:?} {said:?}");
+    }
 }

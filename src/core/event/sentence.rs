@@ -131,6 +131,12 @@ impl fmt::Display for Event {
             Self::ControllerFollowed { controller } => {
                 write!(f, "routes come from the controller on {controller}")
             }
+            Self::ControllerLeft { controller, reason } => {
+                write!(
+                    f,
+                    "the link to the controller on {controller} ended: {reason}"
+                )
+            }
             Self::ControllerLost { controller, reason } => {
                 write!(f, "the controller on {controller} is away: {reason}")
             }
@@ -262,6 +268,17 @@ impl fmt::Display for Event {
                 "{collector} does not take spans as they come, so they wait or are dropped: {reason}"
             ),
             Self::CollectorReached { collector } => write!(f, "{collector} takes spans again"),
+            Self::LimitReached { limit, reason } => {
+                write!(f, "the limit {limit} is reached: {reason}")
+            }
+            Self::LimitRelieved {
+                limit,
+                refused,
+                seconds,
+            } => write!(
+                f,
+                "the limit {limit} is no longer reached; refused in {seconds} s: {refused}"
+            ),
             Self::StopRequested { reason } => write!(f, "stopping: {reason}"),
         }
     }

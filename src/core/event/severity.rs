@@ -14,6 +14,7 @@ pub enum Severity {
     /// The story of normal work.
     Info,
     /// Something is worse than it should be; traffic goes on.
+    #[serde(rename = "warn")]
     Warning,
     /// Something is wrong that nobody but an operator can mend.
     Error,
@@ -26,7 +27,7 @@ impl Severity {
         match self {
             Self::Debug => "debug",
             Self::Info => "info",
-            Self::Warning => "warning",
+            Self::Warning => "warn",
             Self::Error => "error",
         }
     }
@@ -62,6 +63,7 @@ impl Event {
             | Self::CertificateNotIssued { .. }
             | Self::CertificateNotKept { .. }
             | Self::CollectorLost { .. }
+            | Self::LimitReached { .. }
             | Self::ScaleRefused { .. } => Severity::Warning,
             _ => Severity::Info,
         }

@@ -39,7 +39,12 @@ impl Asked {
             "http" | "ws" => (false, false),
             "https" | "wss" => (true, false),
             "tcp" => (true, true),
-            _ => return refuse("its scheme is none of http, https, ws, wss and tcp"),
+            other => {
+                let meant = suggestion(other);
+                return refuse(&format!(
+                    "its scheme is none of http, https, ws, wss and tcp{meant}"
+                ));
+            }
         };
         let rest = rest.split('#').next().unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -53,6 +58,15 @@ impl Asked {
         let host = normal_host(authority);
         if host.is_empty() {
             return refuse("it names no host");
+        }
+        if !authority.is_ascii() {
+            return refuse("routes and clients have the host in its ASCII form (xn--…)");
+        }
+        if !is_host(&host) {
+            return refuse("its host has a character that no host has, or a port that is none");
+        }
+        if port(authority).is_some_and(|port| port.parse::<u16>().is_err()) {
+            return refuse("its port is none: ports go up to 65535");
         }
         let path_and_query = match target {
             "" => "/".to_owned(),
@@ -78,12 +92,56 @@ impl Asked {
         })
     }
 
+    /// The request's URL as it was written, where it can be read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Asked::read`].
+    pub fn check_url(url: &str) -> Result<String, String> {
+        Self::read(url, "GET").map(|_| url.to_owned())
+    }
+
+    /// The request's method as it was written, where it can be one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Asked::read`].
+    pub fn check_method(method: &str) -> Result<String, String> {
+        Self::read("localhost", method).map(|_| method.to_owned())
+    }
+
     /// Whether it may be sent twice.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         let safe = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
         safe.contains(&&*self.method)
     }
+}
+
+/// The scheme that was probably meant, as the rest of a sentence.
+fn suggestion(scheme: &str) -> String {
+    let known = ["http", "https", "ws", "wss", "tcp"];
+    let near = known.map(|it| (strsim::damerau_levenshtein(scheme, it), it));
+    match near.into_iter().min() {
+        Some((1..=2, near)) if scheme.len() > 2 => format!(" (did you mean {near}://?)"),
+        _ => String::new(),
+    }
+}
+
+/// Whether each character may stand in a host, normalised: a name, or an address in brackets.
+fn is_host(host: &str) -> bool {
+    let of_name = |it: u8| it.is_ascii_alphanumeric() || b"-._*".contains(&it);
+    match host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host.bytes().all(of_name),
+    }
+}
+
+/// The port that a URL's authority ends with.
+fn port(authority: &str) -> Option<&str> {
+    let (before, port) = authority.rsplit_once(':')?;
+    let bracketed = before.starts_with('[') && !before.ends_with(']');
+    (!bracketed && !port.is_empty()).then_some(port)
 }
 
 #[cfg(test)]
@@ -130,6 +188,13 @@ mod tests {
             ("", "GET", "names no host"),
             ("http:///path", "GET", "names no host"),
             ("ftp://a/", "GET", "http, https, ws, wss and tcp"),
+            ("foo://a/", "GET", "http, https, ws, wss and tcp"),
+            ("htps://a/", "GET", "(did you mean https://?)"),
+            ("http://a:99999/", "GET", "up to 65535"),
+            ("http://a:b/", "GET", "a port that is none"),
+            ("http://a<b/", "GET", "no host has"),
+            ("http://[::zz]/", "GET", "no host has"),
+            ("http://bücher.test/", "GET", "xn--"),
             ("http://me@a/", "GET", "user name"),
             ("http://a/b c", "GET", "blanks"),
             ("http://a/", "GET IT", "GET or POST"),

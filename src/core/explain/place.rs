@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Known, Story};
 use crate::core::model::{ContainerId, NodeId, TaskId};
 use crate::core::observed::{Health, Standing};
+use crate::core::rates::EndpointCounts;
 use crate::core::snapshot::{Claim, Cluster, Endpoint, EndpointState};
 
 /// What place an endpoint has.
@@ -22,7 +23,7 @@ pub enum Place {
 }
 
 /// An endpoint, and why it has its place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointView {
     /// The task.
     pub task: TaskId,
@@ -44,6 +45,10 @@ pub struct EndpointView {
     pub probe: Option<String>,
     /// What was last told of it here.
     pub story: Option<Story>,
+    /// What its requests add up to, through this gateway; `None` if it has never had it in
+    /// rotation.
+    #[serde(default)]
+    pub requests: Option<EndpointCounts>,
 }
 
 /// All endpoints of a service, by task.
@@ -92,6 +97,7 @@ pub(super) fn views(claim: &Claim, cluster: &Cluster, known: &Known) -> Vec<Endp
             ejected_seconds: known.ejected.get(task).copied(),
             probe: health.map(told),
             story: known.stories.get(task).cloned(),
+            requests: known.requests.get(task).copied(),
         }
     };
     cluster.endpoints.iter().map(view).collect()

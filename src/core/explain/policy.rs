@@ -1,9 +1,12 @@
 //! What a service's labels do with a request on its way: who is turned away, what is changed, and how an endpoint is chosen.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Asked, Outcome};
 use crate::core::middleware::Middleware;
+use crate::core::request_path;
 use crate::core::route::{Balance, PathPrefix, RoutingPolicy};
 
 /// What the gateway answers itself, where that can be told from the request; none where the request goes on.
@@ -18,17 +21,25 @@ pub(super) fn answer(
     let middleware = policy.middleware.as_deref()?;
     if let Some(redirect) = &middleware.redirect {
         let all = &*asked.path_and_query;
-        let cut = all.strip_prefix(&*path.0);
-        let rest = cut.filter(|_| policy.strip_prefix && &*path.0 != "/");
-        let location = redirect.location(rest.unwrap_or(all));
+        let end = all.find('?').unwrap_or(all.len());
+        let left = request_path::behind(&all.as_bytes()[..end], &path.0).len();
+        let rest = match policy.strip_prefix && &*path.0 != "/" {
+            true => &all[end - left..],
+            false => all,
+        };
+        let location = redirect.location(rest);
         let says = format!("it is redirected to {location} (routing.redirect)");
         return Some(Outcome::answer(redirect.status, "redirect", says));
+    }
+    if !middleware.unreadable_guards.is_empty() {
+        let says = unreadable(&middleware.unreadable_guards);
+        return Some(Outcome::answer(503, "guard-unreadable", says));
     }
     if middleware.allow.as_deref() == Some(&[]) {
         let says = "nobody is let in, for nothing of routing.allow_cidrs could be read";
         return Some(Outcome::answer(403, "not-allowed", says.to_owned()));
     }
-    if let Some(client) = client.filter(|client| !middleware.allows(*client)) {
+    if let Some(client) = client.filter(|client| !middleware.allows((*client).into())) {
         let says = format!("clients from {client} are not let in (routing.allow_cidrs)");
         return Some(Outcome::answer(403, "not-allowed", says));
     }
@@ -77,6 +88,12 @@ fn guards(middleware: &Middleware, lines: &mut Vec<String>) {
             redirect.target
         ));
     }
+    if !middleware.unreadable_guards.is_empty() {
+        lines.push(format!(
+            "{}: 503",
+            unreadable(&middleware.unreadable_guards)
+        ));
+    }
     match middleware.allow.as_deref() {
         None => {}
         Some([]) => lines.push(
@@ -110,6 +127,13 @@ fn guards(middleware: &Middleware, lines: &mut Vec<String>) {
             "a body of more than {most} bytes gets a 413 (routing.max_body_bytes)"
         ));
     }
+}
+
+/// That guards of a service are not known, which ends its requests and connections.
+pub(super) fn unreadable(keys: &BTreeSet<Arc<str>>) -> String {
+    let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
+    let keys = keys.join(", ");
+    format!("no client is let in, because a label that seems to be a guard cannot be read: {keys}")
 }
 
 fn how(balance: &Balance) -> String {

@@ -1,7 +1,7 @@
 //! Whether a connection by TLS is passed on undecrypted, before anything else is decided about it.
 
 use super::trace::Trace;
-use super::{Asked, Known, Outcome, Verdict, service};
+use super::{Asked, Known, Outcome, Verdict, policy, service};
 use crate::core::route::{PathPrefix, is_local};
 use crate::core::snapshot::{RouteKey, Snapshot};
 use crate::core::tcp_route::TcpIndex;
@@ -14,10 +14,7 @@ impl Trace {
         snapshot: &Snapshot,
         known: &Known,
     ) -> Option<Outcome> {
-        let by_tls = known.listeners.is_empty() || known.listeners.iter().any(|it| it.tls);
-        if !asked.secure || !(by_tls || asked.tcp) {
-            return None;
-        }
+        let by_tls = known.listeners.is_empty() || known.listens_tls();
         let host = &asked.host;
         let index = TcpIndex::of(snapshot, |host, claims| (host, claims));
         let found = index.as_ref().filter(|_| by_tls && !is_local(host));
@@ -40,7 +37,14 @@ impl Trace {
         let guards: Vec<_> = guards.collect();
         self.services(route, services);
         for (name, middleware) in &guards {
-            if let Some(client) = known.client.filter(|it| !middleware.allows(*it)) {
+            if !middleware.unreadable_guards.is_empty() {
+                let reason = policy::unreadable(&middleware.unreadable_guards);
+                self.say("policy", Verdict::Stops, format!("{name}: {reason}"));
+                if guards.len() == 1 {
+                    return Some(Outcome::closed("guard-unreadable", reason));
+                }
+            }
+            if let Some(client) = known.client.filter(|it| !middleware.allows((*it).into())) {
                 let says = format!("{name}: {client} is not among its routing.allow_cidrs");
                 self.say("policy", Verdict::Stops, says.clone());
                 if guards.len() == 1 {

@@ -1,4 +1,6 @@
+mod certificates;
 mod passages;
+mod paths;
 mod places;
 mod policies;
 
@@ -178,9 +180,17 @@ fn local_replies_are_explained_with_status_and_reason() {
         listeners: vec![listener(true, 80)],
         ..Known::default()
     };
+    let plain = Known {
+        listeners: vec![listener(false, 80)],
+        ..Known::default()
+    };
     let untrusted = Known {
         trusts_client: Some(false),
-        ..Known::default()
+        ..plain.clone()
+    };
+    let trusting = Known {
+        trusts_proxies: true,
+        ..plain.clone()
     };
     let none = Known::default();
     for (url, known, status, reason, told) in [
@@ -234,11 +244,18 @@ fn local_replies_are_explained_with_status_and_reason() {
             "https://safe.test/a?b",
         ),
         (
-            "https://safe.test/",
-            &untrusted,
+            "http://safe.test/",
+            &plain,
+            404,
+            "no-tls",
+            "(--listen-public-tls)",
+        ),
+        (
+            "http://safe.test/",
+            &trusting,
             308,
             "tls-only",
-            "not among --trusted-proxies",
+            "https://safe.test/",
         ),
         (
             "https://open.test/",
@@ -258,6 +275,17 @@ fn local_replies_are_explained_with_status_and_reason() {
         let steps = says(&explanation).join("\n");
         assert!(steps.contains(told), "{url}: {told}: {steps}");
     }
+    for (known, told) in [
+        (&plain, "(--listen-public-tls), and no proxy in front"),
+        (&untrusted, "not among --trusted-proxies"),
+    ] {
+        let outcome = ask("https://safe.test/", &snapshot, known).outcome;
+        let ended = (outcome.forwarded, outcome.status, outcome.reason.as_deref());
+        assert_eq!(ended, (false, None, Some("no-listener")), "{outcome:?}");
+        assert!(outcome.says.contains(told), "{outcome:?}");
+    }
+    let by_proxy = ask("https://safe.test/", &snapshot, &trusting);
+    assert!(by_proxy.outcome.forwarded, "{:?}", by_proxy.outcome);
     assert!(
         ask("https://safe.test/", &snapshot, &none)
             .outcome

@@ -1,11 +1,12 @@
 //! The decision itself, step by step, as the gateway makes it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::{
-    Asked, Explanation, Known, Listener, Outcome, Place, ServiceView, Step, Verdict, policy,
-    service,
+    Asked, Explanation, Known, Outcome, Place, ServiceView, Step, Verdict, policy, service,
 };
+use crate::core::request_path::{self, RequestPath};
 use crate::core::route::{Diagnostic, is_local};
 use crate::core::snapshot::{Generation, RouteKey, Snapshot};
 
@@ -19,18 +20,14 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    pub(super) fn new(asked: &Asked, snapshot: Option<&Snapshot>, known: &Known) -> Self {
-        let mut trace = Self {
+    pub(super) fn new(snapshot: Option<&Snapshot>) -> Self {
+        Self {
             steps: Vec::new(),
             route: None,
             services: Vec::new(),
             outcome: Outcome::answer(404, "no-route", String::new()),
             generation: snapshot.map(|it| it.generation),
-        };
-        for listener in &known.listeners {
-            trace.listener(asked, *listener);
         }
-        trace
     }
 
     pub(super) fn say(&mut self, about: &str, verdict: Verdict, says: impl Into<String>) {
@@ -41,70 +38,78 @@ impl Trace {
         });
     }
 
-    fn listener(&mut self, asked: &Asked, listener: Listener) {
-        let Listener { address, tls, .. } = listener;
-        let public = if tls { "public by TLS" } else { "public" };
-        if asked.tcp && !tls {
-            let which = if listener.public {
-                "public"
-            } else {
-                "internal"
-            };
-            let says = format!("{which}, {address}: no TLS is spoken there");
-            return self.say("listener", Verdict::Stops, says);
-        }
-        match (listener.public, is_local(&asked.host)) {
-            (true, true) => self.say(
-                "listener",
-                Verdict::Stops,
-                format!(
-                    "{public}, {address}: 404 no-route, for .local hosts exist inside the cluster only"
-                ),
-            ),
-            (true, false) => self.say(
-                "listener",
-                Verdict::Passes,
-                format!("{public}, {address}: any host but .local ones"),
-            ),
-            (false, _) => self.say(
-                "listener",
-                Verdict::Passes,
-                format!("internal, {address}: every host"),
-            ),
-        }
-    }
-
     pub(super) fn decide(
         &mut self,
         asked: &Asked,
         snapshot: Option<&Snapshot>,
         known: &Known,
     ) -> Outcome {
-        let only_public = known.listeners.iter().all(|it| it.public) && !known.listeners.is_empty();
-        if only_public && is_local(&asked.host) {
+        let arrival = match self.arrive(asked, known) {
+            Ok(arrival) => arrival,
+            Err(outcome) => return outcome,
+        };
+        if arrival.is_tls() {
+            let passed = snapshot.and_then(|it| self.passage(asked, it, known));
+            if let Some(outcome) = passed.or_else(|| self.certificate(asked, known)) {
+                return outcome;
+            }
+        }
+
+        let mut takers = known
+            .listeners
+            .iter()
+            .filter(|it| it.tls == arrival.is_tls());
+        if is_local(&asked.host) && !known.listeners.is_empty() && takers.all(|it| it.public) {
             return Outcome::no_route(asked);
         }
+        let asked = match self.read_path(asked) {
+            Ok(asked) => &asked.into_owned(),
+            Err(refused) => return refused,
+        };
         let Some(snapshot) = snapshot else {
             let says = "this process has no snapshot yet: it has just started and knows no routes";
             self.say("snapshot", Verdict::Stops, says);
             return Outcome::answer(503, "warming-up", says.to_owned());
         };
-        if let Some(outcome) = self.passage(asked, snapshot, known) {
-            return outcome;
-        }
         let Some((key, claims)) = self.find(asked, snapshot) else {
             return Outcome::no_route(asked);
         };
         self.route = Some(key.clone());
-        let secure = self.is_secure(asked, known);
+        let secure = arrival.is_secure();
         self.services = service::views(claims, snapshot, secure, known);
-        if let Some(refused) = self.scheme(asked, key, secure) {
+        if let Some(refused) = self.scheme(asked, key, secure, known) {
             return refused;
         }
         if let Some(answered) = self.policies(asked, snapshot, key, known) {
             return answered;
         }
         self.choose(asked)
+    }
+
+    /// The request with the path that it is steered by, and the one that a task gets.
+    fn read_path<'a>(&mut self, asked: &'a Asked) -> Result<Cow<'a, Asked>, Outcome> {
+        let read = match request_path::read(asked.path.as_bytes()) {
+            Ok(None) => return Ok(Cow::Borrowed(asked)),
+            Ok(Some(read)) => read,
+            Err(why) => {
+                let says = format!("{}, which servers read in different ways", why.as_str());
+                self.say("path", Verdict::Stops, says.clone());
+                return Err(Outcome::answer(400, "bad-request", says));
+            }
+        };
+        let RequestPath { matched, sent } = read;
+        let sent = String::from_utf8_lossy(&sent).into_owned();
+        let says = match sent == asked.path {
+            true => format!("{} is matched as {matched}", asked.path),
+            false => format!("{} is matched as {matched}, and sent as {sent}", asked.path),
+        };
+        self.say("path", Verdict::Note, says);
+        let query = &asked.path_and_query[asked.path.len()..];
+        Ok(Cow::Owned(Asked {
+            path_and_query: sent + query,
+            path: matched,
+            ..asked.clone()
+        }))
     }
 
     /// What services do with requests on their way, and what the gateway answers itself where there is but one.
@@ -136,31 +141,13 @@ impl Trace {
         Some(answered)
     }
 
-    /// Whether the gateway takes the request for one by TLS.
-    fn is_secure(&mut self, asked: &Asked, known: &Known) -> bool {
-        let tls = known.listeners.iter().any(|listener| listener.tls);
-        if !asked.secure || tls {
-            return asked.secure;
-        }
-        match known.trusts_client {
-            Some(false) => {
-                let says = "this gateway serves no TLS, and the client is not among --trusted-proxies: it counts as plain";
-                self.say("scheme", Verdict::Note, says);
-                return false;
-            }
-            Some(true) => {
-                let says = "the client is among --trusted-proxies: its X-Forwarded-Proto says that this is TLS";
-                self.say("scheme", Verdict::Note, says);
-            }
-            None => {
-                let says = "this gateway serves no TLS: taken to come by a proxy of --trusted-proxies with X-Forwarded-Proto: https";
-                self.say("scheme", Verdict::Note, says);
-            }
-        }
-        true
-    }
-
-    fn scheme(&mut self, asked: &Asked, key: &RouteKey, secure: bool) -> Option<Outcome> {
+    fn scheme(
+        &mut self,
+        asked: &Asked,
+        key: &RouteKey,
+        secure: bool,
+        known: &Known,
+    ) -> Option<Outcome> {
         let kind = if secure { "TLS" } else { "plain" };
         if self.services.iter().any(|service| service.claims) {
             let says = format!(
@@ -171,6 +158,14 @@ impl Trace {
             return None;
         }
         let (says, outcome) = match secure {
+            false if !known.tls_access().reaches(&asked.host) => {
+                let says = "the route is served by TLS only, and neither does this gateway speak TLS \
+                            (--listen-public-tls) nor a proxy in front of it (--trusted-proxies)";
+                (
+                    says.to_owned(),
+                    Outcome::answer(404, "no-tls", says.to_owned()),
+                )
+            }
             false => {
                 let location = format!("https://{}{}", asked.host, asked.path_and_query);
                 let says = format!("the route is served by TLS only: {location}");
@@ -182,6 +177,9 @@ impl Trace {
             ),
         };
         self.say("scheme", Verdict::Stops, says);
+        if outcome.status == Some(308) {
+            self.redirected(asked, known);
+        }
         Some(outcome)
     }
 

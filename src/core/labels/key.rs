@@ -2,8 +2,8 @@
 
 use super::header::{self, Header};
 use super::report::{Fault, shown};
-use super::retired;
 use super::setting::Setting;
+use super::{meaning, retired};
 
 /// Under which name a label speaks to Hiveway; the order is that of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,8 +137,16 @@ fn refusal(prefix: Prefix, name: &str) -> Fault {
         )
         .with_nearest(prefix, name);
     }
+    let unknown = "the key is unknown";
+    if let Some(meaning) = meaning::find(name) {
+        let fault = Fault::error(unknown, meaning.remedy);
+        return match meaning.key {
+            Some(key) => fault.suggesting(format!("{}.{key}", prefix.as_str())),
+            None => fault,
+        };
+    }
     Fault::error(
-        "the key is unknown",
+        unknown,
         "write one of the label reference (`hiveway labels`), or remove the label",
     )
     .with_nearest(prefix, name)
@@ -166,6 +174,7 @@ fn nearest(name: &str) -> Option<String> {
     let name = name.replace('-', "_");
     let port = name.trim_start_matches(|character: char| !character.is_ascii_digit());
     let port = port_number(port).ok().map(|port| format!("{PORT}{port}"));
+    let port = port.filter(|_| may_be_routing(&name));
     let known = Setting::NAMES
         .iter()
         .map(|(known, _)| (*known).to_owned())
@@ -175,6 +184,13 @@ fn nearest(name: &str) -> Option<String> {
         .chain(headers)
         .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
     (likeness >= ALIKE).then_some(near)
+}
+
+/// Whether a name has no group, or one that may be a slip for `routing`: to follow a suggestion of a port makes a route,
+/// which a key of another group did not ask for.
+fn may_be_routing(name: &str) -> bool {
+    name.split_once('.')
+        .is_none_or(|(group, _)| strsim::normalized_damerau_levenshtein(group, "routing") >= ALIKE)
 }
 
 /// The keys for the header that a name ends in, as alike as what stands before it.
@@ -303,7 +319,17 @@ mod tests {
                 Some("hiveway.routing.port_8080"),
             ),
             ("hiveway.port_80", unknown, Some("hiveway.routing.port_80")),
-            ("hiveway.routing.sticky_session", unknown, None),
+            (
+                "hiveway.routing.sticky_session",
+                unknown,
+                Some("hiveway.routing.session_sticky"),
+            ),
+            ("hiveway.metrics.port_9090", unknown, None),
+            (
+                "hiveway.rooting.port_80",
+                unknown,
+                Some("hiveway.routing.port_80"),
+            ),
             (
                 "hiveway.routing.session-sticky",
                 unknown,

@@ -1,10 +1,13 @@
 //! One label as it stands on a service, and which of several labels with one meaning decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::guard;
 use super::key::{self, Key, Prefix};
-use super::report::{Fault, Report};
+use super::report::{Fault, Report, shown};
 use crate::core::model::Service;
+use crate::core::route::Level;
 
 /// A label with a known key. Labels of the same meaning sort by precedence.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,9 +25,11 @@ enum Place {
     Container,
 }
 
-/// The labels with known keys, those of one meaning in order of precedence. Keys that are refused are reported.
+/// The labels with known keys, those of one meaning in order of precedence. Keys that are refused are reported, and those of
+/// them that were meant to guard the service are added to `misread`.
 pub(super) fn by_key<'a>(
     service: &'a Service,
+    misread: &mut BTreeSet<Arc<str>>,
     report: &mut Report,
 ) -> BTreeMap<Key, Vec<Label<'a>>> {
     let mut labels: BTreeMap<Key, Vec<Label<'a>>> = BTreeMap::new();
@@ -40,7 +45,19 @@ pub(super) fn by_key<'a>(
                     key: written,
                     value,
                 }),
+                Ok(None) if guard::is_meant_by_other(written) => {
+                    misread.insert(shown(written).into());
+                    let fault = Fault::error(
+                        "the key has no prefix of Hiveway's, so the label is not read",
+                        "write the key with the prefix hiveway., or remove the label",
+                    );
+                    report.add(written, value, fault.shutting());
+                }
                 Ok(None) => {}
+                Err(fault) if fault.level == Level::Error && guard::is_meant(written) => {
+                    misread.insert(shown(written).into());
+                    report.add(written, value, fault.shutting());
+                }
                 Err(fault) => report.add(written, value, fault),
             }
         }

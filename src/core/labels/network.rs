@@ -1,26 +1,26 @@
 //! `routing.allow_cidrs`: networks and addresses of clients.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use super::report::Fault;
+use crate::core::network::{self, NotANetwork};
 
 /// A network, or a single address that stands for itself.
 pub(super) fn parse(text: &str) -> Result<IpNet, Fault> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(address.into());
-    }
-    match text.parse::<IpNet>() {
+    match network::parse(text) {
         Ok(network) if network.trunc() == network => Ok(network),
         Ok(network) => Err(Fault::error(
             "has bits set behind its prefix, so that it is not clear which network is meant",
             "write the network's first address, or leave the prefix out for a single address",
         )
         .suggesting(network.trunc().to_string())),
-        Err(_) => Err(Fault::error(
+        Err(NotANetwork::Unreadable) => Err(Fault::error(
             "is no network and no address",
             "write networks such as 10.0.0.0/8 or 2001:db8::/32, or addresses, separated by commas",
+        )),
+        Err(NotANetwork::BeyondMapped) => Err(Fault::error(
+            "is a network of IPv4-mapped addresses with a prefix shorter than 96 bits",
+            "write the IPv4 network itself, such as 10.0.0.0/8",
         )),
     }
 }
@@ -32,6 +32,7 @@ mod tests {
     #[test]
     fn networks_and_addresses_parse_and_unclear_ones_fail() {
         let no_network = "is no network and no address";
+        let mapped = "is a network of IPv4-mapped addresses with a prefix shorter than 96 bits";
         let unclear =
             "has bits set behind its prefix, so that it is not clear which network is meant";
         for (text, expected) in [
@@ -41,6 +42,11 @@ mod tests {
             ("2001:db8::/32", Ok("2001:db8::/32")),
             ("::1", Ok("::1/128")),
             ("10.1.0.0/8", Err((unclear, Some("10.0.0.0/8")))),
+            ("::ffff:10.0.0.0/104", Ok("10.0.0.0/8")),
+            ("::ffff:192.0.2.7", Ok("192.0.2.7/32")),
+            ("::ffff:10.1.0.0/104", Err((unclear, Some("10.0.0.0/8")))),
+            ("::ffff:0:0/95", Err((mapped, None))),
+            ("::ffff:10.0.0.0/8", Err((mapped, None))),
             ("10.0.0.0/33", Err((no_network, None))),
             ("10.0.0", Err((no_network, None))),
             ("localhost", Err((no_network, None))),

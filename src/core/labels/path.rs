@@ -1,6 +1,9 @@
 //! The path of a route, and the characters that any path may hold.
 
+use std::sync::Arc;
+
 use super::report::Fault;
+use crate::core::request_path;
 use crate::core::route::PathPrefix;
 
 /// What follows the host of a route: nothing, or a path.
@@ -36,15 +39,27 @@ pub(super) fn parse(written: &str) -> Result<PathPrefix, Fault> {
         )
         .suggesting(single));
     }
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(Fault::error(
-            "has a `.` or `..` in its path",
-            "write the path that is meant: clients resolve the dots before they send",
-        ));
-    }
     match path {
         "" => Ok(PathPrefix::root()),
-        _ => Ok(PathPrefix(path.into())),
+        _ => normal(path).map(PathPrefix),
+    }
+}
+
+/// The spelling by which requests are matched.
+fn normal(path: &str) -> Result<Arc<str>, Fault> {
+    let read = request_path::read(path.as_bytes()).map_err(|_| {
+        Fault::error(
+            "has a path that servers read in different ways, so that such requests are refused",
+            "leave out %00, overlong encodings, and dots beside %2F, %3B or %5C",
+        )
+    })?;
+    match read {
+        None => Ok(path.into()),
+        Some(read) if read.sent != path.as_bytes() => Err(Fault::error(
+            "has a `.` or `..` in its path",
+            "write the path that is meant: clients resolve the dots before they send",
+        )),
+        Some(read) => Ok(read.matched.into()),
     }
 }
 
@@ -89,6 +104,11 @@ mod tests {
             ("/Api", "/Api"),
             ("/a%20b/x,y:z@w", "/a%20b/x,y:z@w"),
             ("/.well-known", "/.well-known"),
+            // The spelling by which requests are matched.
+            ("/%61dmin", "/admin"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/%40user", "/@user"),
+            ("/a%2fb", "/a%2Fb"),
         ] {
             assert_eq!(
                 parse(written),
@@ -104,6 +124,8 @@ mod tests {
         let fragment = "has a fragment, but routes are chosen by host and path alone";
         let escape = "has a `%` in its path without two hexadecimal digits after it";
         let dots = "has a `.` or `..` in its path";
+        let ambiguous =
+            "has a path that servers read in different ways, so that such requests are refused";
         for (written, reason, suggestion) in [
             ("/a?b=c", query, Some("/a")),
             ("?b", query, Some("")),
@@ -114,6 +136,9 @@ mod tests {
             ("//b", "has an empty segment in its path", Some("/b")),
             ("/a/../b", dots, None),
             ("/.", dots, None),
+            ("/a/%2E%2e/b", dots, None),
+            ("/a%00", ambiguous, None),
+            ("/..%2fb", ambiguous, None),
             (
                 "/a b",
                 "has ' ' in its path, which cannot stand there as it is",

@@ -3,6 +3,7 @@
 use super::path::check_characters;
 use super::report::Fault;
 use crate::core::middleware::Redirect;
+use crate::core::route::{HostPattern, RouteSpec, Scheme, ServiceSpec};
 
 /// What a redirect is answered with unless another is written: permanent, and method and body are kept.
 const STATUS: u16 = 308;
@@ -48,6 +49,67 @@ pub(super) fn parse(value: &str) -> Result<Redirect, Fault> {
         status,
         target: format!("{scheme}{authority}{}", path.trim_end_matches('/')).into(),
     })
+}
+
+/// What is wrong with a redirect that leads back to the route that it stands on, by the same path: its clients never
+/// arrive. Whether one that leads to another path arrives depends on what else claims that.
+pub(super) fn circle(spec: &ServiceSpec) -> Option<Fault> {
+    let redirect = spec.policy.middleware.as_ref()?.redirect.as_ref()?;
+    let target = Target::of(redirect)?;
+    if !target.path.is_empty() {
+        return None;
+    }
+    let strips = |route: &RouteSpec| spec.policy.strip_prefix && &*route.path.0 != "/";
+    let mut routes = spec.routes.iter().filter(|route| !strips(route));
+    let route = routes.find(|route| target.reaches(route))?;
+    let remedy = match (target.is_https, route.scheme) {
+        (true, Scheme::Any) => {
+            "to bring all to HTTPS, write https:// before the host in hiveway.routing.port_N instead; else name another host"
+        }
+        _ => "name another host, or take this one out of hiveway.routing.port_N",
+    };
+    let reason = format!(
+        "leads back to {route}, a route of this service, so that its clients are sent in a circle"
+    );
+    Some(Fault::error(reason, remedy))
+}
+
+/// The parts of a redirect's target.
+pub(crate) struct Target<'a> {
+    is_https: bool,
+    host: String,
+    pub(crate) path: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// None where it names a port of its own, behind which another server may listen.
+    pub(crate) fn of(redirect: &'a Redirect) -> Option<Self> {
+        let (scheme, rest) = redirect.target.split_once("://")?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let is_https = scheme == "https";
+        let usual = if is_https { ":443" } else { ":80" };
+        let host = authority.strip_suffix(usual).unwrap_or(authority);
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        (!host.contains(':')).then_some(Self {
+            is_https,
+            host,
+            path,
+        })
+    }
+
+    /// Whether requests for the target's host and scheme come to this route, if their path does. A wildcard is
+    /// not certain: any other service may claim the name itself.
+    pub(crate) fn reaches(&self, route: &RouteSpec) -> bool {
+        let same_host = matches!(&route.host, HostPattern::Exact(host) if **host == *self.host);
+        same_host
+            && match route.scheme {
+                Scheme::Any | Scheme::Grpc => true,
+                Scheme::Http => !self.is_https,
+                // A plain request is sent to HTTPS, and comes to the route after all.
+                Scheme::Https => true,
+                Scheme::Tcp => false,
+            }
+    }
 }
 
 fn status(text: &str) -> Result<u16, Fault> {

@@ -43,6 +43,15 @@ impl Fault {
         }
     }
 
+    /// The label was meant to guard its service, which is shut while it cannot be read.
+    pub(super) fn shutting(self) -> Self {
+        let reason = self.reason;
+        Self {
+            reason: format!("{reason}; it seems to be a guard, so the service lets no client in"),
+            ..self
+        }
+    }
+
     pub(super) fn suggesting(self, suggestion: impl Into<String>) -> Self {
         Self {
             suggestion: Some(suggestion.into()),
@@ -98,6 +107,15 @@ impl Report {
             // A suggestion that had to be cut or escaped would be wrong when followed.
             suggestion: suggestion.filter(|suggestion| shown(suggestion) == *suggestion),
         });
+    }
+
+    /// Whether a label was refused that names a port, or was meant to.
+    pub(super) fn refuses_a_port(&self) -> bool {
+        let port = |text: &str| text.contains("routing.port");
+        self.diagnostics.iter().any(|it| {
+            it.level == Level::Error
+                && (port(&it.key) || it.suggestion.as_deref().is_some_and(port))
+        })
     }
 
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {

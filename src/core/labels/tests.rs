@@ -1,5 +1,7 @@
 //! Tests of whole services: labels in, spec and diagnostics out.
 
+mod together;
+
 use std::time::Duration;
 
 use super::{LabelOptions, parse};

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::core::rates::EndpointCounts;
 use crate::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
 use crate::core::snapshot::{Claim, Endpoint, GatewayTask, RouteKey};
 
@@ -69,7 +70,9 @@ fn services_are_counted_and_empty_ones_are_named() {
             states: states.iter().copied().collect(),
             ejected,
             probes_disbelieved: false,
+            probe: None,
             requests,
+            endpoints: None,
         }
     };
     assert_eq!(
@@ -98,6 +101,40 @@ fn services_are_counted_and_empty_ones_are_named() {
     );
     assert_eq!(availability(&services[1..]).reason, "AllServe");
     assert_eq!(availability(&[]).reason, "NoServices");
+}
+
+#[test]
+fn endpoints_are_added_to_the_service_of_their_name() {
+    use EndpointState::{Failing, Ready};
+    let snapshot = snapshot(&[
+        ("1", "web", &[Ready, Failing]),
+        ("2", "api", &[]),
+        ("3", "web", &[Ready]),
+    ]);
+    let mut services = services(&snapshot, |_| Default::default());
+    let counts = EndpointCounts {
+        total: 7,
+        ..EndpointCounts::default()
+    };
+    let counts = BTreeMap::from([(TaskId::from("12"), counts)]);
+    add_endpoints(&mut services, &snapshot, &counts, |task| {
+        task.as_str() == "31"
+    });
+    let told: Vec<Vec<(&str, EndpointState, bool, u64)>> = services
+        .iter()
+        .map(|service| {
+            let endpoints = service.endpoints.iter().flatten();
+            let told =
+                endpoints.map(|it| (it.task.as_str(), it.state, it.ejected, it.requests.total));
+            told.collect()
+        })
+        .collect();
+    let web = [
+        ("11", Ready, false, 0),
+        ("12", Failing, false, 7),
+        ("31", Ready, true, 0),
+    ];
+    assert_eq!(told, [vec![], web.to_vec()]);
 }
 
 #[test]
@@ -164,5 +201,33 @@ fn controller_shows_its_followers_and_a_follower_itself() {
             ("b".into(), true, false, None, None),
             ("c".into(), false, true, None, Some(7)),
         ]
+    );
+}
+
+#[test]
+fn hidden_clients_are_a_condition_with_their_services() {
+    assert_eq!(client_addresses(&BTreeSet::new()), None);
+    let diagnostic = |service: &str, reason: &str| Diagnostic {
+        level: crate::core::route::Level::Warning,
+        service: service.into(),
+        key: "routing.allow_cidrs".into(),
+        value: "10.0.0.0/8".into(),
+        reason: reason.to_owned(),
+        remedy: String::new(),
+        suggestion: None,
+    };
+    let other = diagnostic("other", "is odd");
+    let hidden = ["web", "shop"].map(|service| diagnostic(service, HIDDEN_CLIENTS));
+    assert_eq!(client_addresses(&[other.clone()].into()), None);
+    let all: BTreeSet<_> = hidden.into_iter().chain([other]).collect();
+    let condition = client_addresses(&all).expect("a condition");
+    assert_eq!(
+        (condition.status, &*condition.reason),
+        (Truth::False, "HiddenByIngress")
+    );
+    assert!(
+        condition.message.ends_with(": shop, web"),
+        "{}",
+        condition.message
     );
 }

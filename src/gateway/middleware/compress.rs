@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, TRANSFER_ENCODING, VARY,
+    CONTENT_TYPE, TRANSFER_ENCODING, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -30,10 +30,14 @@ use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr as _, Result};
 
 use super::encoder::Encoder;
+use super::validators;
 use crate::core::middleware::Encoding;
 
 /// Below this, an answer fits into the packet that its header goes in.
 const SMALLEST: u64 = 1_024;
+
+/// The `Cache-Control` directive against transformations, in requests and responses.
+const NO_TRANSFORM: &str = "no-transform";
 
 /// What would be wrong of a body that was changed.
 static DIGESTS: [HeaderName; 4] = [
@@ -43,29 +47,48 @@ static DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
 ];
 
-/// Has the rest of an answer compressed, where that should be. What is compressed for some says so to all, by `Vary`.
+/// Starts compressing a response if it gains by that, and adds `Vary` whether or not this client
+/// accepts a coding.
+///
+/// A response to HEAD has the header of the GET, without the length, which is unknown. A 304 and a
+/// 206 are never compressed, but describe a resource that is.
 pub(super) fn begin(
     offered: &[Encoding],
     session: &mut Session,
     response: &mut ResponseHeader,
 ) -> Result<()> {
-    if !gains(response) {
+    if !varies(response) {
         return Ok(());
     }
     vary(response)?;
+
     let request = session.req_header();
-    // Without chunks, the end of an answer of unknown length is the connection's.
-    if request.method == Method::HEAD || request.version < Version::HTTP_11 {
-        return Ok(());
+    let chosen = chosen(offered, request);
+    if validators::is_confirmation(response) {
+        return validators::confirm(chosen, request, response);
     }
-    let Some(encoding) = Encoding::accepted(offered, &accepted(request)) else {
+    let Some(encoding) = chosen.filter(|_| response.status != StatusCode::PARTIAL_CONTENT) else {
         return Ok(());
     };
+    let is_read = validators::is_read(&request.method);
+    if request.method == Method::HEAD {
+        return tell(encoding, is_read, response);
+    }
+
     let modules = &mut session.downstream_modules_ctx;
     if let Some(Compression(state @ State::Off)) = modules.get_mut::<Compression>() {
-        *state = State::Wanted(encoding);
+        *state = State::Wanted { encoding, is_read };
     }
     Ok(())
+}
+
+/// The coding for a response to this request. `None` if it is sent as it is.
+pub(super) fn chosen(offered: &[Encoding], request: &RequestHeader) -> Option<Encoding> {
+    // Without chunks, the end of an answer of unknown length is the connection's.
+    if request.version < Version::HTTP_11 || says(&request.headers, &CACHE_CONTROL, NO_TRANSFORM) {
+        return None;
+    }
+    Encoding::accepted(offered, &accepted(request))
 }
 
 /// What the answer to one request is compressed by.
@@ -74,8 +97,8 @@ struct Compression(State);
 enum State {
     /// Nothing.
     Off,
-    /// This, if the answer has a body.
-    Wanted(Encoding),
+    /// This, if there is a body. `is_read`: the tag describes the body.
+    Wanted { encoding: Encoding, is_read: bool },
     /// This; with whether each piece is sent on at once. The lock is never taken: it makes what may change thread fit to be
     /// looked at by several.
     On(Box<Mutex<Encoder>>, bool),
@@ -95,7 +118,7 @@ impl Compression {
                 let encoder = encoder.into_inner().expect("the lock is never taken");
                 finish(encoder, piece)
             }
-            State::Off | State::Wanted(_) => return Ok(None),
+            State::Off | State::Wanted { .. } => return Ok(None),
         };
         let encoded = encoded.or_err(ErrorType::InternalError, "while an answer was compressed")?;
         Ok((!encoded.is_empty()).then_some(encoded))
@@ -122,7 +145,7 @@ impl HttpModule for Compression {
         response: &mut ResponseHeader,
         end: bool,
     ) -> Result<()> {
-        let State::Wanted(encoding) = self.0 else {
+        let State::Wanted { encoding, is_read } = self.0 else {
             return Ok(());
         };
         if response.status.is_informational() {
@@ -132,7 +155,11 @@ impl HttpModule for Compression {
         let length = length(response);
         // Where memory is short, the answer goes as it is.
         if !end && let Ok(encoder) = Encoder::new(encoding, length) {
-            tell(encoding, response)?;
+            tell(encoding, is_read, response)?;
+            response.insert_header(TRANSFER_ENCODING, "chunked")?;
+            // The response of an HTTP/1.0 task has that version, which has no chunked coding (RFC
+            // 9112, section 6.1).
+            response.set_version(Version::HTTP_11);
             self.0 = State::On(Box::new(Mutex::new(encoder)), length.is_none());
         }
         Ok(())
@@ -178,22 +205,15 @@ pub(in crate::gateway) fn compression() -> ModuleBuilder {
     Box::new(Builder)
 }
 
-/// Says of an answer what becomes of its body. Its tag stays true only in the weak sense.
-fn tell(encoding: Encoding, response: &mut ResponseHeader) -> Result<()> {
+/// Sets the header of a compressed response.
+fn tell(encoding: Encoding, is_read: bool, response: &mut ResponseHeader) -> Result<()> {
     response.insert_header(CONTENT_ENCODING, encoding.as_str())?;
-    response.insert_header(TRANSFER_ENCODING, "chunked")?;
     response.remove_header(&CONTENT_LENGTH);
     response.remove_header(&ACCEPT_RANGES);
-    let Some(tag) = response.headers.get(ETAG).map(HeaderValue::as_bytes) else {
-        return Ok(());
-    };
-    if tag.starts_with(b"\"") {
-        let weak = [&b"W/"[..], tag].concat();
-        response.insert_header(ETAG, weak)?;
-    } else if !tag.starts_with(b"W/") {
-        response.remove_header(&ETAG);
+    match is_read {
+        true => validators::mark(encoding, response),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 fn accepted(request: &RequestHeader) -> String {
@@ -202,23 +222,48 @@ fn accepted(request: &RequestHeader) -> String {
     values.join(",")
 }
 
-/// Whether an answer should be compressed for who can read it.
-fn gains(response: &ResponseHeader) -> bool {
+/// Whether a response depends on `Accept-Encoding`: it is compressed for some clients, or describes
+/// a resource that is (304, 206).
+fn varies(response: &ResponseHeader) -> bool {
     let headers = &response.headers;
-    let bodiless = response.status.is_informational()
-        || matches!(
-            response.status,
-            StatusCode::NO_CONTENT | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
-        );
+    let status = response.status;
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        return false;
+    }
+    let part = status == StatusCode::PARTIAL_CONTENT;
     let as_is = headers.contains_key(CONTENT_ENCODING)
-        || headers.contains_key(CONTENT_RANGE)
+        || (headers.contains_key(CONTENT_RANGE) && !part)
         || DIGESTS.iter().any(|digest| headers.contains_key(digest))
-        || says(response, &CACHE_CONTROL, "no-transform");
+        || says(headers, &CACHE_CONTROL, NO_TRANSFORM);
+    if as_is {
+        return false;
+    }
+
     let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
-    !bodiless
-        && !as_is
-        && length(response).is_none_or(|length| length >= SMALLEST)
-        && kind.is_some_and(shrinks)
+    if validators::is_confirmation(response) {
+        // Most 304 have no type. A superfluous `Vary` costs caches little.
+        return kind.is_none_or(shrinks);
+    }
+    let length = if part {
+        whole(response)
+    } else {
+        length(response)
+    };
+    length.is_none_or(|length| length >= SMALLEST)
+        && kind.is_some_and(|kind| shrinks(kind) || (part && holds_parts(kind)))
+}
+
+/// The length of the whole representation of a 206, if known.
+fn whole(response: &ResponseHeader) -> Option<u64> {
+    let range = response.headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    range.rsplit('/').next()?.parse().ok()
+}
+
+/// Whether the type is a multipart type, whose parts have the type of the resource.
+fn holds_parts(content_type: &str) -> bool {
+    let kind = content_type.trim_start().as_bytes();
+    kind.get(..10)
+        .is_some_and(|it| it.eq_ignore_ascii_case(b"multipart/"))
 }
 
 fn length(response: &ResponseHeader) -> Option<u64> {
@@ -227,8 +272,8 @@ fn length(response: &ResponseHeader) -> Option<u64> {
 }
 
 /// Whether one of a header's words is this one.
-fn says(response: &ResponseHeader, name: &HeaderName, word: &str) -> bool {
-    let values = response.headers.get_all(name).iter();
+fn says(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).iter();
     let words = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     words
         .map(<[u8]>::trim_ascii)
@@ -262,7 +307,7 @@ fn shrinks(content_type: &str) -> bool {
 }
 
 fn vary(response: &mut ResponseHeader) -> Result<()> {
-    if says(response, &VARY, "accept-encoding") || says(response, &VARY, "*") {
+    if says(&response.headers, &VARY, "accept-encoding") || says(&response.headers, &VARY, "*") {
         return Ok(());
     }
     response.append_header(VARY, HeaderValue::from_static("Accept-Encoding"))?;
@@ -274,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_gains_by_it_is_compressed() {
+    fn only_what_gains_by_it_varies() {
         let json = ("Content-Type", "application/json; charset=utf-8");
         let large = ("Content-Length", "1024");
         for (status, headers, expected) in [
@@ -283,13 +328,26 @@ mod tests {
             (404, vec![("Content-Type", "text/html"), large], true),
             (200, vec![json, ("Content-Length", "1023")], false),
             (200, vec![large], false),
-            (206, vec![json, large], false),
+            (206, vec![json, large], true),
+            (206, vec![json, ("Content-Range", "bytes 0-9/1023")], false),
+            (206, vec![json, ("Content-Range", "bytes 0-9/1024")], true),
+            (206, vec![json, ("Content-Range", "bytes 0-9/*")], true),
+            (
+                206,
+                vec![("Content-Type", "multipart/byteranges; boundary=x")],
+                true,
+            ),
+            (206, vec![("Content-Type", "image/png"), large], false),
+            (416, vec![json, ("Content-Range", "bytes */9")], false),
             (
                 200,
                 vec![json, large, ("Content-Range", "bytes 0-1/2")],
                 false,
             ),
-            (304, vec![json], false),
+            (304, vec![json], true),
+            (304, vec![], true),
+            (304, vec![("Content-Type", "image/png")], false),
+            (304, vec![("Cache-Control", "no-transform")], false),
             (200, vec![json, large, ("Content-Encoding", "gzip")], false),
             (
                 200,
@@ -311,7 +369,7 @@ mod tests {
             for (name, value) in &headers {
                 response.append_header(*name, *value).expect("a header");
             }
-            assert_eq!(gains(&response), expected, "{status} {headers:?}");
+            assert_eq!(varies(&response), expected, "{status} {headers:?}");
         }
     }
 

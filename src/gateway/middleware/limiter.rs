@@ -7,11 +7,11 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 
 use tokio::time::Instant;
 
+use crate::core::origin::Origin;
 use crate::core::rate_limit::{Rate, RateLimit};
 
 const SHARDS: usize = 16;
@@ -22,7 +22,7 @@ const ROOM: usize = 2_048;
 /// The buckets of one service's clients.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    shards: [Mutex<RateLimit<IpAddr>>; SHARDS],
+    shards: [Mutex<RateLimit<Origin>>; SHARDS],
     hasher: RandomState,
     started: Instant,
 }
@@ -42,8 +42,8 @@ impl Limiter {
     }
 
     /// Whether the client may send a request now.
-    pub(super) fn admit(&self, client: IpAddr) -> bool {
-        let client = subscriber(client);
+    pub(super) fn admit(&self, client: Origin) -> bool {
+        let client = client.subscriber();
         // The remainder is less than the number of shards, so it fits.
         let shard = (self.hasher.hash_one(client) % SHARDS as u64) as usize;
         let mut limit = self.shards[shard]
@@ -55,31 +55,28 @@ impl Limiter {
     }
 }
 
-/// Whom an address stands for: by IPv6 everybody has a /64 at least, and could come from another address every time.
-fn subscriber(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Addr::from_bits(network).into()
-        }
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_has_its_rate_and_a_network_of_ipv6_is_one_client() {
         let limiter = Limiter::new(2);
-        let admitted = |client: &str| limiter.admit(client.parse().expect("an address"));
+        let address = |client: &str| client.parse::<IpAddr>().expect("an address");
+        let admitted = |client: &str| limiter.admit(address(client).into());
         assert_eq!([(); 3].map(|()| admitted("10.0.0.1")), [true, true, false]);
         assert!(!admitted("::ffff:10.0.0.1"));
         assert!(admitted("10.0.0.2"));
         assert!(admitted("2001:db8::1") && admitted("2001:db8::2"));
         assert!(!admitted("2001:db8::3"));
         assert!(admitted("2001:db8:0:1::1"));
+        // The unknown clients of a proxy are one, and do not use up what the proxy itself may send.
+        let behind = address("10.0.0.2");
+        let unknown = || limiter.admit(Origin::Unknown { behind });
+        assert_eq!([(); 3].map(|()| unknown()), [true, true, false]);
+        assert!(admitted("10.0.0.2"));
         tokio::time::advance(std::time::Duration::from_millis(500)).await;
         assert_eq!([(); 2].map(|()| admitted("10.0.0.1")), [true, false]);
     }

@@ -2,10 +2,12 @@
 //!
 //! # Design notes
 //!
-//! Hashes are slow on purpose: tens of milliseconds of a whole processor. So few are worked out at once, few wait for it,
-//! and a password that was right is remembered for [`REMEMBERED`], as a digest under a key that only this process has and
+//! Hashes are slow on purpose: tens of milliseconds of a whole processor. So few are worked out at once, few wait for it and
+//! each client behind its own guesses ([`turns`]), and a password that was right is remembered for [`REMEMBERED`], as a digest under a key that only this process has and
 //! together with the hash that it was right for: a changed label is in force at once. Unknown users cost as much as known
 //! ones, so that nobody learns from the time it takes who exists.
+
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,21 +18,21 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use pingora::http::RequestHeader;
+use prometheus::Histogram;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::core::middleware::{Credential, PasswordHash};
+use crate::core::origin::Origin;
+
+use self::turns::{Full, Turns};
 
 /// How long a password that was right need not be checked again.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// How many of them are remembered.
 const ROOM: usize = 4_096;
-
-/// How many requests may wait for a check; others are told to come again.
-const WAITING: usize = 64;
 
 /// What comes of a check.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(super) enum Verdict {
     Wrong,
     /// Too many wait to be checked.
     Busy,
+    /// Too many of this client do.
+    TooManyGuesses,
 }
 
 /// Checks passwords; one for the whole gateway, so that all services together cannot take more than their part of it.
@@ -48,27 +52,32 @@ pub(super) struct Verifier {
     key: hmac::Key,
     /// Until when which password is right.
     right: Mutex<HashMap<[u8; 32], Instant>>,
-    /// As many as may be worked out at once.
-    work: Arc<Semaphore>,
-    /// As many as may wait or be worked out.
-    queue: Semaphore,
+    /// Whose password is worked out when.
+    turns: Arc<Turns>,
+    /// How long a password waits for its turn.
+    waits: Histogram,
 }
 
 impl Verifier {
     /// For a gateway with so many threads; half as many passwords are worked out at once.
-    pub(super) fn new(threads: usize) -> Self {
+    pub(super) fn new(threads: usize, waits: Histogram) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .expect("the system has random numbers, or TLS would have failed before");
         Self {
             key,
             right: Mutex::default(),
-            work: Arc::new(Semaphore::new((threads / 2).max(1))),
-            queue: Semaphore::new(WAITING),
+            turns: Turns::new((threads / 2).max(1)),
+            waits,
         }
     }
 
-    /// Whether a request comes from one of these users.
-    pub(super) async fn check(&self, known: &[Credential], request: &RequestHeader) -> Verdict {
+    /// Whether a request of a client comes from one of these users.
+    pub(super) async fn check(
+        &self,
+        known: &[Credential],
+        request: &RequestHeader,
+        client: Origin,
+    ) -> Verdict {
         let Some((user, password)) = sent(request) else {
             return Verdict::Wrong;
         };
@@ -84,24 +93,32 @@ impl Verifier {
         if self.remembers(&digest) {
             return verdict(true);
         }
-        let Ok(_place) = self.queue.try_acquire() else {
-            return Verdict::Busy;
+        let asked = Instant::now();
+        let turn = match self.turns.take(client.subscriber()).await {
+            Ok(turn) => turn,
+            Err(Full::All) => return Verdict::Busy,
+            Err(Full::Client) => return Verdict::TooManyGuesses,
         };
-        let work = self.work.clone().acquire_owned().await;
-        let work = work.expect("the semaphore is never closed");
+        self.waits.observe(asked.elapsed().as_secs_f64());
         // Others may have come with the same meanwhile.
         if self.remembers(&digest) {
+            turn.was_right();
             return verdict(true);
         }
         let hash = checked.hash.clone();
+        let is_known = credential.is_some();
         let checking = tokio::task::spawn_blocking(move || {
+            let right = is_right(&hash, &password);
+            if right && is_known {
+                turn.was_right();
+            }
             // Held by the work itself, which goes on when the request is given up.
-            let _work = work;
-            is_right(&hash, &password)
+            drop(turn);
+            right
         });
         // A check that panicked proves nothing.
         let right = checking.await.unwrap_or(false);
-        if right && credential.is_some() {
+        if right && is_known {
             self.remember(digest);
         }
         verdict(right)
@@ -173,7 +190,13 @@ fn is_right(hash: &PasswordHash, password: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use futures_util::FutureExt as _;
+
     use super::*;
+    use crate::journal;
+    use crate::metrics::Metrics;
 
     /// Of `s3cret`, made by libxcrypt.
     const BCRYPT: &str = "$2b$04$LhRHyYb92TBsI3aIYbm2MOSl1HD09/qy8U8dBaQhwZ4egNNkmpBGq";
@@ -186,6 +209,13 @@ mod tests {
             user: user.into(),
             hash: PasswordHash(hash.into()),
         })
+    }
+
+    const CLIENT: Origin = Origin::Known(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
+
+    fn verifier() -> Verifier {
+        let metrics = Metrics::new(journal::channel().0.drop_counter());
+        Verifier::new(1, metrics.password_waits())
     }
 
     fn request(authorization: &str) -> RequestHeader {
@@ -202,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_right_password_of_a_known_user_is_right_and_nothing_else() {
-        let verifier = Verifier::new(1);
+        let verifier = verifier();
         let right = |user: &str| Verdict::Right(user.into());
         for (request, expected) in [
             (basic("alice:s3cret"), right("alice")),
@@ -226,7 +256,7 @@ mod tests {
             // The second time it may be remembered.
             for _ in 0..2 {
                 assert_eq!(
-                    verifier.check(&known(), &request).await,
+                    verifier.check(&known(), &request, CLIENT).await,
                     expected,
                     "{request:?}"
                 );
@@ -238,14 +268,14 @@ mod tests {
             "only what was right is remembered"
         );
         assert_eq!(
-            verifier.check(&[], &basic("alice:s3cret")).await,
+            verifier.check(&[], &basic("alice:s3cret"), CLIENT).await,
             Verdict::Wrong
         );
     }
 
     #[tokio::test]
     async fn what_was_right_for_another_hash_is_checked_again() {
-        let verifier = Verifier::new(1);
+        let verifier = verifier();
         let [alice, bob] = known();
         let changed = Credential {
             user: "alice".into(),
@@ -253,30 +283,38 @@ mod tests {
         };
         let asked = basic("alice:s3cret");
         let right = Verdict::Right("alice".into());
-        assert_eq!(verifier.check(&[alice], &asked).await, right);
-        assert_eq!(verifier.check(&[changed], &asked).await, Verdict::Wrong);
+        assert_eq!(verifier.check(&[alice], &asked, CLIENT).await, right);
+        assert_eq!(
+            verifier.check(&[changed], &asked, CLIENT).await,
+            Verdict::Wrong
+        );
     }
 
     #[tokio::test]
     async fn when_too_many_wait_the_next_is_told_so() {
-        let verifier = Verifier::new(1);
-        let all = u32::try_from(WAITING).expect("a small number");
-        let waiting = verifier.queue.acquire_many(all).await;
+        let verifier = verifier();
+        let under_way = verifier.turns.take(CLIENT).await;
+        let waiting: Vec<_> = (0..turns::WAITING_OF_A_CLIENT)
+            .map(|_| {
+                let mut waits = Box::pin(verifier.turns.take(CLIENT));
+                assert!(waits.as_mut().now_or_never().is_none());
+                waits
+            })
+            .collect();
+        let asked = basic("alice:s3cret");
         assert_eq!(
-            verifier.check(&known(), &basic("alice:s3cret")).await,
-            Verdict::Busy
+            verifier.check(&known(), &asked, CLIENT).await,
+            Verdict::TooManyGuesses
         );
-        drop(waiting);
+        drop((waiting, under_way));
         let right = Verdict::Right("alice".into());
-        assert_eq!(
-            verifier.check(&known(), &basic("alice:s3cret")).await,
-            right
-        );
+        assert_eq!(verifier.check(&known(), &asked, CLIENT).await, right);
+        assert_eq!(verifier.waits.get_sample_count(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_remembered_is_forgotten_after_a_minute() {
-        let verifier = Verifier::new(1);
+        let verifier = verifier();
         verifier.remember([7; 32]);
         assert!(verifier.remembers(&[7; 32]));
         tokio::time::advance(REMEMBERED).await;

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
+use crate::core::request_path;
 use crate::core::route::PathPrefix;
 
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -27,16 +28,20 @@ impl Prefix {
         })
     }
 
-    /// What is left of a path, perhaps with a query; it may begin with the query.
+    /// What is left of a path, perhaps with a query, that matches in whatever spelling; it may begin with the query.
     pub(super) fn cut<'a>(&self, path: &'a str) -> &'a str {
-        path.strip_prefix(&*self.path).unwrap_or(path)
+        let end = path.find('?').unwrap_or(path.len());
+        let rest = request_path::behind(&path.as_bytes()[..end], &self.path);
+        &path[end - rest.len()..]
     }
 
     /// Cuts it off, and tells the task of it: behind what a trusted proxy has cut off before.
     pub(in crate::gateway) fn strip(&self, request: &mut RequestHeader) -> Result<()> {
-        let Some(rest) = request.raw_path().strip_prefix(self.path.as_bytes()) else {
-            return Ok(());
-        };
+        let target = request.raw_path();
+        let end = target.iter().position(|byte| *byte == b'?');
+        let end = end.unwrap_or(target.len());
+        let rest = request_path::behind(&target[..end], &self.path);
+        let rest = &target[end - rest.len()..];
         let rest = match rest.first() {
             Some(b'/') => rest.to_vec(),
             _ => [b"/", rest].concat(),
@@ -68,6 +73,8 @@ mod tests {
             ("/api?q", None, "/?q", "/api"),
             ("/api//x", None, "//x", "/api"),
             ("/api/x", Some("/outer"), "/x", "/outer/api"),
+            ("/%61pi/x?q", None, "/x?q", "/api"),
+            ("//api;a/x;b?/api", None, "/x;b?/api", "/api"),
         ] {
             let mut request = RequestHeader::build("GET", path.as_bytes(), None).expect("a path");
             if let Some(before) = before {

@@ -72,6 +72,11 @@ impl<'a> Flow<'a> {
         (read(&self.client), read(&self.task))
     }
 
+    /// Whether the task has sent anything.
+    pub(super) fn is_answered(&self) -> bool {
+        self.task.sent.load(Ordering::Relaxed) > 0
+    }
+
     /// Passes on what comes until both sides have ended, or nothing has come from either for this time. `answered` is
     /// called with the first bytes of the task.
     pub(super) async fn pass(

@@ -6,7 +6,6 @@
 //! protocol `TLS`, the host the name that was asked for, and the status the one that a request would have had. `reason` says
 //! how the connection ended.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::access_log::{AccessLog, Record};
 use crate::core::model::TaskId;
+use crate::core::origin::Origin;
 use crate::metrics::ClusterMetrics;
 
 use super::flow::Flow;
@@ -21,7 +21,7 @@ use super::flow::Flow;
 /// One connection's.
 pub(super) struct Note {
     pub(super) started: Instant,
-    client: Option<IpAddr>,
+    client: Origin,
     name: Arc<str>,
     service: Option<(Arc<str>, Arc<ClusterMetrics>)>,
     task: Option<TaskId>,
@@ -32,11 +32,11 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn new(client: Option<IpAddr>, name: Arc<str>) -> Self {
+    pub(super) fn new(client: Origin, name: Arc<str>) -> Self {
         let now = Instant::now();
         Self {
             started: now,
-            client: client.map(|it| it.to_canonical()),
+            client,
             name,
             service: None,
             task: None,
@@ -47,9 +47,9 @@ impl Note {
         }
     }
 
-    /// Where the client is; nowhere that is allowed anything where that is not known.
-    pub(super) fn client(&self) -> IpAddr {
-        self.client.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+    /// Where the client is.
+    pub(super) fn client(&self) -> Origin {
+        self.client
     }
 
     /// It is for this service.
@@ -84,7 +84,7 @@ impl Note {
         };
         log.write(&Record {
             time: SystemTime::now(),
-            client: self.client,
+            client: self.client.address(),
             user: None,
             host: &self.name,
             method: "TCP",

@@ -19,9 +19,12 @@ impl Proxy {
         whole: bool,
         context: &mut Context,
     ) -> Result<()> {
-        let Some(choice) = &context.choice else {
+        let Some(choice) = &mut context.choice else {
             return Ok(());
         };
+        if whole && session.body_bytes_read() > 0 {
+            choice.body_sent();
+        }
         let pool = choice.pool();
         if let Some(chain) = &pool.chain {
             chain.measure(session)?;

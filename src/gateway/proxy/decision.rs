@@ -21,14 +21,59 @@ use super::super::answer::Answer;
 use super::super::choice::{Asker, Choice, Lack};
 use super::super::client::{Client, Side};
 use super::super::context::Context;
-use super::super::forwarded;
-use super::super::hold::Refusal;
+use super::super::hold::{Refusal, Waiting as _};
 use super::super::middleware::Chain;
+use super::super::subject::Subject;
+use super::super::{forwarded, framing, spelling};
 use super::Proxy;
 
 impl Proxy {
+    /// Gives a request that has just come its endpoint and the right to connect to it, or refuses it; the error
+    /// is that the client has left.
+    pub(super) async fn receive(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Result<Choice, Answer>> {
+        let Some(client) = &context.client else {
+            return Ok(Err(Answer::no_listener()));
+        };
+        let checked = framing::check(session.req_header(), &framing::raw_head(session))
+            .and_then(|()| spelling::settle(session.req_header_mut()));
+        if let Err((status, line)) = checked {
+            let subject = self.asked_of(session.req_header(), client);
+            return Ok(Err(Answer::new(status, "bad-request", line).about(subject)));
+        }
+
+        let decided = match self.decide(session.req_header(), client, None) {
+            Ok(choice) => Ok(choice),
+            Err(Refusal::Answer(answer)) => Err(answer),
+            Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
+        };
+        let admitted = match decided {
+            // Boxed, so that other requests do not carry the room for it.
+            Ok(choice) if choice.pool().chain.is_some() => {
+                Box::pin(self.admit(session.req_header(), context, choice)).await
+            }
+            decided => decided,
+        };
+        let choice = match admitted {
+            Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
+                let answer = Answer::use_http2(&choice.pool().service);
+                return Ok(Err(answer.about(choice.subject())));
+            }
+            Ok(choice) => choice,
+            Err(answer) => return Ok(Err(answer)),
+        };
+
+        Ok(match self.permit(session, context).await {
+            Ok(()) => Ok(choice),
+            Err(answer) => Err(answer.about(choice.subject())),
+        })
+    }
+
     /// Decides where a request goes, or what it is answered; again, when it has `waited` for an endpoint.
-    pub(super) fn decide(
+    fn decide(
         &self,
         request: &RequestHeader,
         client: &Client,
@@ -39,7 +84,7 @@ impl Proxy {
             .get(HOST)
             .map_or(&b""[..], HeaderValue::as_bytes);
         let host = normal_host(std::str::from_utf8(host).unwrap_or_default());
-        let path = request.uri.path();
+        let path = spelling::matched(request);
         // A server asks for it on a plain connection, also where nothing else is served by one.
         if client.side == Side::Public
             && client.tls.is_none()
@@ -53,7 +98,8 @@ impl Proxy {
         if let Some(tls) = &client.tls
             && !tls.answers_for(&host)
         {
-            return Err(Answer::misdirected(&host).into());
+            let answer = Answer::misdirected(&host);
+            return Err(answer.about(self.asked_of(request, client)).into());
         }
         let table = self.table.load();
         if !table.warm {
@@ -62,16 +108,16 @@ impl Proxy {
         let Some(route) = table.find(&host, path) else {
             return Err(Answer::no_route(&host, path).into());
         };
-        let said = self.trusts(client).then(|| forwarded::says_tls(request));
-        let said = said.flatten();
-        let secure = said.unwrap_or(client.tls.is_some());
+        let secure = forwarded::is_secure(request, client, &self.trusted);
         let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
-            return Err(match secure {
-                false => Answer::use_tls(&host, path_and_query).into(),
-                true => Answer::no_route(&host, path).into(),
-            });
+            let answer = match secure {
+                false if self.tls_access.reaches(&host) => Answer::use_tls(&host, path_and_query),
+                false => Answer::no_tls(&host),
+                true => Answer::no_route(&host, path),
+            };
+            return Err(answer.about(route.subject(secure)).into());
         }
         let asker = Asker {
             request,
@@ -81,22 +127,40 @@ impl Proxy {
         };
         Choice::make(route, asker, waited).map_err(|lack| {
             let first = shares.awaited();
-            let answer = first.and_then(|pool| pool.redirect(request));
+            let answer = first.and_then(|pool| {
+                let answer = pool.redirect(request)?;
+                Some(answer.about(route.subject_of(pool)))
+            });
             answer.map_or(Refusal::Lack(lack), Refusal::Answer)
         })
     }
 
+    /// The service that a request is about which is refused before its route is looked for: one
+    /// that its host and path name on this listener.
+    pub(super) fn asked_of(&self, request: &RequestHeader, client: &Client) -> Option<Subject> {
+        let host = std::str::from_utf8(request.headers.get(HOST)?.as_bytes()).ok()?;
+        let host = normal_host(host);
+        if client.side == Side::Public && is_local(&host) {
+            return None;
+        }
+        let table = self.table.load();
+        let route = table.find(&host, request.uri.path())?;
+        route.subject(client.tls.is_some())
+    }
+
     /// Lets a request in that has no endpoint yet, and waits for one; the error is that the client has left.
-    pub(super) async fn wait(
+    async fn wait(
         &self,
         session: &mut Session,
         context: &mut Context,
         lack: Lack,
     ) -> Result<Result<Choice, Answer>> {
+        // It is that service's request even if its client leaves before it has an endpoint.
+        context.subject = Some(Box::new(lack.subject()));
         if let Some(chain) = &lack.chain {
             let guarded = self.guard(session.req_header(), context, chain, &lack.service);
             if let Err(answer) = guarded.await {
-                return Ok(Err(answer));
+                return Ok(Err(answer.about(lack.subject())));
             }
             context.admitted = Some(chain.clone());
         }
@@ -151,14 +215,11 @@ impl Proxy {
             return Ok(choice);
         }
         match chain.redirect(pool.prefix.as_ref(), request) {
-            Some(answer) => {
-                refused(context, &pool.service);
-                Err(answer)
-            }
-            None => {
-                self.guard(request, context, chain, &pool.service).await?;
-                Ok(choice)
-            }
+            Some(answer) => Err(answer.about(choice.subject())),
+            None => match self.guard(request, context, chain, &pool.service).await {
+                Ok(()) => Ok(choice),
+                Err(answer) => Err(answer.about(choice.subject())),
+            },
         }
     }
 
@@ -168,32 +229,29 @@ impl Proxy {
         request: &RequestHeader,
         context: &mut Context,
         chain: &Chain,
-        service: &Arc<str>,
+        service: &str,
     ) -> Result<(), Answer> {
         // Nobody whose address is not known is let in where it may matter.
         let Some(client) = &context.client else {
             return Err(Answer::no_listener());
         };
         let origin = forwarded::origin(request, client, &self.trusted);
-        let admitted = chain.admit(service, request, origin).await;
-        if admitted.is_err() {
-            refused(context, service);
-        }
-        context.user = admitted?;
+        context.user = chain.admit(service, request, origin).await?;
         Ok(())
     }
 
-    /// Whether what the peer says of its own clients is believed.
-    pub(super) fn trusts(&self, client: &Client) -> bool {
-        self.trusted
-            .iter()
-            .any(|network| network.contains(&client.peer))
-    }
-}
-
-/// Notes which service has refused a request, where that is written down.
-fn refused(context: &mut Context, service: &Arc<str>) {
-    if let Some(noted) = &mut context.noted {
-        noted.refused_for(service);
+    /// Takes the permit that a request needs for its connection to a task, or refuses it.
+    async fn permit(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
+        let share = context.client.as_ref().and_then(|it| it.share.as_ref());
+        let Some(share) = share else {
+            return Err(Answer::no_listener());
+        };
+        match self.tasks.take(share, session.left()).await {
+            Ok(permit) => {
+                context.permit = Some(permit);
+                Ok(())
+            }
+            Err(full) => Err(full.answer()),
+        }
     }
 }

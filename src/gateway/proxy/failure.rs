@@ -1,17 +1,25 @@
 //! What is done with a request that its endpoint has failed: whether it is tried again, by what the task can have seen of it.
+//!
+//! A task that speaks HTTP/2 can say that it did nothing for a request. Such a request is tried
+//! again whatever its method, as long as its body is there: what was sent of it is kept up to 64
+//! KiB.
 
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::super::choice::Failure;
 use super::super::context::Context;
-use super::super::fault;
+use super::super::fault::{self, StreamEnd};
 
 /// Whether a request goes elsewhere that met no connection. Nothing was sent, so any request may.
 pub(super) fn is_tried_again_unsent(error: &Error, context: &mut Context) -> bool {
+    let failure = match fault::is_closing(error) {
+        true => Failure::Stale,
+        false => Failure::Unsent,
+    };
     context.choice.as_mut().is_some_and(|choice| {
         choice.failed(fault::connecting(error));
-        choice.move_on(Failure::Unsent)
+        choice.move_on(failure)
     })
 }
 
@@ -27,15 +35,21 @@ pub(super) fn is_tried_again_sent(
     if let Some(choice) = &mut context.choice {
         choice.failed(fault);
     }
-    let repeatable = session.req_header().method.is_idempotent()
+    let end = StreamEnd::of(error);
+    let refused = end.is_some_and(StreamEnd::is_refusal);
+    let repeatable = (refused || session.req_header().method.is_idempotent())
+        && end != Some(StreamEnd::Calm)
         && !session.as_ref().retry_buffer_truncated()
         && begun.is_none()
         && *error.esource() == ErrorSource::Upstream
         // A task that is slow to answer is not helped by being asked again.
         && *error.etype() != ErrorType::ReadTimedout;
-    let failure = match client_reused {
-        true => Failure::Stale,
-        false => Failure::Sent,
+
+    let failure = match end {
+        Some(_) if refused => Failure::Refused,
+        // The task has answered, by the end of the stream, and so the connection was not stale.
+        None if client_reused => Failure::Stale,
+        _ => Failure::Sent,
     };
     let choice = context.choice.as_mut().filter(|_| repeatable);
     choice.is_some_and(|choice| choice.move_on(failure))

@@ -120,8 +120,9 @@ fn add(snapshot: &mut Snapshot, name: &str, labels: &[(&str, &str)]) {
 /// Makes a table of it, and sends some requests through. Says whether any found a service.
 fn steers(snapshot: &Snapshot) -> bool {
     let (emitter, _events) = journal::channel();
-    let runtimes = Runtimes::new(Metrics::new(emitter.drop_counter()), Arc::default());
-    let mut builder = TableBuilder::new(runtimes, Chains::new(1), Some("n1".into()));
+    let metrics = Metrics::new(emitter.drop_counter());
+    let runtimes = Runtimes::new(metrics.clone(), Arc::default());
+    let mut builder = TableBuilder::new(runtimes, Chains::new(1, &metrics), Some("n1".into()));
     let ejected = BTreeSet::from(["web-1".into()]);
     let table = builder.build(snapshot, &ejected);
     let hosts = [

@@ -31,11 +31,67 @@ fn status(total: u64) -> Status {
     .expect("a status")
 }
 
+/// What is shown of two looks that are two seconds apart.
+fn seen(before: &Status, after: Status) -> Seen {
+    let between = Duration::from_secs(2);
+    Seen {
+        rates: rates(before, &after, between),
+        endpoint_rates: endpoints::rates(before, &after, between),
+        at: Instant::now(),
+        status: after,
+    }
+}
+
+/// An endpoint with this number of requests, each of which waited for this time.
+fn endpoint(number: u8, total: u64, wait: f64) -> serde_json::Value {
+    json!({
+        "task": format!("task-{number}"), "container": format!("{number}123456789abcdef"), "node": "n1",
+        "address": "10.0.0.1", "state": "ready", "ejected": number == 2,
+        "requests": {"total": total, "failed": 2 * u64::from(number), "broken": 1, "aborted": 0,
+            "in_flight": number, "waits": total, "waited_seconds": total as f64 * wait, "recent_wait_seconds": wait},
+    })
+}
+
+#[test]
+fn the_slowest_endpoint_of_a_service_stands_first() {
+    let looked = |total| {
+        let mut status = status(total);
+        let endpoints = [
+            endpoint(1, total, 0.002),
+            endpoint(2, total, 0.003),
+            endpoint(3, total, 0.25),
+        ];
+        let endpoints = endpoints.map(|it| serde_json::from_value(it).expect("an endpoint"));
+        status.services[0].endpoints = Some(endpoints.into());
+        status.nodes.clear();
+        status
+    };
+    let seen = seen(&looked(100), looked(300));
+    let shown = show(&seen, true, Screen::endless(Paint::none()));
+    let table = shown.split("\n\n").nth(3).expect("a table of endpoints");
+    let (table, _) = table.split_once("drained").expect("what follows");
+    assert_eq!(
+        table,
+        "\
+SERVICE  CONTAINER     NODE  STATE           REQ/S  ERR/S  WAIT           IN FLIGHT  REQUESTS  FAILED  BROKEN  ABORTED
+web      3123456789ab  n1    ready           100.0  0.0    250.0 ms SLOW  3          300       6       1       0
+web      2123456789ab  n1    ready, ejected  100.0  0.0    3.0 ms         2          300       4       1       0
+web      1123456789ab  n1    ready           100.0  0.0    2.0 ms         1          300       2       1       0
+"
+    );
+    let json = json(&Both {
+        status: &seen.status,
+        rates: &seen.rates,
+        endpoint_rates: &seen.endpoint_rates,
+    });
+    assert!(json.contains("\"wait_seconds\": 0.25"), "{json}");
+}
+
 #[test]
 fn people_read_conditions_services_with_their_rates_and_nodes() {
-    let rates = rates(&status(100), &status(300), Duration::from_secs(2));
+    let seen = seen(&status(100), status(300));
     assert_eq!(
-        show(&status(300), &rates, Screen::endless(Paint::none())),
+        show(&seen, true, Screen::endless(Paint::none())),
         "\
 hiveway 0.1.0: controller by a file, and gateway on node n1; follows this node; snapshot 12 with 2 routes, since 1m 30s
 

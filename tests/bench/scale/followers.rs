@@ -54,6 +54,7 @@ impl Followers {
                 own_listener: None,
                 serves_tls: false,
                 acme: AcmeShare::Nothing,
+                public: false,
             };
             let (sender, receiver) = watch::channel(None);
             let (emitter, events) = journal::channel();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hiveway::core::event::Event;
+use hiveway::metrics::MethodLabel;
 
 use super::fixture::{Admin, snapshot};
 
@@ -16,8 +17,8 @@ async fn every_line_is_what_prometheus_expects() {
     let hostile = "a\"b\\c\nd{}";
     admin.snapshots.send_replace(Some(snapshot(hostile)));
     let cluster = admin.metrics.cluster(hostile);
-    cluster.observe(200, Duration::from_millis(2));
-    cluster.observe(502, Duration::from_secs(70));
+    cluster.observe(MethodLabel::Get, 200, Duration::from_millis(2));
+    cluster.observe(MethodLabel::Get, 502, Duration::from_secs(70));
     admin.metrics.unrouted("unknown_host").inc();
     admin.metrics.connections("internal").inc();
     admin.metrics.reconciled(Duration::from_micros(300));
@@ -32,7 +33,8 @@ async fn every_line_is_what_prometheus_expects() {
     let of_service = |name: &str, label: &str| {
         samples[&format!("{name}{{service=\"a\\\"b\\\\c\\nd{{}}\"{label}}}")]
     };
-    assert_eq!(of_service("hiveway_requests_total", ",class=\"5xx\""), 1.0);
+    let failed = ",class=\"5xx\",code=\"502\",method=\"GET\"";
+    assert_eq!(of_service("hiveway_requests_total", failed), 1.0);
     assert_eq!(of_service("hiveway_endpoints", ",state=\"ready\""), 1.0);
     let duration = "hiveway_request_duration_seconds";
     assert_eq!(of_service(&format!("{duration}_sum"), ""), 70.002);

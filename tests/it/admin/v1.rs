@@ -10,6 +10,7 @@ use hiveway::core::explain::Listener;
 use hiveway::core::model::TaskId;
 use hiveway::core::route::{Diagnostic, Level};
 use hiveway::core::snapshot::{GatewayTask, Snapshot};
+use hiveway::metrics::MethodLabel;
 use hiveway::order_book::OrderBook;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -63,6 +64,7 @@ fn controller() -> Controller {
     };
     Controller {
         inquiries: mpsc::channel(1).0,
+        probes: watch::channel(Arc::default()).1,
         diagnostics: watch::channel(Arc::new(BTreeSet::from([complaint]))).1,
         followers: None,
     }
@@ -81,6 +83,8 @@ fn instance() -> Instance {
         }],
         near: None,
         trusted: vec!["10.0.0.0/8".parse().expect("a network")],
+        certificates: None,
+        asks_certificates: false,
         ejected: Some(watch::channel(Arc::new(ejected)).1),
         followed: Some(watch::channel(Some("this node".into())).1),
         controller: Some(controller()),
@@ -136,10 +140,12 @@ async fn answers_are_as_described_before_the_first_snapshot_and_after() {
                 }]);
                 admin.snapshots.send_replace(Some(published.into()));
                 admin.readiness.require("snapshot", Ok(()));
-                admin
-                    .metrics
-                    .cluster("restserver")
-                    .observe(200, std::time::Duration::ZERO);
+                admin.metrics.cluster("restserver").observe(
+                    MethodLabel::Get,
+                    200,
+                    std::time::Duration::ZERO,
+                );
+                admin.metrics.endpoint(&"t1".into()).answered(200);
                 admin.emit_scaled("restserver", 1);
                 admin.recorded(1).await;
                 ask(&admin, &document, "/v1/snapshot", "", 200).await;
@@ -147,6 +153,11 @@ async fn answers_are_as_described_before_the_first_snapshot_and_after() {
                 assert_eq!(admin.get("/v1/snapshot").await.status, 503);
             }
             ask(&admin, &document, "/v1/status", "", 200).await;
+            let query = "?endpoints=true";
+            let answer = ask(&admin, &document, "/v1/status", query, 200).await;
+            let endpoint = &answer.json()["services"][0]["endpoints"][0];
+            assert_eq!(endpoint["task"].as_str(), warm.then_some("t1"));
+            ask(&admin, &document, "/v1/status", "?endpoints=all", 400).await;
             ask(&admin, &document, "/v1/diagnostics", "", 200).await;
             ask(&admin, &document, "/v1/events", "?since=0&limit=5", 200).await;
             let query = "?url=http://restserver.local/&client=10.0.0.7&method=post";

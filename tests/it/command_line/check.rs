@@ -1,5 +1,6 @@
 //! `hiveway check`: what it says of stack files, for people and programs, and how it ends.
 
+mod corpus;
 mod hostile;
 
 use std::path::Path;
@@ -44,6 +45,7 @@ const NOTICED: &str = "services:
     deploy:
       replicas: 2
       labels: { hiveway.routing.port_80: a.example }
+    image: nginx
 networks: { mesh: { external: true } }
 ";
 
@@ -85,7 +87,7 @@ async fn programs_get_one_json_document() {
     }
     let count = |level| findings.iter().filter(|it| it["level"] == level).count();
     assert_eq!(document["errors"], count("error"));
-    assert_eq!(document["warnings"], count("warning"));
+    assert_eq!(document["warnings"], count("warn"));
     assert_eq!(document["notices"], count("notice"));
     insta::assert_json_snapshot!(findings[0]);
 }
@@ -100,7 +102,7 @@ async fn github_gets_a_workflow_command_for_each() {
 
 #[tokio::test]
 async fn only_errors_fail_and_with_strict_warnings_too() {
-    let warned = NOTICED.replace("replicas: 2", "replicas: 2\n      x: ${NOPE}");
+    let warned = NOTICED.replace("image: nginx", "image: nginx:${NOPE}");
     let wrong = NOTICED.replace("a.example", "10.0.0.1");
     for (text, code, strict) in [(NOTICED, 0, 0), (&warned, 0, 1), (&wrong, 1, 1), ("", 1, 1)] {
         let folder = Folder::with("a.yml", text);
@@ -113,11 +115,11 @@ async fn only_errors_fail_and_with_strict_warnings_too() {
 
 #[tokio::test]
 async fn minor_findings_are_hidden_unless_they_fail_the_check() {
-    let warned = NOTICED.replace("replicas: 2", "replicas: 2\n      x: ${NOPE}");
+    let warned = NOTICED.replace("image: nginx", "image: nginx:${NOPE}");
     let folder = Folder::with("a.yml", &warned);
     for (arguments, expected) in [
         (&["--severity=notice"][..], (0, true, true)),
-        (&["--severity=warning"], (0, false, true)),
+        (&["--severity=warn"], (0, false, true)),
         (&["--severity=error"], (0, false, false)),
         (&["--severity=error", "--strict"], (1, false, true)),
     ] {

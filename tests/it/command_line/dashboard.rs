@@ -74,7 +74,15 @@ async fn failed_probe_turns_its_endpoint_red_within_two_seconds() {
     let program = browser::program().await;
     let (shop, api) = (Server::start(2).await, Server::start(3).await);
     let scene = Scene::start(&[
-        shop.service("shop", "shop.local", &[("hiveway.routing.wieght", "3")]),
+        shop.service(
+            "shop",
+            "shop.local",
+            &[
+                ("hiveway.routing.wieght", "3"),
+                ("hiveway.routing.rate_limit", "5000"),
+                ("hiveway.routing.allow_cidrs", "127.0.0.0/8"),
+            ],
+        ),
         api.service("api", "api.example.com/v1", &[]),
     ])
     .await;
@@ -94,6 +102,23 @@ async fn failed_probe_turns_its_endpoint_red_within_two_seconds() {
     let opened =
         format!("{row}.querySelector('details').open && {row}.querySelectorAll('tbody tr').length");
     page.becomes(PATIENCE, &opened, &json!(1)).await;
+
+    // Settings are words, and the probe is among them.
+    let facts = format!("{row}.querySelector('dl').textContent");
+    for words in [
+        "clients from 127.0.0.0/8",
+        "5000 requests a second of one client",
+        "GET http://container:",
+    ] {
+        let told = format!("{facts}.includes({})", json!(words));
+        page.becomes(PATIENCE, &told, &json!(true)).await;
+    }
+    assert!(!page.value(&facts).await.to_string().contains("{"));
+
+    // What the gateway answers itself is counted by host.
+    assert_eq!(scene.ask("nobody.test").await, 404);
+    let missed = "document.getElementById('misses').textContent.includes('nobody.test10')";
+    page.becomes(PATIENCE, missed, &json!(true)).await;
 
     shop.says(500);
     bounded(async { while !scene.told("/events").await.contains("\"endpoint_failed\"") {} }).await;
@@ -167,6 +192,64 @@ async fn failed_probe_turns_its_endpoint_red_within_two_seconds() {
         PATIENCE,
         "document.getElementById('stream').textContent",
         &json!("live"),
+    )
+    .await;
+    assert_alone(&page, &scene);
+    scene.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_service_whose_requests_fail_stands_first() {
+    let program = browser::program().await;
+    let (well, fails) = (Server::start(2).await, Server::start(3).await);
+    fails.says(500);
+    let unprobed = [("hiveway.probe.url", "none")];
+    let mut down = well.service("m-down", "down.local", &unprobed);
+    down["tasks"] = json!([]);
+    let scene = Scene::start(&[
+        well.service("a-well", "well.local", &unprobed),
+        down,
+        fails.service("z-fails", "fails.local", &unprobed),
+    ])
+    .await;
+    let mut page = Page::open(program, "light", &url(&scene)).await;
+    let order = "[...document.querySelectorAll('.service')].map((it) => it.dataset.service).join()";
+    page.becomes(PATIENCE, order, &json!("m-down,a-well,z-fails"))
+        .await;
+    // The figures are read again and again, and requests seen between.
+    let asking = async |page: &mut Page, wanted: &str, hosts: &[(&str, u16)]| {
+        let wanted = format!("{order} === {}", json!(wanted));
+        bounded(async {
+            while page.value(&wanted).await != json!(true) {
+                for (host, status) in hosts {
+                    assert_eq!(scene.ask(host).await, *status);
+                }
+            }
+        })
+        .await;
+    };
+    let hosts = [("well.local", 200), ("fails.local", 500)];
+    asking(&mut page, "z-fails,m-down,a-well", &hosts).await;
+    // What the gateway answers for a service that is down is an error of that service.
+    let hosts = [("down.local", 503), ("down.local", 503)];
+    asking(&mut page, "m-down,z-fails,a-well", &hosts).await;
+
+    let waits = "document.querySelector('[data-service=a-well] [data-figure=brief]').textContent";
+    page.becomes(
+        PATIENCE,
+        &format!("/^ · [0-9.]+ m?s$/.test({waits})"),
+        &json!(true),
+    )
+    .await;
+    let row = "document.querySelector('[data-service=z-fails]')";
+    page.value(&format!("{row}.querySelector('details').open = true"))
+        .await;
+    let errors = format!("{row}.querySelector('[data-figure=errors]')?.textContent");
+    page.becomes(
+        PATIENCE,
+        &format!("/^[0-9.]+\\/s$/.test({errors})"),
+        &json!(true),
     )
     .await;
     assert_alone(&page, &scene);
@@ -254,7 +337,7 @@ async fn the_page_can_be_read_by_light_by_dark_and_by_ear() {
         assert!(nameless.is_empty(), "{nameless:?}");
         let told = |words: &str| accessible.iter().any(|(_, name)| name.contains(words));
         assert!(
-            told("Endpoints of dead") && told("unproven"),
+            told("Endpoints of dead") && told("unproven") && told("has never passed its probe"),
             "{accessible:?}"
         );
         assert_alone(&page, &scene);

@@ -112,6 +112,30 @@ async fn command_line_mistake_is_one_line_with_exit_code_64() {
     }
 }
 
+#[tokio::test]
+async fn a_malformed_target_is_refused_before_anybody_is_asked() {
+    // No process listens at this address, which is the error of a command that connects.
+    let nobody = ["--admin-url", "http://127.0.0.1:1"];
+    for (arguments, told) in [
+        (
+            &["explain", "foo://first.local"][..],
+            "http, https, ws, wss and tcp",
+        ),
+        (&["explain", "htpp://first.local"], "did you mean http://?"),
+        (&["explain", "http://"], "it names no host"),
+        (&["explain", "http://a:65536"], "ports go up to 65535"),
+        (&["explain", "a.test", "--method", "GET IT"], "GET or POST"),
+        (&["explain", "a.test", "--client", "me"], "--client"),
+        (&["events", "--severity", "warning"], "'warn'"),
+        (&["drain", "a/b", "--admin-token-file", "none"], "docker ps"),
+        (&["undrain", "", "--admin-token-file", "none"], "docker ps"),
+    ] {
+        let ended = hiveway([arguments, &nobody].concat()).await;
+        let line = ended.assert_one_line(64);
+        assert!(line.contains(told), "{told} for {arguments:?}: {line}");
+    }
+}
+
 /// Runs with these further arguments, and checks the one line that it fails with.
 async fn assert_fails(arguments: &[&str], told: &[&str]) {
     let ended = hiveway([&["run"], arguments].concat()).await;

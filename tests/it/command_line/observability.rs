@@ -132,6 +132,8 @@ async fn metrics_in_alerts_and_dashboard_exist_with_the_right_type() {
 
     let server = Server::start(2).await;
     let shop = server.service("shop", "shop.local", &[("hiveway.scale", "x")]);
+    let mut down = server.service("down", "down.local", &[]);
+    down["tasks"] = serde_json::json!([]);
     // One certificate is good, and one is none; the server that issues others is away.
     let certificates = Folder::with("bad.pem", "no certificate");
     let pair = Authority::new("the test").vouch(&["shop.test"]);
@@ -150,8 +152,9 @@ async fn metrics_in_alerts_and_dashboard_exist_with_the_right_type() {
         "--state-dir",
         &state.path().display().to_string(),
     ];
-    let scene = Scene::start_with(&[shop], &flags).await;
+    let scene = Scene::start_with(&[shop, down], &flags).await;
     assert_eq!(scene.ask("shop.local").await, 200);
+    assert_eq!(scene.ask("down.local").await, 503);
     assert_eq!(scene.ask("nobody.local").await, 404);
     let told = eventually(
         "the figures that are asked for",

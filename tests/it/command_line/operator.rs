@@ -73,7 +73,13 @@ async fn a_controller_and_a_gateway_tell_what_each_knows() {
     ] {
         assert!(table.contains(text), "{text} in {table}");
     }
+    let endpoints = ["status", "--endpoints", "--interval", "100ms"];
+    let table = told(&edge, &endpoints).await;
+    for text in ["CONTAINER", "WAIT", "c1c1c1c1c1c1"] {
+        assert!(table.contains(text), "{text} in {table}");
+    }
     let of_edge = json(&edge, &status).await;
+    assert_eq!(of_edge["status"]["services"][0]["endpoints"], Value::Null);
     assert_eq!(of_edge["status"]["controller"], "127.0.0.1");
     assert_eq!(of_edge["status"]["services"][0]["requests"]["total"], 1);
 
@@ -96,10 +102,71 @@ async fn a_controller_and_a_gateway_tell_what_each_knows() {
     );
     assert!(human.contains("not known here:"), "{human}");
 
-    let refused = ask(&edge, &["explain", "ftp://first.local"]).await;
-    let line = refused.assert_one_line(1);
-    assert!(line.contains("http, https, ws, wss and tcp"), "{line}");
     edge.end().await;
+    controller.end().await;
+}
+
+#[tokio::test]
+async fn status_shows_the_services_that_are_asked_for() {
+    let service = Service::start().await;
+    let controller = Running::controller(&service, "127.0.0.1:0").await;
+    controller.answers("first.local", 200).await;
+    controller.answers("nobody.test", 404).await;
+    let status = ["status", "--interval", "100ms"];
+    let whole = told(&controller, &status).await;
+    for text in ["web", "ANSWERED HERE FOR HOST", "nobody.test"] {
+        assert!(whole.contains(text), "{text} in {whole}");
+    }
+    for name in ["web", "first.local"] {
+        let some = told(&controller, &[&status[..], &[name]].concat()).await;
+        assert!(
+            some.contains("first.local/") && !some.contains("NODE"),
+            "{some}"
+        );
+        let arguments = [&status[..], &[name, "--format", "json"]].concat();
+        let some = json(&controller, &arguments).await;
+        assert_eq!(some["status"]["services"][0]["service"], "web");
+    }
+    let refused = ask(&controller, &[&status[..], &["web", "wbe"]].concat()).await;
+    let line = refused.assert_one_line(1);
+    assert!(line.contains("\"wbe\" (did you mean web?)"), "{line}");
+    controller.end().await;
+}
+
+#[tokio::test]
+async fn public_hosts_without_a_public_listener_are_told() {
+    let service = Service::start().await;
+    let controller = Running::controller(&service, "127.0.0.1:0").await;
+    controller.answers("first.local", 200).await;
+    let status = ["status", "--format", "json", "--interval", "100ms"];
+    let reason = async |expected: Option<&str>| {
+        let look = async || {
+            let told = json(&controller, &status).await;
+            let conditions = told["status"]["conditions"].as_array().expect("a list");
+            let mut all = conditions.iter();
+            let found = all.find(|it| it["type"] == "PublicHostsReachable");
+            let found = found.map(|it| it["reason"].as_str().expect("text").to_owned());
+            match found.as_deref() == expected {
+                true => Ok(()),
+                false => Err(format!("{found:?}")),
+            }
+        };
+        let told = eventually("the condition", BOUND, look).await;
+        told.unwrap_or_else(|other| panic!("{expected:?}: {other}"));
+    };
+    reason(None).await;
+    service.claim(&["first.local", "shop.test"]);
+    controller.answers("shop.test", 200).await;
+    reason(Some("NoPublicListener")).await;
+
+    let address = controller.address("control").to_string();
+    let words = "--edge --listen-public 127.0.0.1:0 --controllers";
+    let arguments: Vec<&str> = words.split(' ').chain([&*address]).collect();
+    let edge = Running::start(&service, &arguments).await;
+    edge.answers("shop.test", 200).await;
+    reason(Some("PublicListener")).await;
+    edge.end().await;
+    reason(Some("NoPublicListener")).await;
     controller.end().await;
 }
 

@@ -7,6 +7,7 @@ use crate::folder::Folder;
 /// What `recordings/record.sh` deployed, as a stack file.
 const SHOP: &str = "services:
   web:
+    image: nginx
     networks: [mesh]
     labels: { team: shop }
     deploy:
@@ -38,7 +39,7 @@ async fn changes_are_told_and_nothing_is_written() {
         .replace("hiveway.scale: '2'", "hiveway.routing.weight: '7'");
     let new = changed.replace(
         "networks: { mesh: {",
-        "  api:\n    networks: [mesh]\n    deploy: { labels: { hiveway.routing.port_81: api.local } }\nnetworks: { mesh: {",
+        "  api:\n    image: api\n    networks: [mesh]\n    deploy: { labels: { hiveway.routing.port_81: api.local } }\nnetworks: { mesh: {",
     );
     let ended = plan(&new, &engine.host(), &[]).await;
     let told = "+ service shop_api

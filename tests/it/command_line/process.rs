@@ -105,7 +105,38 @@ impl Process {
         variables: [(&'static str, String); N],
     ) -> Self {
         let arguments = std::iter::once("run".to_owned()).chain(arguments);
-        let mut child = command(arguments, variables).spawn().expect("it starts");
+        Self::of(command(arguments, variables))
+    }
+
+    /// One that may not hold more files open than this, nor raise the limit.
+    pub(super) fn start_limited<const N: usize>(
+        files: u32,
+        arguments: impl IntoIterator<Item = String>,
+        variables: [(&'static str, String); N],
+    ) -> Self {
+        let run = std::iter::once("run".to_owned()).chain(arguments);
+        let unlimited = command(run, variables);
+        let unlimited = unlimited.as_std();
+        let mut limited = Command::new("/bin/sh");
+        limited
+            .args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")])
+            .arg(unlimited.get_program())
+            .args(unlimited.get_args())
+            .env_clear()
+            .envs(
+                unlimited
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Self::of(limited)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("it starts");
         let stderr = child.stderr.take().expect("it is piped");
         Self {
             child,
@@ -139,9 +170,12 @@ impl Process {
         serde_json::from_str(&line).expect("JSON")
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.id().expect("it has not been waited for")
+    }
+
     pub(super) fn terminate(&self) {
-        let id = self.child.id().expect("it has not been waited for");
-        let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
         kill_process(id.expect("a process id"), Signal::Term).expect("it runs");
     }
 

@@ -102,6 +102,20 @@ impl Scene {
 
     /// The same with further flags.
     pub(super) async fn start_with(services: &[Value], flags: &[&str]) -> Self {
+        Self::start_by(Process::start, services, flags).await
+    }
+
+    /// The same under a limit of open files.
+    pub(super) async fn start_limited(files: u32, services: &[Value], flags: &[&str]) -> Self {
+        let start = |arguments, variables| Process::start_limited(files, arguments, variables);
+        Self::start_by(start, services, flags).await
+    }
+
+    async fn start_by(
+        start: impl FnOnce(Vec<String>, [(&'static str, String); 0]) -> Process,
+        services: &[Value],
+        flags: &[&str],
+    ) -> Self {
         let inventory = json!({ "services": services });
         let folder = Folder::with("inventory.json", &inventory.to_string());
         let file = folder.file("inventory.json");
@@ -109,7 +123,7 @@ impl Scene {
             "--inventory {file} --listen-internal 127.0.0.1:0 --admin 127.0.0.1:0 --grace 1s --log-format json"
         );
         let arguments = arguments.split(' ').chain(flags.iter().copied());
-        let mut process = Process::start(arguments.map(str::to_owned), []);
+        let mut process = start(arguments.map(str::to_owned).collect(), []);
         let line = process.listens().await;
         let address = |name: &str| {
             let address = line[name].as_str().expect("an address");
@@ -150,6 +164,12 @@ impl Scene {
         let answer = ask(&target, Method::GET, Duration::from_secs(10)).await;
         let body = answer.expect("an answer").body;
         String::from_utf8(body.to_vec()).expect("text")
+    }
+
+    /// How many files it has open.
+    pub(super) fn open_files(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.process.id());
+        std::fs::read_dir(folder).expect("it runs").count()
     }
 
     /// Ends it; it must end in peace.

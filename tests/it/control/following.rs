@@ -116,7 +116,7 @@ async fn node_switches_controllers_and_keeps_its_routes() {
     let mut node = Node::start(&[first.address, second.address]).await;
     node.steers_by(&snapshot(5, 7, &["a.local"])).await;
     drop(first);
-    let Event::ControllerLost { reason, .. } = node.event_of("controller_lost").await else {
+    let Event::ControllerLeft { reason, .. } = node.event_of("controller_left").await else {
         unreachable!("of this kind");
     };
     assert_eq!(&*reason, "it closed the connection");
@@ -149,7 +149,7 @@ async fn a_controller_that_falls_silent_is_left() {
     second.publish(snapshot(2, 1, &["b.local"]));
     relay.stall();
     node.steers_by(&snapshot(2, 1, &["b.local"])).await;
-    let Event::ControllerLost { reason, .. } = node.event_of("controller_lost").await else {
+    let Event::ControllerLeft { reason, .. } = node.event_of("controller_left").await else {
         unreachable!("of this kind");
     };
     assert!(reason.contains("said nothing"), "{reason}");

@@ -121,6 +121,7 @@ async fn malformed_message_closes_only_its_own_connection() {
                 version: "0".into(),
                 by_hand: Arc::default(),
                 acme: AcmeShare::Nothing,
+                public: false,
             };
             sender.send(&hello).await.expect("it hears");
         }

@@ -74,6 +74,7 @@ impl Node {
                 true => AcmeShare::Certificates,
                 false => AcmeShare::Challenges,
             },
+            public: false,
         };
         let (snapshots, snapshot) = watch::channel(kept);
         let (commands, commanded) = watch::channel(Arc::default());

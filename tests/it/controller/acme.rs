@@ -116,6 +116,16 @@ impl Orders {
         }
     }
 
+    /// How long the first order that comes to nothing waits for the next.
+    async fn wait(&mut self) -> u64 {
+        loop {
+            let event = bounded(self.events.recv()).await.expect("an emitter");
+            if let Event::CertificateNotIssued { seconds, .. } = event {
+                return seconds.expect("a next try");
+            }
+        }
+    }
+
     fn counted(&self, result: &str) -> bool {
         let line = format!("hiveway_acme_orders_total{{result=\"{result}\"}} 1\n");
         self.metrics.render(None).contains(&line)
@@ -173,6 +183,80 @@ async fn refusal_is_reported_with_its_reason_and_the_next_try() {
         let reason = report.conditions[0].reason.clone().unwrap_or_default();
         assert!(reason.starts_with("shop.test: "), "{reason}");
         assert!(!report.conditions[0].required);
+    }
+}
+
+// RFC 8555, section 6.6, and RFC 9110, section 10.2.3. Let's Encrypt answers 503 with `Retry-After:
+// 1` while it is busy.
+#[tokio::test]
+async fn every_step_of_an_order_waits_as_long_as_the_server_asks() {
+    const STEPS: [&str; 5] = [
+        "/account",
+        "/order",
+        "/authorization",
+        "/order/1",
+        "/finalize",
+    ];
+    let busy = |step, status, problem, retry_after| Manner::Busy {
+        step,
+        status,
+        problem,
+        retry_after,
+    };
+    let limited = Some("rateLimited");
+    let steps = STEPS.map(|step| (busy(step, 503, limited, "1"), "rate-limited", 3..=5));
+    let others = [
+        (
+            busy("/order", 429, limited, "100"),
+            "rate-limited",
+            100..=100,
+        ),
+        (busy("/order", 429, None, "100"), "rate-limited", 100..=100),
+        (busy("/order", 503, None, "1"), "away", 3..=5),
+        (busy("/dir", 503, None, "100"), "away", 100..=100),
+        (busy("/dir", 503, limited, "100"), "away", 100..=100),
+        (busy("/dir", 429, limited, "100"), "rate-limited", 100..=100),
+        (
+            busy("/order", 500, Some("serverInternal"), "100"),
+            "away",
+            100..=100,
+        ),
+        (
+            busy("/order", 503, Some("compound"), "100"),
+            "away",
+            100..=100,
+        ),
+        // Long ago, and never.
+        (
+            busy("/order", 503, limited, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            "rate-limited",
+            3..=5,
+        ),
+        (
+            busy("/order", 503, limited, "soon"),
+            "rate-limited",
+            2_700..=3_600,
+        ),
+        // It refuses this host, and is not asked about it sooner for any word about the time.
+        (
+            busy("/order", 403, Some("rejectedIdentifier"), "1"),
+            "refused",
+            225..=300,
+        ),
+    ];
+    // Together, because each begins by listening to other controllers for some seconds.
+    let mut cases = JoinSet::new();
+    for (manner, result, expected) in steps.into_iter().chain(others) {
+        cases.spawn(async move {
+            let (server, state) = (Server::start(manner).await, Folder::new());
+            let mut orders = Orders::start(&server, &state, &["shop.test"], true).await;
+            let wait = orders.wait().await;
+            assert!(expected.contains(&wait), "{manner:?}: {wait}");
+            assert!(orders.counted(result), "{manner:?}");
+        });
+    }
+    while let Some(ended) = bounded(cases.join_next()).await {
+        ended.expect("a case");
     }
 }
 

@@ -81,6 +81,7 @@ impl Controlling {
             wishes,
             emitter: emitter.clone(),
             diagnostics: watch::channel(Arc::default()).0,
+            probes: watch::Sender::default(),
         };
         let inputs = Inputs {
             frozen: look_failed,

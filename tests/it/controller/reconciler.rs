@@ -85,6 +85,7 @@ impl Loop {
             frozen: freeze,
             wishes,
             diagnostics,
+            probes: watch::Sender::default(),
             emitter,
         };
         let mut options = Options {
@@ -347,6 +348,7 @@ async fn names_are_wished_for_only_when_the_routes_are_known() {
         proven: true,
         start_first: true,
         host_port: false,
+        ingress_port: false,
     };
     seen.own_service = Some(own);
     reconciler.see(seen);

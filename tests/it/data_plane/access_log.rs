@@ -17,17 +17,17 @@ use super::service::Service;
 use super::slow_readers::{Sips, drip, hasty, pour};
 use crate::bounded::bounded;
 
-const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
+pub(super) const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
 
 /// A gateway whose access log the test reads.
-struct Logged {
-    edge: Edge,
+pub(super) struct Logged {
+    pub(super) edge: Edge,
     lines: Lines<BufReader<DuplexStream>>,
     _writing: JoinSet<()>,
 }
 
 impl Logged {
-    async fn start(selection: Selection, format: Format, services: &[Service]) -> Self {
+    pub(super) async fn start(selection: Selection, format: Format, services: &[Service]) -> Self {
         Self::start_with(|_| {}, selection, format, services).await
     }
 
@@ -68,7 +68,7 @@ impl Logged {
         bounded(next).await
     }
 
-    async fn json(&mut self) -> Value {
+    pub(super) async fn json(&mut self) -> Value {
         serde_json::from_str(&self.line().await).expect("JSON")
     }
 }
@@ -110,6 +110,38 @@ async fn a_request_is_written_down_with_what_became_of_it() {
         retries += line["retries"].as_u64().expect("a number");
     }
     assert_eq!(retries, 1, "one of the two met the dead endpoint first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_its_proxy_does_not_name_has_no_address() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let service = Service::new("web", "web.test").endpoints([&task]);
+    let json = Logged::start(Selection::All, Format::Json, std::slice::from_ref(&service)).await;
+    let combined = Logged::start(Selection::All, Format::Combined, &[service]).await;
+    for (mut logged, unknown, known) in [
+        (json, "\"client\":null,", "\"client\":\"203.0.113.9\","),
+        (combined, "- - - [", "203.0.113.9 - - ["),
+    ] {
+        let mut client = Client::connect_from(PROXY, logged.edge.internal).await;
+        for (said, expected) in [
+            ("unknown", unknown),
+            ("203.0.113.9:4711", known),
+            ("_hidden", unknown),
+            ("", unknown),
+        ] {
+            let lines = format!("X-Forwarded-For: {said}\r\n");
+            let answer = client.get_with("web.test", "/asked", &lines).await;
+            assert_eq!(answer.status, 200);
+            // This format does not name the host of the lines before.
+            let line = loop {
+                match logged.line().await {
+                    line if line.contains("/asked") => break line,
+                    _ => {}
+                }
+            };
+            assert!(line.contains(expected), "{said}: {line}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

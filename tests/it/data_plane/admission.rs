@@ -44,7 +44,12 @@ async fn served_at_last(connect: impl AsyncFn() -> Client) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_over_the_limit_is_closed_and_open_ones_go_on() {
-    let (edge, _task) = stage(|config| config.limits.connections = NonZeroUsize::new(3)).await;
+    let (edge, _task) = stage(|config| {
+        config.limits.connections = NonZeroUsize::new(3);
+        // All are one client's.
+        config.limits.connections_per_client = NonZeroUsize::new(3);
+    })
+    .await;
     // The connection that published has ended by now, or does soon.
     served_at_last(async || edge.client().await).await;
     let mut open = Vec::new();
@@ -96,4 +101,31 @@ async fn one_address_cannot_take_the_places_of_others() {
     assert_eq!(refused(&edge, "max-connections-per-client"), 1);
     open.remove(0);
     served_at_last(async || Client::connect_from(greedy, edge.internal).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_default_one_address_leaves_as_many_as_it_has() {
+    let (edge, _task) = stage(|config| config.limits.connections = NonZeroUsize::new(20)).await;
+    let greedy: IpAddr = "127.0.0.7".parse().unwrap();
+    let modest: IpAddr = "127.0.0.8".parse().unwrap();
+    let mut open = Vec::new();
+    let full = async {
+        while refused(&edge, "max-connections-per-client") == 0 {
+            let mut client = Client::connect_from(greedy, edge.internal).await;
+            let _ = client
+                .wire
+                .send("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n")
+                .await;
+            if let Some(answer) = client.try_answer("GET").await {
+                assert_eq!(answer.status, 200);
+                open.push(client);
+            }
+        }
+    };
+    bounded(full).await;
+    assert!((9..=10).contains(&open.len()), "{}", open.len());
+    let mut other = Client::connect_from(modest, edge.internal).await;
+    assert_eq!(other.get("web.test", "/").await.status, 200);
+    let event = edge.event().await.to_string();
+    assert!(event.contains("client 127.0.0.7 "), "{event}");
 }

@@ -197,6 +197,12 @@ impl Edge {
         );
     }
 
+    /// Everything that is counted, with the figures of the latest snapshot.
+    pub(super) fn figures(&self) -> String {
+        let snapshot = self.snapshots.borrow().clone();
+        self.metrics.render(snapshot.as_deref())
+    }
+
     /// Nobody publishes from now on.
     pub(super) fn lose_publisher(&mut self) {
         self.snapshots = watch::Sender::new(None);

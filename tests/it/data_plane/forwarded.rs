@@ -136,6 +136,14 @@ async fn a_route_for_tls_only_sends_plain_clients_there() {
         (CLIENT, tls),
         (PROXY, ""),
         (PROXY, "X-Forwarded-Proto: http\r\n"),
+        (PROXY, "X-Forwarded-Proto: ws\r\n"),
+        (PROXY, "X-Forwarded-Proto: http,https\r\n"),
+        (PROXY, "Forwarded: for=192.0.2.1;proto=http\r\n"),
+        (CLIENT, "Forwarded: for=192.0.2.1;proto=https\r\n"),
+        (
+            PROXY,
+            "X-Forwarded-Proto: http\r\nForwarded: for=192.0.2.1;proto=https\r\n",
+        ),
     ] {
         let mut client = Client::connect_from(from, edge.internal).await;
         let answer = client
@@ -156,11 +164,19 @@ async fn a_route_for_tls_only_sends_plain_clients_there() {
     assert_eq!(task.requests(), []);
 
     let mut proxy = Client::connect_from(PROXY, edge.internal).await;
-    for lines in [tls, "x-forwarded-proto: HTTPS\r\n"] {
+    let by_tls = [
+        tls,
+        "x-forwarded-proto: HTTPS\r\n",
+        "X-Forwarded-Proto: wss\r\n",
+        "X-Forwarded-Proto: https,http\r\n",
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n",
+        "Forwarded: for=192.0.2.1;proto=https\r\n",
+    ];
+    for lines in by_tls {
         let answer = proxy.get_with("secure.test", "/", lines).await;
-        assert_eq!(answer.body, task.container);
+        assert_eq!(answer.body, task.container, "{lines}");
     }
-    let heads = task.received(2).await;
+    let heads = task.received(by_tls.len()).await;
     assert!(
         heads
             .iter()

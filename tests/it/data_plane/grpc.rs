@@ -1,16 +1,17 @@
 //! gRPC: routes of `grpc://` speak HTTP/2 to their tasks, calls pass both ways with their trailers, and the gateway's own answers
 //! are such that a client of gRPC understands.
 
+mod by_hand;
+mod refused;
 mod task;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Version};
 
-use crate::bounded::bounded;
-
 pub(super) use self::task::GrpcTask;
 use super::edge::Edge;
 use super::http2::{Answer, Client, answer, converse, get, head, part, push};
+use super::local_replies::comes_to;
 use super::origin::{Behaviour, origins};
 use super::service::Service;
 
@@ -188,13 +189,8 @@ async fn the_gateways_own_answers_to_calls_are_statuses_of_grpc() {
         assert_refused(&answer, code, reason);
     }
     // What they are counted as is what anyone else would have been answered.
-    let counted = async {
-        let line = "hiveway_requests_total{service=\"dead\",class=\"5xx\"} 1\n";
-        while !edge.metrics.render(None).contains(line) {
-            tokio::task::yield_now().await;
-        }
-    };
-    bounded(counted).await;
+    let labels = [("service", "dead"), ("code", "502"), ("method", "POST")];
+    comes_to(&edge, "hiveway_requests_total", &labels, 1).await;
     // Others are answered as ever.
     client
         .get("nobody.test", "/")

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hiveway::gateway::{Config, Limits};
+use hiveway::gateway::{Config, Limits, TcpProbes};
 
 use crate::bounded::bounded;
 use crate::pause::pause;
@@ -21,11 +21,18 @@ fn the_limits_stand_by_default() {
     let expected = Limits {
         connections: None,
         connections_per_client: None,
+        task_connections: None,
+        task_connections_per_client: None,
         head: Duration::from_secs(10),
         keep_alive: Duration::from_secs(75),
         min_body_rate: NonZeroU32::new(100),
         body_patience: Duration::from_secs(60),
         held: 1024,
+        tcp_probes: TcpProbes {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(15),
+            count: 4,
+        },
     };
     assert_eq!(Limits::default(), expected);
 }

@@ -5,3 +5,5 @@ mod changes;
 mod compress;
 mod guards;
 mod held;
+mod passwords;
+mod validators;

@@ -19,6 +19,8 @@ pub(super) struct Namespace {
     /// The card outside.
     outside: String,
     address: Ipv4Addr,
+    /// The address of this side, as it is seen from inside.
+    pub(super) near: Ipv4Addr,
 }
 
 impl Namespace {
@@ -55,6 +57,7 @@ impl Namespace {
             card: card.clone(),
             outside: outside.clone(),
             address: far,
+            near,
         };
         let pair = [
             "link", "add", &outside, "type", "veth", "peer", "name", &card,

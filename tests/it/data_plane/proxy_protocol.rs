@@ -43,7 +43,7 @@ async fn trusted_proxy_names_the_client_for_all_requests() {
     for (header, told) in [
         (version_1, "203.0.113.9"),
         (version_2, "203.0.113.9"),
-        (unknown, "127.0.9.1"),
+        (unknown, "unknown"),
         (local, "127.0.9.1"),
     ] {
         let mut client = from(PROXY, edge.public).await;
@@ -56,6 +56,30 @@ async fn trusted_proxy_names_the_client_for_all_requests() {
             count += 1;
             let head = task.received(count).await.remove(count - 1).head;
             assert_eq!(head.one("x-forwarded-for"), Some(told));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_the_proxy_does_not_know_is_not_the_proxy() {
+    let (edge, task) = stage().await;
+    let near = "127.0.0.0/8".parse().expect("a network");
+    let near = Service::new("near", "web.test").middleware(|it| it.allow = Some(vec![near]));
+    edge.publish(&[near.endpoints([&task])]).await;
+    let said = "GET / HTTP/1.1\r\nHost: web.test\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n";
+    for (header, status) in [
+        (&b"\r\n\r\n\0\r\nQUIT\n\x20\x00\0\0"[..], 200),
+        (b"PROXY TCP4 127.0.0.9 10.0.0.1 5000 80\r\n", 200),
+        (b"PROXY TCP4 203.0.113.9 10.0.0.1 5000 80\r\n", 403),
+        (b"PROXY UNKNOWN\r\n", 403),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x00\0\0", 403),
+    ] {
+        for request in [REQUEST, said] {
+            let mut client = from(PROXY, edge.public).await;
+            client.send(header).await;
+            let answer = client.request(request).await;
+            let header = String::from_utf8_lossy(header);
+            assert_eq!(answer.status, status, "{header:?} {request}");
         }
     }
 }

@@ -82,3 +82,33 @@ async fn with_ejection_no_request_is_lost_to_a_dead_endpoint() {
     assert!(count(&edge, "hiveway_retries_total") > 0);
     assert_eq!(count(&edge, "hiveway_retries_refused_total"), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_are_refused_buy_no_retries() {
+    let [task] = origins([Behaviour::Close]).await;
+    let [other] = origins([Behaviour::Close]).await;
+    let guarded = Service::new("web", "web.test/guarded")
+        .route("web.test")
+        .at(task.address)
+        .at(other.address);
+    let refused = guarded.clone().middleware(|it| it.max_body_bytes = Some(1));
+    let edge = Edge::start(&[refused]).await;
+    let mut client = edge.client().await;
+    // Each would be a fifth of a retry.
+    for _ in 0..200 {
+        let request = "POST / HTTP/1.1\r\nHost: web.test\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+        let mut client = edge.client().await;
+        client
+            .request(request)
+            .await
+            .assert_refused(413, "body-too-large");
+    }
+    let began = Instant::now();
+    for _ in 0..50 {
+        client.get("web.test", "/").await;
+        client = edge.client().await;
+    }
+    let retries = count(&edge, "hiveway_retries_total");
+    let most = 10 + 50 / 5 + began.elapsed().as_secs() + 1;
+    assert!(retries <= most, "{retries} of {most}");
+}

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hiveway::gateway::Config;
+
 use super::client::Client;
 use super::edge::Edge;
 use super::origin::{Behaviour, origins};
@@ -54,7 +56,8 @@ async fn the_path_and_the_host_reach_the_task_as_they_came() {
     let [origin] = origins([Behaviour::Answer]).await;
     let edge = Edge::start(&[Service::new("web", "web.test/a").endpoints([&origin])]).await;
     let mut client = edge.client().await;
-    let paths = ["/a/%2e%2e/b?x=%20&y=/../", "/a//b/./c", "/a?"];
+    // But for dot segments, which are left to no task: see `paths`.
+    let paths = ["/a/%62%2F%2fb?x=%20&y=/../", "/a//b//c;d", "/a?"];
     for path in paths {
         assert_eq!(client.get("WEB.test:81", path).await.status, 200);
     }
@@ -212,7 +215,11 @@ async fn a_head_request_is_answered_without_a_body() {
         Service::new("empty", "empty.test"),
         Service::new("secure", "https://secure.test").endpoints([&origin]),
     ];
-    let edge = Edge::start(&services).await;
+    // A proxy that is not this client may terminate TLS.
+    let proxied = |config: &mut Config| {
+        config.trusted_proxies = vec!["192.0.2.1/32".parse().expect("a network")];
+    };
+    let edge = Edge::start_with(proxied, &services).await;
     let mut client = edge.client().await;
     for (host, status) in [
         ("nobody.test", 404),

@@ -1,5 +1,6 @@
 //! Spans: what a collector is told of requests, and what tasks are told of the span.
 
+mod client;
 mod exporter;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -280,15 +281,15 @@ async fn what_went_wrong_is_told_with_whose_mistake_it_was() {
         ),
         (
             "GET / HTTP/1.1\r\nHost: far.test",
-            "GET",
+            "GET far.test/",
             false,
             json!(["GET", null, "403", null, "far", "not-allowed"]),
         ),
         (
             "GET / HTTP/1.1\r\nHost: none.test",
-            "GET",
+            "GET none.test/",
             true,
-            json!(["GET", null, "503", "503", null, "no-endpoint"]),
+            json!(["GET", null, "503", "503", "none", "no-endpoint"]),
         ),
         (
             "GET / HTTP/1.1\r\nHost: broken.test",

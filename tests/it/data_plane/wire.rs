@@ -1,6 +1,7 @@
 //! One end of a connection, with what was received and not used yet.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -39,6 +40,11 @@ impl Wire {
     /// Reads from now on without keeping it elsewhere: what follows is large.
     pub(super) fn stop_recording(&mut self) {
         self.record = None;
+    }
+
+    /// This end's address.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.stream.tcp().local_addr().expect("an open socket")
     }
 
     /// The connection's end will be a reset.

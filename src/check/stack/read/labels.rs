@@ -1,6 +1,6 @@
 //! Labels, as a map or as a list.
 
-use super::{Labels, Reader, beginning};
+use super::{Labels, Reader};
 use crate::check::finding::Finding;
 use crate::check::source::Span;
 use crate::check::stack::{Label, Written};
@@ -18,17 +18,7 @@ pub(super) fn read_labels(entry: &Entry, reader: &mut Reader<'_>) -> Labels {
             let labels = items.iter().map(|item| from_item(item, reader));
             labels.flatten().collect()
         }
-        Value::Scalar(_) => {
-            let what = entry.node.what();
-            let message = format!("`labels` is a map or a list, and this is {what}");
-            let remedy = "write `key: \"value\"` lines below it, or remove it";
-            let span = match entry.node.is_null() {
-                true => entry.key_span,
-                false => beginning(entry.node.span),
-            };
-            reader.error(span, message, remedy);
-            Labels::new()
-        }
+        Value::Scalar(_) => Labels::new(),
     }
 }
 
@@ -36,16 +26,6 @@ pub(super) fn read_labels(entry: &Entry, reader: &mut Reader<'_>) -> Labels {
 fn from_entry(entry: &Entry, reader: &mut Reader<'_>) -> Option<(String, Label)> {
     let (key, key_span) = (entry.key.to_string(), entry.key_span);
     let Value::Scalar(scalar) = &entry.node.value else {
-        let message = format!(
-            "label {}: Docker takes text for a label, and this is {}",
-            shown(&key),
-            entry.node.what()
-        );
-        reader.error(
-            beginning(entry.node.span),
-            message,
-            "write one value, in quotes",
-        );
         return None;
     };
     let span = entry.node.span;
@@ -59,15 +39,7 @@ fn from_entry(entry: &Entry, reader: &mut Reader<'_>) -> Option<(String, Label)>
                 span
             },
         },
-        Kind::Boolean => {
-            let message = format!(
-                "label {}: Docker refuses a boolean for a label",
-                shown(&key)
-            );
-            let remedy = format!("write it in quotes, \"{}\"", scalar.text);
-            reader.error(span, message, remedy);
-            return None;
-        }
+        Kind::Boolean => return None,
         Kind::Number(number) => {
             if *number != scalar.text && knows(&key) {
                 let message = format!(
@@ -93,20 +65,9 @@ fn from_entry(entry: &Entry, reader: &mut Reader<'_>) -> Option<(String, Label)>
 }
 
 /// `- key=value`; without an equals sign the value is empty.
-fn from_item(item: &Node, reader: &mut Reader<'_>) -> Option<(String, Label)> {
+fn from_item(item: &Node, reader: &Reader<'_>) -> Option<(String, Label)> {
     let span = item.span;
-    let Value::Scalar(scalar) = &item.value else {
-        let message = format!("an item of `labels` is text, and this is {}", item.what());
-        let remedy = "write `- \"key=value\"`, or the labels as a map";
-        reader.error(beginning(span), message, remedy);
-        return None;
-    };
-    if scalar.kind != Kind::Text {
-        let message = format!("an item of `labels` is text, and this is {}", item.what());
-        reader.error(span, message, "write `- \"key=value\"`");
-        return None;
-    }
-    let text = reader.replaced(scalar, span)?.value;
+    let text = reader.text(item)?.value;
     let (key, value) = text.split_once('=').unwrap_or((&text, ""));
     let (key_span, value_span) = sides(reader.source.slice(span), span, key);
     let label = Label {

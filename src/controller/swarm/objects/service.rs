@@ -128,6 +128,7 @@ impl ServiceObject {
             proven: tasks.any(|task| task.runs_on(networks)),
             start_first: spec.update_config.order == "start-first",
             host_port: ports.iter().any(|port| port.publish_mode == "host"),
+            ingress_port: ports.iter().any(|port| port.publish_mode != "host"),
         }
     }
 }

@@ -113,3 +113,19 @@ fn what_depends_on_more_than_is_asked_is_told() {
         [""; 0]
     );
 }
+
+#[test]
+fn a_guard_that_is_not_known_ends_every_request() {
+    let snapshot = with(|_, middleware| {
+        middleware.unreadable_guards = ["hiveway.routing.basicauth".into()].into();
+    });
+    let reason = "no client is let in, because a label that seems to be a guard cannot be read: \
+                hiveway.routing.basicauth";
+    let expected = [
+        format!(". policy: api: {reason}: 503"),
+        format!("! policy: {reason}"),
+    ];
+    for known in [Known::default(), client("10.0.0.1", false)] {
+        assert_eq!(told(&snapshot, &known), (expected.to_vec(), Some(503)));
+    }
+}

@@ -57,6 +57,7 @@ fn every_label_sets_what_it_names() {
         ]),
         response_headers: BTreeMap::from([("x-frame-options".into(), "DENY".into())]),
         compress: vec![Encoding::Gzip, Encoding::Zstd],
+        ..Middleware::default()
     };
     assert_eq!((middleware, said), (Some(expected), vec![]));
 }
@@ -212,4 +213,51 @@ fn a_header_in_two_cases_is_one_label() {
     assert_eq!(headers, BTreeMap::from([("x-a".into(), "1".into())]));
     let beside = "is overridden by hiveway.routing.headers.request.X-A with another value";
     assert_eq!(said, [(Level::Notice, "2".to_owned(), beside.to_owned())]);
+}
+
+#[test]
+fn a_key_that_was_meant_for_a_guard_shuts_the_service() {
+    let known = format!("alice:{HASH}");
+    for (key, reason) in [
+        ("hiveway.routing.basicauth", "the key is unknown"),
+        ("aliyun.routing.allow_cidr", "the key is unknown"),
+        ("hiveway.routing.basic_auth_80", "the key is unknown"),
+        ("hiveway.routing.forward_auth", "the key is unknown"),
+        ("hiveway.routing.policy", "the key is unknown"),
+        ("hiveway.routing.gateways", "the key is unknown"),
+        (
+            "hiveway.routing.Allow_Cidrs",
+            "the key is not in lower case",
+        ),
+        (
+            "Hiveway.routing.basic_auth",
+            "the key's prefix is not in lower case",
+        ),
+        ("hivewy.routing.basic_auth", "the key's prefix is misspelt"),
+        (
+            "hivewy.routing.basicauth",
+            "the key has no prefix of Hiveway's",
+        ),
+        ("routing.allow_cidrs", "the key has no prefix of Hiveway's"),
+    ] {
+        // Another guard that is right does not open it: what the first was to ask for is not known.
+        for more in [&[][..], &[("hiveway.routing.basic_auth", &*known)]] {
+            let labels = [&[(key, "10.0.0.0/8")][..], more].concat();
+            let (middleware, said) = read(&labels);
+            let shut = middleware.unwrap_or_default().unreadable_guards;
+            assert_eq!(shut, [key.into()].into(), "{key}");
+            let (level, _, told) = &said[0];
+            assert_eq!(*level, Level::Error, "{key}");
+            assert!(told.starts_with(reason), "{key}");
+            assert!(told.ends_with("so the service lets no client in"), "{key}");
+        }
+    }
+    for key in [
+        "hiveway.routing.wieght",
+        "aliyun.global",
+        "traefik.basicauth",
+    ] {
+        let shut = read(&[(key, "1")]).0.unwrap_or_default().unreadable_guards;
+        assert!(shut.is_empty(), "{key}");
+    }
 }

@@ -34,6 +34,16 @@ pub(super) enum Manner {
     },
     /// It does not know the account.
     Stranger,
+    /// It is busy at one step, and takes all others.
+    Busy {
+        /// The path of the step.
+        step: &'static str,
+        status: u16,
+        /// Whether it says so as ACME does.
+        problem: Option<&'static str>,
+        /// As it stands in the header.
+        retry_after: &'static str,
+    },
 }
 
 /// A running server; it ends when dropped.
@@ -130,7 +140,34 @@ async fn answer(
             json!({ "type": kind, "detail": detail, "status": status }),
         )
     };
+    let order = |status: &str| {
+        json!({
+            "status": status,
+            "authorizations": [url("/authorization")],
+            "finalize": url("/finalize"),
+            "certificate": url("/certificate"),
+        })
+    };
     let answer = match (&*path, manner) {
+        (
+            _,
+            Manner::Busy {
+                step,
+                status,
+                problem: said,
+                retry_after,
+            },
+        ) if step == path => {
+            let told = match said {
+                Some(kind) => problem(status, kind, "come again"),
+                None => Response::builder().status(status).body(Full::default()),
+            };
+            told.map(|mut told| {
+                let value = retry_after.parse().expect("a value");
+                told.headers_mut().insert("Retry-After", value);
+                told
+            })
+        }
         (_, Manner::OutOfOrder) => Response::builder().status(503).body(Full::default()),
         (_, Manner::Page) => Response::builder()
             .header("Content-Type", "text/html")
@@ -157,9 +194,29 @@ async fn answer(
                         told
                     })
                 }
+                Manner::Busy { .. } => json(201, order("pending")).map(|mut told| {
+                    let place = url("/order/1").parse().expect("a value");
+                    told.headers_mut().insert("Location", place);
+                    // A step that succeeds says nothing of the next.
+                    told.headers_mut().insert("Retry-After", 7_200.into());
+                    told
+                }),
                 _ => problem(400, "accountDoesNotExist", "who are you"),
             }
         }
+        ("/order/1", Manner::Busy { step, .. }) => match step {
+            "/certificate" => json(200, order("valid")),
+            _ => json(200, order("ready")),
+        },
+        ("/finalize", _) => json(200, order("processing")),
+        ("/authorization", _) => json(
+            200,
+            json!({
+                "status": "valid",
+                "identifier": { "type": "dns", "value": "shop.test" },
+                "challenges": [],
+            }),
+        ),
         _ => problem(404, "malformed", "no such thing"),
     };
     Ok(answer.expect("an answer"))

@@ -45,6 +45,7 @@ async fn own_service_is_found_by_container_and_remembered() {
         proven: false,
         start_first: true,
         host_port: false,
+        ingress_port: false,
     };
     assert_eq!(seen.own_service.as_ref(), Some(&expected));
 
@@ -60,13 +61,15 @@ async fn own_service_is_found_by_container_and_remembered() {
         let service = &mut now["services"][0];
         service["UpdateStatus"] = json!({"State": "rollback_paused"});
         service["Spec"]["UpdateConfig"]["Order"] = json!("stop-first");
-        service["Spec"]["EndpointSpec"]["Ports"] = json!([{"PublishMode": "host"}]);
+        service["Spec"]["EndpointSpec"]["Ports"] =
+            json!([{"PublishMode": "host"}, {"PublishMode": "ingress"}]);
     });
     let seen = watching.expect(|seen| seen.tasks.is_empty()).await;
     let expected = OwnService {
         update: UpdateState::RolledBack,
         start_first: false,
         host_port: true,
+        ingress_port: true,
         ..expected
     };
     assert_eq!(seen.own_service.as_ref(), Some(&expected));

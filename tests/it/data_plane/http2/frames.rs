@@ -9,35 +9,35 @@ use crate::bounded::bounded;
 use super::super::socket::Socket;
 use super::super::wire::Wire;
 
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(in super::super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
+pub(in super::super) const DATA: u8 = 0;
+pub(in super::super) const HEADERS: u8 = 1;
 pub(super) const PRIORITY: u8 = 2;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
+pub(in super::super) const RST_STREAM: u8 = 3;
+pub(in super::super) const SETTINGS: u8 = 4;
 pub(super) const PUSH_PROMISE: u8 = 5;
-pub(super) const PING: u8 = 6;
-pub(super) const GO_AWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(in super::super) const PING: u8 = 6;
+pub(in super::super) const GO_AWAY: u8 = 7;
+pub(in super::super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
-pub(super) const ACK: u8 = 1;
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
+pub(in super::super) const ACK: u8 = 1;
+pub(in super::super) const END_STREAM: u8 = 1;
+pub(in super::super) const END_HEADERS: u8 = 4;
 pub(super) const PADDED: u8 = 8;
 pub(super) const PRIORITISED: u8 = 32;
 
 /// `ENHANCE_YOUR_CALM`, the reason for those who ask too much.
-pub(super) const CALM: u32 = 11;
+pub(in super::super) const CALM: u32 = 11;
 
 /// One frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-    pub(super) payload: Vec<u8>,
+    pub(in super::super) kind: u8,
+    pub(in super::super) flags: u8,
+    pub(in super::super) stream: u32,
+    pub(in super::super) payload: Vec<u8>,
 }
 
 impl Frame {
@@ -64,7 +64,7 @@ impl Frame {
 }
 
 /// A frame's bytes.
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(in super::super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len())
         .expect("a small payload")
         .to_be_bytes();
@@ -76,7 +76,7 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 }
 
 /// A header in HPACK, written out and not to be remembered.
-pub(super) fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
+pub(in super::super) fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     [&[0][..], &text(name), &text(value)].concat()
 }
 
@@ -116,7 +116,7 @@ pub(super) const PLAIN: [(&str, &str); 4] = [
 
 /// A client's connection on which frames are written by hand.
 pub(crate) struct RawClient {
-    pub(super) wire: Wire,
+    pub(in super::super) wire: Wire,
 }
 
 impl RawClient {

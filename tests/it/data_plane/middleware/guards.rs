@@ -1,16 +1,15 @@
 //! Who is let in, and who is answered at once.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use hiveway::core::middleware::{Credential, PasswordHash, Redirect};
 use hiveway::gateway::Config;
 
 use super::super::client::{Answer, Client};
 use super::super::edge::Edge;
+use super::super::local_replies::comes_to;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
-use crate::eventually::eventually;
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 78));
@@ -50,15 +49,11 @@ async fn get_from(edge: &Edge, from: IpAddr, lines: &str) -> Answer {
     client.get_with("web.test", "/", lines).await
 }
 
-/// Waits until the gateway has counted so many requests that it answered itself for this reason.
-async fn counted(edge: &Edge, reason: &'static str, count: u64) {
-    let counter = edge.metrics.unrouted(reason);
-    let look = async || match counter.get() {
-        seen if seen == count => Ok(()),
-        seen => Err(format!("{seen} of {count}")),
-    };
-    let reached = eventually(reason, Duration::from_secs(10), look).await;
-    assert_eq!(reached, Ok(()));
+/// Waits until the gateway has counted this number of requests for a service that it answered itself for
+/// this reason.
+async fn counted(edge: &Edge, service: &str, reason: &str, count: u64) {
+    let labels = [("service", service), ("reason", reason)];
+    comes_to(edge, "hiveway_local_replies_total", &labels, count).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +79,8 @@ async fn a_redirect_keeps_path_and_query_and_needs_no_task() {
         answer.assert_refused(status, "redirect");
         assert_eq!(answer.head.one("location"), Some(location));
     }
-    counted(&edge, "redirect", 5).await;
+    counted(&edge, "old", "redirect", 2).await;
+    counted(&edge, "part", "redirect", 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,12 +113,89 @@ async fn only_allowed_networks_pass_as_seen_by_trusted_proxies() {
         }
     }
     assert_eq!(task.requests().len(), 3);
-    counted(&edge, "not-allowed", 4).await;
+    counted(&edge, "web", "not-allowed", 4).await;
     // A list of which nothing could be read.
     edge.publish(&[web(&[])]).await;
     get_from(&edge, CLIENT, "")
         .await
         .assert_refused(403, "not-allowed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_its_proxy_does_not_name_is_let_in_nowhere() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let near = ["127.0.0.0/8", "198.51.100.7/32"].map(|it| it.parse().expect("a network"));
+    let all = ["0.0.0.0/0", "::/0"].map(|it| it.parse().expect("a network"));
+    let services = [
+        Service::new("near", "web.test").middleware(|it| it.allow = Some(near.into())),
+        Service::new("all", "all.test").middleware(|it| it.allow = Some(all.into())),
+    ];
+    let services = services.map(|it| it.endpoints([&task]));
+    let edge = Edge::start_with(trusting, &services).await;
+    let mut proxy = Client::connect_from(PROXY, edge.internal).await;
+    for (lines, near, all) in [
+        // It speaks for itself.
+        ("", true, true),
+        ("X-Forwarded-For: 198.51.100.7:4711\r\n", true, true),
+        ("X-Forwarded-For: 203.0.113.9:4711\r\n", false, true),
+        ("X-Forwarded-For: [2001:db8::1]:80\r\n", false, true),
+        ("X-Forwarded-For: unknown\r\n", false, false),
+        ("X-Forwarded-For: _hidden\r\n", false, false),
+        ("X-Forwarded-For: \r\n", false, false),
+        ("X-Forwarded-For: 127.0.0.1,\r\n", false, false),
+        ("X-Forwarded-For: 127.0.0.1 x\r\n", false, false),
+        ("X-Forwarded-For: unknown, 198.51.100.7\r\n", true, true),
+        ("X-Forwarded-For: 198.51.100.7, unknown\r\n", false, false),
+        ("Forwarded: for=\"198.51.100.7:4711\"\r\n", true, true),
+        ("Forwarded: for=203.0.113.9\r\n", false, true),
+        ("Forwarded: for=unknown\r\n", false, false),
+        ("Forwarded: proto=https\r\n", false, false),
+        ("Forwarded: for=\"198.51.100.7\r\n", false, false),
+        // One of the two may be the client's own.
+        (
+            "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=198.51.100.7\r\n",
+            false,
+            false,
+        ),
+        (
+            "X-Forwarded-For: 198.51.100.7\r\nForwarded: for=203.0.113.9\r\n",
+            false,
+            false,
+        ),
+        (
+            "X-Forwarded-For: 198.51.100.7:80\r\nForwarded: for=198.51.100.7\r\n",
+            true,
+            true,
+        ),
+    ] {
+        for (host, allowed) in [("web.test", near), ("all.test", all)] {
+            let answer = proxy.get_with(host, "/", lines).await;
+            let status = if allowed { 200 } else { 403 };
+            assert_eq!(answer.status, status, "{host} {lines}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_a_guard_that_is_not_known_lets_nobody_in() {
+    let [task] = origins([Behaviour::Answer]).await;
+    let web = |keys: &[&str]| {
+        let keys = keys.iter().map(|key| (*key).into()).collect();
+        let service = Service::new("web", "web.test").middleware(|it| {
+            it.unreadable_guards = keys;
+            it.basic_auth = users();
+        });
+        service.endpoints([&task])
+    };
+    let edge = Edge::start(&[web(&["hiveway.routing.allow_cidr"])]).await;
+    for lines in ["", ALICE] {
+        let answer = get_from(&edge, CLIENT, lines).await;
+        answer.assert_refused(503, "guard-unreadable");
+        assert_eq!(answer.head.one("www-authenticate"), None);
+    }
+    assert_eq!(task.requests(), []);
+    edge.publish(&[web(&[])]).await;
+    assert_eq!(get_from(&edge, CLIENT, ALICE).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

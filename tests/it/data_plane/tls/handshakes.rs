@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hiveway::gateway::TlsLimits;
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::version;
+use tokio_rustls::rustls::{AlertDescription, Error, version};
 
 use super::super::client::Client;
+use super::super::dead_client::assert_probed;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
 use super::{Secure, open};
@@ -33,6 +34,10 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
             (&[][..], None),
             (&["http/1.1"], Some("http/1.1")),
             (&["h3", "http/1.1"], Some("http/1.1")),
+            // `curl --http1.0` of Debian 12 offers this alone.
+            (&["http/1.0"], Some("http/1.0")),
+            (&["http/1.0", "http/1.1"], Some("http/1.1")),
+            (&["http/0.9", "http/1.0"], Some("http/1.0")),
         ] {
             let mut config = secure.trusting(version);
             config.alpn_protocols = offered.iter().map(|it| it.as_bytes().to_vec()).collect();
@@ -45,6 +50,30 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
             }
         }
     }
+}
+
+// RFC 7301, section 3.2. nginx since 1.21.4 and Go's servers (Traefik, Caddy) do so; HAProxy goes
+// on without a protocol.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protocols_that_are_not_spoken_are_refused_by_their_alert() {
+    let secure = Secure::start(&WEB, &[]).await;
+    let refused = Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+    let lists: [&[&str]; 4] = [&["h3"], &["http/0.9"], &["imap", "xmpp-client"], &["H2"]];
+    for (count, offered) in (1..).zip(lists) {
+        let mut config = secure.trusting(&version::TLS13);
+        config.alpn_protocols = offered.iter().map(|it| it.as_bytes().to_vec()).collect();
+        let opened = open(secure.address(), "web.test", config).await;
+        assert_eq!(opened.err(), Some(refused.clone()), "{offered:?}");
+        secure.refused("incompatible", count).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_kernel_probes_silent_clients_by_tls() {
+    let secure = Secure::start(&WEB, &[]).await;
+    let mut client = secure.client("web.test").await;
+    client.get("web.test", "/").await;
+    assert_probed(secure.address(), client.wire.address()).await;
 }
 
 /// A client's first message in TLS 1.1, as OpenSSL 1.0 would send it for `web.test`.

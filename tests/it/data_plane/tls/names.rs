@@ -3,6 +3,7 @@
 use tokio_rustls::rustls::client::danger::DangerousClientConfig;
 use tokio_rustls::rustls::{AlertDescription, Error, version};
 
+use super::super::local_replies::comes_to;
 use super::super::origin::{Behaviour, origins};
 use super::super::service::Service;
 use super::{Secure, any_name, open};
@@ -103,6 +104,21 @@ async fn request_for_a_name_outside_the_certificate_is_421() {
         .assert_refused(421, "misdirected");
     assert_eq!(client.get("a.test", "/").await.body, task.container);
     assert_eq!(task.requests().len(), 4);
+    // Each counts for the service that its host names, where one does.
+    for (name, labels, count) in [
+        (
+            "hiveway_local_replies_total",
+            &[("service", "web"), ("reason", "misdirected")][..],
+            2,
+        ),
+        (
+            "hiveway_unrouted_requests_total",
+            &[("reason", "misdirected")],
+            2,
+        ),
+    ] {
+        comes_to(&secure.edge, name, labels, count).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -196,6 +196,9 @@ async fn connection_without_a_reachable_task_is_closed_and_counted() {
     stage.secure.edge.publish(&[db()]).await;
     assert_eq!(stage.refused("db.test").await, "");
     stage.ended("db", "no-endpoint", 1).await;
+    // A service that is down does not look idle.
+    let counts = stage.secure.edge.metrics.requests()["db"].counts();
+    assert_eq!((counts.total, counts.failed), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hiveway::gateway::{Config, ListenerName};
 
 use super::super::super::client::Client;
+use super::super::super::dead_client::{assert_probed, assert_task_probed};
 use super::task::{hello, tasks};
 use super::{Stage, db, greeting};
 use crate::authority::Authority;
@@ -84,6 +85,17 @@ async fn a_silent_connection_is_closed_and_one_that_speaks_is_not() {
     }
     assert_eq!(bounded(client.wire.rest()).await, b"");
     stage.ended("db", "idle", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_kernel_probes_both_sides_of_a_silent_connection() {
+    let authority = Authority::new("the tasks");
+    let [task] = tasks(&authority, ["db.test"]).await;
+    let stage = Stage::start(authority, &[db().at(task.address)]).await;
+    let mut client = stage.open("db.test").await.client;
+    greeting(&mut client).await;
+    assert_probed(stage.secure.address(), client.wire.address()).await;
+    assert_task_probed(task.address).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

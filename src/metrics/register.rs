@@ -1,4 +1,4 @@
-//! Makes metrics and puts them into the registry.
+//! Makes the metrics that the registry keeps. Each is registered once, at the start.
 
 use prometheus::core::Collector;
 use prometheus::{
