@@ -19,6 +19,7 @@ mod challenge;
 mod choice;
 mod client;
 mod clients;
+mod config;
 mod connection;
 mod context;
 mod cookie;
@@ -66,7 +67,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use tokio::sync::watch;
@@ -75,15 +75,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access_log::AccessLog;
 use crate::certificates::InUse;
-use crate::core::ejection;
-use crate::core::model::{NodeId, TaskId};
+use crate::core::model::TaskId;
 use crate::core::snapshot::Snapshot;
-use crate::core::tls_access::TlsAccess;
 use crate::journal::Emitter;
 use crate::metrics::Metrics;
-use crate::spans::Spans;
 
 use self::acceptor::Acceptor;
 use self::admission::Admission;
@@ -91,6 +87,7 @@ use self::alarm::Alarms;
 pub use self::challenge::Challenges;
 use self::client::Side;
 use self::clients::Clients;
+pub use self::config::Config;
 use self::hold::Holding;
 pub use self::limits::Limits;
 use self::listener::Listener;
@@ -104,60 +101,6 @@ use self::task_connections::TaskConnections;
 pub use self::tcp_probes::TcpProbes;
 use self::tls::Serving;
 pub use self::tls::{TlsConfig, TlsError, TlsLimits};
-
-/// What a gateway needs to know; filled in by the command line.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where clients inside the cluster connect; none: no such listener.
-    pub internal: Option<SocketAddr>,
-    /// Where the outside connects; none: no such listener. `.local` hosts do not exist there.
-    pub public: Option<SocketAddr>,
-    /// Where the outside connects by TLS; none: no such listener.
-    pub tls: Option<TlsConfig>,
-    /// Peers whose forwarding headers are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// The listeners to which trusted proxies say in front of each connection whose it is (the PROXY protocol).
-    pub proxy_protocol: Vec<ListenerName>,
-    /// How long requests in flight may take to end once a stop was asked for.
-    pub grace: Duration,
-    /// What clients are allowed.
-    pub limits: Limits,
-    /// How many threads the runtime has; it decides the size of the pool of idle connections.
-    pub threads: usize,
-    /// The node that this gateway runs on; none where it is not known.
-    pub node: Option<NodeId>,
-    /// Whether endpoints on this gateway's own node are preferred while any of them is well.
-    pub prefer_local: bool,
-    /// When endpoints are ejected; none: never.
-    pub ejection: Option<ejection::Policy>,
-    /// How often it is judged who is ejected, while there is anything to judge.
-    pub judged_every: Duration,
-    /// Where requests are written down; none: nowhere.
-    pub access_log: Option<AccessLog>,
-    /// Where requests are told of by spans; none: nowhere.
-    pub spans: Option<Spans>,
-    /// Whether requests are given ids for those who come with none; spans need them, too.
-    pub trace_headers: bool,
-    /// What ACME servers are about to ask.
-    pub challenges: Challenges,
-}
-
-impl Config {
-    /// Whether there is a listener for the outside.
-    #[must_use]
-    pub fn faces_outside(&self) -> bool {
-        self.public.is_some() || self.tls.is_some()
-    }
-
-    /// What terminates TLS for its clients.
-    #[must_use]
-    pub fn tls_access(&self) -> TlsAccess {
-        TlsAccess {
-            listener: self.tls.is_some(),
-            proxy: !self.trusted_proxies.is_empty(),
-        }
-    }
-}
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
 /// it is ejected, and are retried; a judgement of ten thousand endpoints takes some milliseconds.

@@ -13,11 +13,13 @@ mod control;
 mod counted;
 mod diagnostics;
 mod endpoint;
+mod exposition;
 mod family;
 mod outcome;
 mod register;
 mod replies;
 mod room;
+mod services;
 mod snapshot;
 mod spans;
 mod task_connections;
@@ -26,21 +28,16 @@ mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use crate::core::event::Event;
-use crate::core::misses::{MissCounts, Misses};
+use crate::core::misses::MissCounts;
 use crate::core::model::TaskId;
-use crate::core::rates::EndpointCounts;
 use crate::core::route::Diagnostic;
-use crate::core::snapshot::Snapshot;
 
 use diagnostics::DiagnosticMetrics;
 use register::{counter, counters, gauges, histogram, register};
@@ -220,80 +217,11 @@ impl Metrics {
         register(&self.0.registry, counters);
     }
 
-    /// The figures of a service's requests. To be resolved when a snapshot is applied and kept beside the cluster.
-    #[must_use]
-    pub fn cluster(&self, service: &str) -> Arc<ClusterMetrics> {
-        let mut clusters = self.clusters();
-        if let Some(known) = clusters.get(service) {
-            return Arc::clone(known);
-        }
-        let new = Arc::<ClusterMetrics>::default();
-        clusters.insert(service.into(), Arc::clone(&new));
-        new
-    }
-
-    /// What the requests of each service add up to, by its name.
-    #[must_use]
-    pub fn requests(&self) -> BTreeMap<Arc<str>, Arc<ClusterMetrics>> {
-        self.clusters().clone()
-    }
-
-    /// Forgets the requests of every service but these. What a request in flight adds to a forgotten one is lost.
-    pub fn retain(&self, services: &BTreeSet<Arc<str>>) {
-        let mut room = self.room();
-        self.clusters().retain(|service, figures| {
-            let stays = services.contains(service);
-            if !stays {
-                room.forget(service, figures);
-            }
-            stays
-        });
-    }
-
-    /// Bounds the number of services that have series of their own; the others add up in one.
-    pub fn bound_services(&self, most: NonZeroUsize) {
-        self.room().set_most(most.get());
-    }
-
-    /// The figures of a task's requests. To be resolved when a snapshot is applied and kept beside
-    /// the endpoint.
-    #[must_use]
-    pub fn endpoint(&self, task: &TaskId) -> Arc<EndpointMetrics> {
-        self.endpoints().entry(task.clone()).or_default().clone()
-    }
-
-    /// What the requests of each task add up to.
-    #[must_use]
-    pub fn endpoint_counts(&self) -> BTreeMap<TaskId, EndpointCounts> {
-        let endpoints = self.endpoints().clone();
-        let counted = endpoints.into_iter().map(|(task, it)| (task, it.counts()));
-        counted.collect()
-    }
-
-    /// Forgets the requests of every task but those that are kept.
-    pub fn retain_endpoints(&self, keep: impl Fn(&TaskId) -> bool) {
-        self.endpoints().retain(|task, _| keep(task));
-    }
-
     /// Counts requests about no service that the gateway answers itself for this reason. To be
     /// resolved once and kept.
     #[must_use]
     pub fn unrouted(&self, reason: &'static str) -> IntCounter {
         self.0.unrouted.with_label_values(&[reason])
-    }
-
-    /// Counts an answer of the gateway's own for a normalised host.
-    pub fn missed(&self, host: &str, status: u16) {
-        let misses = self.0.misses.lock();
-        let mut misses = misses.unwrap_or_else(PoisonError::into_inner);
-        misses.count(host, status);
-    }
-
-    /// For which hosts the gateway answered 404 or 503 itself.
-    #[must_use]
-    pub fn misses(&self) -> Misses {
-        let misses = self.0.misses.lock();
-        misses.unwrap_or_else(PoisonError::into_inner).all()
     }
 
     /// Counts a listener's open connections. To be resolved once and kept.
@@ -405,54 +333,6 @@ impl Metrics {
             .events
             .with_label_values(&[event.kind(), event.severity().as_str()])
             .inc();
-    }
-
-    /// Everything, in Prometheus' text format, sorted by name.
-    #[must_use]
-    pub fn render(&self, snapshot: Option<&Snapshot>) -> String {
-        let mut families = self.0.registry.gather();
-        let share = {
-            let mut room = self.room();
-            let clusters = self.clusters().clone();
-            room.share(&clusters)
-        };
-        families.extend(cluster::families(&share.clusters));
-        families.extend(tcp::families(&share.clusters));
-        families.push(room::left_out(&share));
-        families.extend(self.0.tls.families());
-        let endpoints = self.endpoints().clone();
-        let of_endpoints = |snapshot| endpoint::families(snapshot, &endpoints, &share);
-        families.extend(snapshot.into_iter().flat_map(of_endpoints));
-        families.extend(self.0.task_connections.families());
-        let of_snapshot = |snapshot| snapshot::families(snapshot, &share);
-        families.extend(snapshot.into_iter().flat_map(of_snapshot));
-        families.retain(|family| !family.get_metric().is_empty());
-        families.sort_by(|a, b| a.name().cmp(b.name()));
-        TextEncoder::new()
-            .encode_to_string(&families)
-            .expect("every family has a name and a metric, and a string takes any length")
-    }
-
-    /// Taken before the clusters, where both are needed.
-    fn room(&self) -> MutexGuard<'_, Room> {
-        self.0
-            .room
-            .lock()
-            .expect("nothing panics while it holds the room")
-    }
-
-    fn clusters(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<ClusterMetrics>>> {
-        self.0
-            .clusters
-            .lock()
-            .expect("nothing panics while it holds the clusters")
-    }
-
-    fn endpoints(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<EndpointMetrics>>> {
-        self.0
-            .endpoints
-            .lock()
-            .expect("nothing panics while it holds the endpoints")
     }
 }
 

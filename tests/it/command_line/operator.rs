@@ -120,7 +120,7 @@ async fn status_shows_the_services_that_are_asked_for() {
     for name in ["web", "first.local"] {
         let some = told(&controller, &[&status[..], &[name]].concat()).await;
         assert!(
-            some.contains("first.local/") && !some.contains("NODE"),
+            some.contains("first.local/") && !some.contains("FOLLOWS"),
             "{some}"
         );
         let arguments = [&status[..], &[name, "--format", "json"]].concat();

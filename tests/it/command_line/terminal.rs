@@ -164,7 +164,7 @@ async fn watch_shows_an_instance_leaving_and_returning() {
         "--admin-url",
         &url,
     ];
-    let mut terminal = Terminal::start(80, 24, &watch, &[]);
+    let mut terminal = Terminal::start(80, 32, &watch, &[]);
     let mut low = Terminal::start(80, 8, &watch, &[]);
     let before = terminal.screen(|it| it.contains("1/1")).await;
     assert!(!before.contains("no answer"), "{before}");
@@ -178,7 +178,7 @@ async fn watch_shows_an_instance_leaving_and_returning() {
         away.contains("asking again") && away.contains("1/1"),
         "{away}"
     );
-    assert!(away.lines().count() < 24, "{away}");
+    assert!(away.lines().count() < 32, "{away}");
 
     let (process, _) = instance(&folder, &admin).await;
     let back = |it: &str| it.contains("1/1") && !it.contains("no answer");

@@ -1,6 +1,8 @@
 //! Bodies that break their framing. A body streams, so its head is at the task by then; but the request never becomes a
 //! whole one there, and nothing behind the break is read as a request.
 
+use hiveway::gateway::Config;
+
 use super::client::Client;
 use super::edge::Edge;
 use super::origin::{Behaviour, origins};
@@ -174,7 +176,11 @@ async fn body_of_a_rejected_request_is_never_the_next_request() {
         Service::new("tls", "https://tls.test").endpoints([&task]),
         Service::new("none", "none.test"),
     ];
-    let edge = Edge::start(&services).await;
+    // A redirect to TLS needs something in front that serves it.
+    let behind_a_proxy = |config: &mut Config| {
+        config.trusted_proxies = vec!["192.0.2.1/32".parse().expect("a network")];
+    };
+    let edge = Edge::start_with(behind_a_proxy, &services).await;
     let length = SMUGGLED.len();
     for (host, status) in [
         ("unknown.test", "404"),

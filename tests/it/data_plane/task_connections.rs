@@ -100,7 +100,7 @@ async fn streams_of_one_client_leave_connections_to_others() {
     let reason = "max-task-connections-per-client";
     shows(
         &edge,
-        &format!("hiveway_unrouted_requests_total{{reason=\"{reason}\"}} 36"),
+        &format!("hiveway_local_replies_total{{service=\"slow\",reason=\"{reason}\"}} 36"),
     )
     .await;
 
