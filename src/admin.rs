@@ -29,10 +29,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::snapshot::Snapshot;
-use crate::journal::Journal;
-use crate::metrics::{self, Metrics};
-use crate::readiness::Readiness;
+use crate::core::model::snapshot::Snapshot;
+use crate::observe::event_log::Journal;
+use crate::observe::metrics::{self, Metrics};
+use crate::observe::readiness::Readiness;
 
 pub use self::instance::{Controller, Instance};
 pub use self::token::{Token, TokenError};

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::control::{CommandTargets, Note};
-use crate::engine::Engine;
-use crate::metrics::Metrics;
+use crate::core::protocol::{CommandTargets, Note};
+use crate::docker::Engine;
+use crate::observe::metrics::Metrics;
 
 /// Works until `stop`, or until nobody can ask for commands any more. Notes that nobody takes are lost.
 pub async fn run(

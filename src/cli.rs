@@ -30,17 +30,17 @@ use self::check::TypedCheck;
 use self::operator::TypedOperator;
 use self::plan::TypedPlan;
 use self::run::TypedRun;
-use crate::certificates;
-use crate::check::command::Config as CheckConfig;
-use crate::core::desired;
 use crate::core::labels;
 use crate::core::model::NodeId;
-use crate::engine::EngineConfig;
-use crate::follow::Place;
+use crate::core::reconcile::desired;
+use crate::docker::EngineConfig;
 use crate::gateway;
-use crate::logging::LogFormat;
-use crate::operator::Question;
-use crate::plan::command::Config as PlanConfig;
+use crate::observe::logging::LogFormat;
+use crate::sync::client::Place;
+use crate::tls::certificates;
+use crate::tools::check::command::Config as CheckConfig;
+use crate::tools::operator::Question;
+use crate::tools::plan::command::Config as PlanConfig;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ pub struct RunConfig {
     /// What is ordered from an ACME server; none: nothing.
     pub acme: Option<crate::controller::acme::Config>,
     /// The name server; none: there is none.
-    pub dns: Option<gateway::dns::Config>,
+    pub dns: Option<crate::dns::Config>,
     /// Where admin listens.
     pub admin: SocketAddr,
     /// The file with the token that lets operators write.
@@ -97,9 +97,9 @@ pub struct RunConfig {
     /// The number of services with series of their own.
     pub metrics_services: NonZeroUsize,
     /// Which requests are written down; none: none.
-    pub access_log: Option<crate::access_log::Config>,
+    pub access_log: Option<crate::observe::access_log::Config>,
     /// Where spans are sent; none: nowhere.
-    pub spans: Option<crate::spans::Config>,
+    pub spans: Option<crate::observe::otlp::Config>,
 }
 
 /// Who is followed, and who may follow.

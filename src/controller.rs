@@ -5,7 +5,6 @@ pub mod acme;
 pub mod actuator;
 pub mod inventory_file;
 pub mod probe;
-pub mod publish;
 pub mod reconciler;
 mod secrets;
 pub mod swarm;

@@ -9,57 +9,16 @@
 //! the process itself. Here one [`HttpProxy`] is shared by all listeners, so that they share one pool of connections to
 //! the tasks, and each listener is one owned task.
 
-mod acceptor;
-mod access;
-mod admission;
-mod alarm;
-mod answer;
-mod attempt;
-mod challenge;
-mod choice;
 mod client;
-mod clients;
 mod config;
-mod connection;
-mod context;
-mod cookie;
-pub mod dns;
-mod fault;
-mod forwarded;
-mod framing;
-mod grpc;
-mod head;
-mod hold;
-mod hop;
-mod http2;
-mod kernel_buffers;
-mod key;
+mod exchange;
+mod filters;
 mod limits;
 mod listener;
-mod middleware;
-mod open_files;
-mod pace;
-mod paced;
-mod passage;
-mod peer;
-mod pool;
-mod proxy;
-mod proxy_protocol;
-mod queue;
-mod runtime;
-mod span;
-mod spelling;
-mod steering;
-mod subject;
-mod table;
-mod task_connections;
-mod tcp_probes;
-mod timings;
-mod tls;
-mod tls_info;
-mod trace;
-mod upgrade;
-mod watched;
+mod local_reply;
+mod passthrough;
+mod routing;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -75,32 +34,32 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::certificates::InUse;
 use crate::core::model::TaskId;
-use crate::core::snapshot::Snapshot;
-use crate::journal::Emitter;
-use crate::metrics::Metrics;
+use crate::core::model::snapshot::Snapshot;
+use crate::observe::event_log::Emitter;
+use crate::observe::metrics::Metrics;
+use crate::tls::certificates::InUse;
 
-use self::acceptor::Acceptor;
-use self::admission::Admission;
-use self::alarm::Alarms;
-pub use self::challenge::Challenges;
 use self::client::Side;
-use self::clients::Clients;
 pub use self::config::Config;
-use self::hold::Holding;
+pub use self::exchange::challenge::Challenges;
+use self::exchange::proxy::Proxy;
 pub use self::limits::Limits;
-use self::listener::Listener;
-pub use self::listener::ListenerName;
-use self::open_files::Division;
-use self::passage::Passages;
-use self::proxy::Proxy;
-use self::steering::Steering;
-use self::table::RouteTable;
-use self::task_connections::TaskConnections;
-pub use self::tcp_probes::TcpProbes;
-use self::tls::Serving;
-pub use self::tls::{TlsConfig, TlsError, TlsLimits};
+use self::limits::alarm::Alarms;
+use self::limits::clients::Clients;
+use self::limits::connection_limits::Admission;
+use self::limits::open_files::Division;
+use self::limits::task_connections::TaskConnections;
+pub use self::limits::tcp_probes::TcpProbes;
+use self::listener::acceptor::Acceptor;
+use self::listener::socket::Listener;
+pub use self::listener::socket::ListenerName;
+use self::listener::tls::Serving;
+pub use self::listener::tls::{TlsConfig, TlsError, TlsLimits};
+use self::passthrough::Passages;
+use self::routing::hold::Holding;
+use self::routing::steering::Steering;
+use self::routing::table::RouteTable;
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
 /// it is ejected, and are retried; a judgement of ten thousand endpoints takes some milliseconds.
@@ -172,7 +131,7 @@ impl Gateway {
             most: config.limits.held,
             stop: release.clone(),
         });
-        let files = open_files::limit();
+        let files = limits::open_files::limit();
         let division = Division::new(files, &config.limits, config.threads);
         division.warn(files);
         let mut alarms = Alarms::default();

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hiveway::app;
 use hiveway::cli::{self, Command};
-use hiveway::plan::command::Outcome;
-use hiveway::{check, demo, healthcheck, operator, plan, run, stdout};
+use hiveway::tools::plan::command::Outcome;
+use hiveway::tools::{check, demo, healthcheck, operator, plan, stdout};
 
 /// Measured on a proxied request: 15 % fewer instructions than with the C library's allocator, 4 % fewer than with
 /// jemalloc, which holds 10 000 idle connections in 49 MB where this takes 55.
@@ -67,7 +68,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime")?;
     let result = match command {
-        Command::Run(config) => runtime.block_on(run::run(*config)).map(succeed),
+        Command::Run(config) => runtime.block_on(app::run(*config)).map(succeed),
         Command::Healthcheck { admin_url } => {
             let asked = runtime.block_on(healthcheck::run(&admin_url, HEALTHCHECK_TIMEOUT));
             Ok(asked.map(succeed)?)

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use hiveway::demo::command::Command;
+use hiveway::tools::demo::command::Command;
 
 /// The exit code for a command line that is not understood, `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;

@@ -16,7 +16,7 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::event::Severity;
-use crate::journal::{Journal, Recorded};
+use crate::observe::event_log::{Journal, Recorded};
 
 /// How often a silent stream shows that it lives, so that proxies between do not take it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

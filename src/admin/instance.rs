@@ -7,15 +7,15 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, watch};
 
 use super::token::Token;
-use crate::certificates::InUse;
-use crate::controller::publish::Followers;
 use crate::controller::reconciler::Inquiry;
-use crate::core::desired::Probes;
-use crate::core::explain::Listener;
 use crate::core::model::NodeId;
-use crate::core::route::Diagnostic;
+use crate::core::model::route::Diagnostic;
+use crate::core::reconcile::desired::Probes;
+use crate::core::routing::explain::Listener;
 use crate::gateway::Ejected;
-use crate::order_book::OrderBook;
+use crate::state::drain_store::OrderBook;
+use crate::sync::server::Followers;
+use crate::tls::certificates::InUse;
 
 /// What a process is, and where it keeps what operators ask for.
 #[derive(Clone, Debug, Default)]

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::since::{Since, note};
 use super::{AdminState, events};
-use crate::core::route::Diagnostic;
+use crate::core::model::route::Diagnostic;
 
 const OPENAPI: &str = include_str!("v1/openapi.json");
 

@@ -16,14 +16,14 @@ use prometheus::IntCounter;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::clock;
-use crate::core::control::{CommandTarget, CommandTargets, Note, ProbeReport, ProbeResult};
 use crate::core::model::TaskId;
-use crate::core::pacing;
-use crate::core::route::Check;
-use crate::engine::{Engine, Error, ExecId, ExecOutcome};
-use crate::metrics::Metrics;
-use crate::roster;
+use crate::core::model::route::Check;
+use crate::core::protocol::{CommandTarget, CommandTargets, Note, ProbeReport, ProbeResult};
+use crate::core::reconcile::pacing;
+use crate::docker::{Engine, Error, ExecId, ExecOutcome};
+use crate::observe::metrics::Metrics;
+use crate::process::clock;
+use crate::process::keyed_tasks;
 
 /// Commands at once. Beginning one costs the engine about a tenth of a second of a processor.
 const AT_ONCE: usize = 16;
@@ -39,7 +39,7 @@ pub(super) async fn run(
 ) {
     let (passed, failed) = (metrics.probes("passed"), metrics.probes("failed"));
     let permits = Arc::new(Semaphore::new(AT_ONCE));
-    roster::keep(targets, |task, target| {
+    keyed_tasks::keep(targets, |task, target| {
         let runner = Runner {
             engine: engine.clone(),
             task: task.clone(),

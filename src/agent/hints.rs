@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use crate::core::control::Note;
-use crate::engine::{Engine, Scope, Subscription};
-use crate::metrics::Metrics;
+use crate::core::protocol::Note;
+use crate::docker::{Engine, Scope, Subscription};
+use crate::observe::metrics::Metrics;
 
 /// Tells for ever. What happens while the engine's stream is broken is not told: controllers look by the clock as well.
 pub(super) async fn tell(engine: Engine, notes: broadcast::Sender<Arc<Note>>, metrics: Metrics) {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::core::control::{CommandTargets, Note};
 use crate::core::model::NodeId;
-use crate::engine::Engine;
-use crate::metrics::Metrics;
-use crate::news;
+use crate::core::protocol::{CommandTargets, Note};
+use crate::docker::Engine;
+use crate::observe::metrics::Metrics;
+use crate::process::watch_ext;
 
 /// Passes an agent's notes on, until either side is gone. Those that the reconciler was too slow for are counted.
 pub async fn pass_notes(
@@ -39,7 +39,7 @@ pub async fn pick_commands(
 ) {
     loop {
         let picked = all.borrow_and_update().get(&engine.node()).cloned();
-        news::tell(&own, picked.unwrap_or_default());
+        watch_ext::tell(&own, picked.unwrap_or_default());
         tokio::select! {
             changed = all.changed() => if changed.is_err() {
                 return;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::access_log::{Config, Format, Selection};
+use crate::observe::access_log::{Config, Format, Selection};
 
 #[derive(Args, Debug)]
 pub(super) struct TypedAccessLog {
@@ -84,8 +84,8 @@ enum TypedFormat {
 
 #[cfg(test)]
 mod tests {
-    use crate::access_log::{Config, Format, Selection};
     use crate::cli::{Command, parse};
+    use crate::observe::access_log::{Config, Format, Selection};
 
     #[test]
     fn the_access_log_is_off_unless_it_is_asked_for() {

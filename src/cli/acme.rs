@@ -7,7 +7,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::controller::acme::Config;
-use crate::core::acme::ChallengeKind;
+use crate::core::certificates::acme::ChallengeKind;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedAcme {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::value::{domain, network_name};
-use crate::check::command::Config;
-use crate::check::{Format, Options};
 use crate::core::labels::LabelOptions;
-use crate::core::route::Level;
+use crate::core::model::route::Level;
+use crate::tools::check::command::Config;
+use crate::tools::check::{Format, Options};
 
 #[derive(Args, Debug)]
 pub(super) struct TypedCheck {
@@ -124,7 +124,7 @@ impl TypedFiles {
             networks: network,
             stack,
             variables: std::env::vars_os().filter_map(text).collect(),
-            files: Some(crate::check::command::files(&files)),
+            files: Some(crate::tools::check::command::files(&files)),
         };
         (files, options)
     }

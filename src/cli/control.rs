@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::ControlConfig;
 use super::value::Listen;
-use crate::channel;
 use crate::core::model::NodeId;
-use crate::follow::Place;
+use crate::sync::client::Place;
+use crate::sync::transport;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedControl {
@@ -53,7 +53,7 @@ impl TypedControl {
             node,
         } = self;
         let secret = control_secret_file.is_some();
-        let everywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), channel::PORT);
+        let everywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), transport::PORT);
         let listen = match listen_control {
             Some(Listen(address)) => address,
             None => secret.then_some(everywhere),

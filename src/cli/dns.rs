@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::gateway::dns::{Config, Limits};
+use crate::dns::{Config, Limits};
 
 /// Where name servers listen unless told otherwise.
 const PORT: u16 = 53;

@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use crate::core::ejection::Policy;
+use crate::core::routing::ejection::Policy;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedEjection {

@@ -9,8 +9,8 @@ use clap_complete::Shell;
 
 use super::value::{duration, endpoint};
 use crate::core::event::Severity;
-use crate::core::explain::Asked;
-use crate::operator::{Events, Explain, Format, Question, Status, Write};
+use crate::core::routing::explain::Asked;
+use crate::tools::operator::{Events, Explain, Format, Question, Status, Write};
 
 /// In a container the binary itself is how an operator gets at an admin listener on loopback.
 const INSIDE: &str =

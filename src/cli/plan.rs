@@ -4,8 +4,8 @@ use clap::{Args, ValueEnum};
 
 use super::check::{TypedFiles, colours};
 use super::run::engine;
-use crate::check::Format;
-use crate::plan::command::Config;
+use crate::tools::check::Format;
+use crate::tools::plan::command::Config;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedPlan {

@@ -23,12 +23,12 @@ use super::value::{
     Listen, address, domain, duration, folder, listener, network, network_name, threads,
 };
 use super::{RunConfig, Source};
-use crate::core::desired;
 use crate::core::labels::LabelOptions;
-use crate::engine::{ANSWER_TIMEOUT, EngineConfig};
+use crate::core::reconcile::desired;
+use crate::docker::{ANSWER_TIMEOUT, EngineConfig};
 use crate::gateway::{self, ListenerName};
-use crate::logging::LogFormat;
-use crate::metrics::SERVICES;
+use crate::observe::logging::LogFormat;
+use crate::observe::metrics::SERVICES;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedRun {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::spans::{Bounds, Config, Endpoint, Share};
+use crate::observe::otlp::{Bounds, Config, Endpoint, Share};
 
 #[derive(Args, Debug)]
 pub(super) struct TypedSpans {

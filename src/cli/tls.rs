@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::value::{Listen, folder};
-use crate::certificates;
 use crate::gateway::{TlsConfig, TlsLimits};
+use crate::tls::certificates;
 
 #[derive(Args, Debug)]
 pub(super) struct TypedTls {

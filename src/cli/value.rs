@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::core::network::{self, NotANetwork};
+use crate::core::model::network::{self, NotANetwork};
 use crate::gateway::ListenerName;
 
 /// An address to listen on; none for `off`.

@@ -1,6 +1,6 @@
 //! Orders certificates from an ACME server (RFC 8555) for the public hosts whose routes ask for TLS, and keeps them.
 //!
-//! Which hosts those are, when each is due and how long one that failed waits is decided in [`core::acme`](crate::core::acme).
+//! Which hosts those are, when each is due and how long one that failed waits is decided in [`core::acme`](crate::core::certificates::acme).
 //! Here is the loop around it, with what it knows on disk; below it, what speaks to the server. Nobody else names the crate
 //! that does.
 //!
@@ -39,22 +39,22 @@ use self::client::Client;
 use self::folder::Folder;
 use self::order::{Orderer, Refused};
 use self::outlook::Outlook;
-use super::publish;
-use crate::certificates::NotIssued;
-use crate::clock;
-use crate::core::acme::{
+use crate::core::certificates::acme::{
     self, Challenge, ChallengeKind, Issued, IssuedCertificate, Ledger, Next, Wanted,
 };
 use crate::core::event::Event;
-use crate::core::snapshot::Snapshot;
-use crate::core::wishes::Wishes;
-use crate::journal::Emitter;
-use crate::metrics::Metrics;
-use crate::readiness::Readiness;
+use crate::core::model::snapshot::Snapshot;
+use crate::core::reconcile::wishes::Wishes;
+use crate::observe::event_log::Emitter;
+use crate::observe::metrics::Metrics;
+use crate::observe::readiness::Readiness;
+use crate::process::clock;
+use crate::sync::server;
+use crate::tls::certificates::NotIssued;
 
 /// How long after a challenge was told the server is asked to look: as long as a controller may be silent before it counts as
 /// gone.
-pub const SPREAD: Duration = crate::channel::SILENCE;
+pub const SPREAD: Duration = crate::sync::transport::SILENCE;
 
 /// How long after the start nothing is ordered, so that what other controllers were issued is heard first.
 const LISTEN: Duration = Duration::from_secs(3);
@@ -160,8 +160,8 @@ impl Issuer {
 
     /// What is told of the server to other nodes, and to this one.
     #[must_use]
-    pub fn told(&self) -> publish::Acme {
-        publish::Acme {
+    pub fn told(&self) -> server::Acme {
+        server::Acme {
             issued: self.issued.subscribe(),
             challenges: self.challenges.subscribe(),
         }

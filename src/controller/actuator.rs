@@ -8,9 +8,9 @@ mod spec;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::wishes::Wishes;
-use crate::engine::Engine;
-use crate::journal::Emitter;
+use crate::core::reconcile::wishes::Wishes;
+use crate::docker::Engine;
+use crate::observe::event_log::Emitter;
 
 /// Acts on `wishes` until `stop`, or until nobody can wish any more.
 pub async fn run(

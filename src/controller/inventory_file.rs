@@ -29,8 +29,8 @@ use crate::core::model::{
     ContainerId, DesiredState, Inventory, Mode, NodeId, Service, ServiceId, Task, TaskAddress,
     TaskId, TaskState,
 };
-use crate::journal::Emitter;
-use crate::news;
+use crate::observe::event_log::Emitter;
+use crate::process::watch_ext;
 
 /// How often the file is looked at. Reading a small file costs less than being told of its changes would.
 const LOOK: Duration = Duration::from_millis(100);
@@ -126,7 +126,7 @@ impl InventoryFile {
                             version,
                         });
                     }
-                    news::tell(&inventory, Some(Arc::new(parsed)));
+                    watch_ext::tell(&inventory, Some(Arc::new(parsed)));
                 }
                 Err(error) if !std::mem::replace(&mut lost, true) => {
                     let reason = error.to_string().into();

@@ -17,13 +17,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
-use crate::core::control::{ProbeReport, ProbeResult};
-use crate::core::desired::ProbeTarget;
 use crate::core::model::TaskId;
-use crate::core::pacing;
-use crate::metrics::Metrics;
-use crate::roster;
+use crate::core::protocol::{ProbeReport, ProbeResult};
+use crate::core::reconcile::desired::ProbeTarget;
+use crate::core::reconcile::pacing;
+use crate::observe::metrics::Metrics;
+use crate::process::clock;
+use crate::process::keyed_tasks;
 
 pub use self::network::Network;
 
@@ -53,7 +53,7 @@ pub async fn run(
     };
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let began = Instant::now();
-    let probing = roster::keep(targets, |task, target| {
+    let probing = keyed_tasks::keep(targets, |task, target| {
         let prober = Prober {
             ask: ask.clone(),
             began,

@@ -15,7 +15,7 @@
 //! one that comes after quiet is taken in at once.
 //!
 //! An agent is believed about the commands that it was asked to run, and about nothing else that is probed. Any hint of one is
-//! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::signals)).
+//! a reason to look; what it says can only take an endpoint out ([`signals`](crate::core::reconcile::signals)).
 
 mod inquiry;
 mod pace;
@@ -28,26 +28,26 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::by_hand::Orders;
-use crate::core::control::{ContainerHint, Note, ProbeReport};
-use crate::core::desired::{Desired, Options, Probes};
 use crate::core::event::Event;
 use crate::core::labels::Secrets;
+use crate::core::model::route::{Diagnostic, ProbeSpec};
+use crate::core::model::snapshot::{Generation, Snapshot};
 use crate::core::model::{Inventory, TaskId};
-use crate::core::observed::Observed;
+use crate::core::protocol::{ContainerHint, Note, ProbeReport};
+use crate::core::reconcile::by_hand::Orders;
+use crate::core::reconcile::desired::{Desired, Options, Probes};
+use crate::core::reconcile::observed::Observed;
+use crate::core::reconcile::wishes::Wishes;
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
-use crate::core::route::{Diagnostic, ProbeSpec};
-use crate::core::snapshot::{Generation, Snapshot};
-use crate::core::wishes::Wishes;
-use crate::journal::Emitter;
-use crate::metrics::Metrics;
-use crate::news;
+use crate::observe::event_log::Emitter;
+use crate::observe::metrics::Metrics;
+use crate::process::watch_ext;
 
 pub use self::inquiry::Inquiry;
 use self::pace::Pace;
 use super::probe::Targets;
-use super::publish::Commands;
 use super::secrets;
+use crate::sync::server::Commands;
 
 /// How long after the first inventory the first snapshot may wait for verdicts. Longer than the default probe needs to
 /// fail twice, short enough for a rolling update of Hiveway itself.
@@ -256,16 +256,16 @@ impl State {
             let diagnostics = Arc::new(desired.diagnostics.clone());
             self.outputs.diagnostics.send_replace(diagnostics);
         }
-        news::tell(&self.outputs.probes, Arc::new(desired.probes()));
+        watch_ext::tell(&self.outputs.probes, Arc::new(desired.probes()));
         let commands = Arc::new(desired.commands());
-        news::tell(&self.outputs.commands, commands);
+        watch_ext::tell(&self.outputs.commands, commands);
         let mut targets = desired.probe_targets();
         let specs = targets.iter();
         self.probed = specs
             .map(|(task, target)| (task.clone(), target.spec.clone()))
             .collect();
         targets.retain(|_, target| !target.spec.is_command());
-        news::tell(&self.outputs.targets, Arc::new(targets));
+        watch_ext::tell(&self.outputs.targets, Arc::new(targets));
         self.observed.retain(|task| self.probed.contains_key(task));
         self.observed.signals.retain(&desired);
         self.desired = desired;
@@ -284,7 +284,7 @@ impl State {
             replicas: self.desired.scale.clone(),
             aliases: aliases.cloned(),
         };
-        news::tell(&self.outputs.wishes, wishes);
+        watch_ext::tell(&self.outputs.wishes, wishes);
     }
 
     /// True when the result changes what is believed of a task.
@@ -350,7 +350,7 @@ impl State {
         if self.warm {
             self.deadline = None;
         }
-        news::tell(&self.outputs.frozen, frozen);
+        watch_ext::tell(&self.outputs.frozen, frozen);
     }
 
     fn warms_up(&mut self) -> bool {

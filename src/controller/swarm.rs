@@ -25,12 +25,12 @@ use tokio_util::sync::CancellationToken;
 use self::listing::Digests;
 pub use self::own::OwnContainer;
 use self::pace::Circumstances;
-use crate::backoff;
 use crate::core::event::Event;
 use crate::core::model::{Inventory, ServiceId};
-use crate::engine::{Engine, Error, Hint, Scope, Subscription};
-use crate::journal::Emitter;
-use crate::metrics::Metrics;
+use crate::docker::{Engine, Error, Hint, Scope, Subscription};
+use crate::observe::event_log::Emitter;
+use crate::observe::metrics::Metrics;
+use crate::process::backoff;
 
 /// How long the first look waits for the subscription. An engine that lists is worth more than one that hints.
 const SUBSCRIBING: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! Which certificate answers for which name, which may take another's place, and when its end is told of.
 
+pub mod acme;
 mod index;
 mod name;
 #[cfg(test)]

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::model::NodeId;
-use super::route::{Diagnostic, HostPattern};
-use super::snapshot::{Generation, RouteKey};
+use super::model::route::{Diagnostic, HostPattern};
+use super::model::snapshot::{Generation, RouteKey};
 
 pub use certificate_ref::CertificateRef;
 pub use endpoint_ref::EndpointRef;

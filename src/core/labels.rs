@@ -239,7 +239,7 @@ use self::report::{Fault, Report};
 use self::setting::Setting;
 pub use self::users::Secrets;
 use super::model::Service;
-use super::route::{Diagnostic, ServiceSpec};
+use super::model::route::{Diagnostic, ServiceSpec};
 
 mod balance;
 mod boolean;

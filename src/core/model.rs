@@ -5,6 +5,11 @@
 //! Objects are cut down at the border, so that "did anything change?" is one `==` between two [`Inventory`] values. Lists
 //! are sorted by id when an inventory is made, so that equal swarms give equal values.
 
+pub mod middleware;
+pub mod network;
+pub mod route;
+pub mod snapshot;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;

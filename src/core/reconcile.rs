@@ -6,22 +6,31 @@
 //!
 //! # Design notes
 //!
-//! What agents saw of containers ([`signals`](super::signals)) comes last, over what labels, Swarm and probes have decided.
+//! What agents saw of containers ([`signals`](self::signals)) comes last, over what labels, Swarm and probes have decided.
 //! A signal makes of an endpoint in rotation one that drains, which may still serve where nothing else can. One whose
 //! container has ended is kept, in a state of its own: it must not serve even then, as the draining may, and its
 //! removal is told once, when Swarm knows why it ended.
 
+pub mod aliases;
+pub mod by_hand;
+pub mod desired;
+pub mod observed;
+pub mod pacing;
+pub mod signals;
+pub mod status;
+pub mod wishes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::desired::{Desired, DesiredService, DesiredTask, Fate};
+use self::desired::{Desired, DesiredService, DesiredTask, Fate};
+use self::observed::{Observed, Standing};
+use self::signals::Leaving;
 use super::event::{EndpointRef, Event};
+use super::model::route::Diagnostic;
+use super::model::snapshot::{Claim, Cluster, Delta, Endpoint, EndpointState, RouteKey, Snapshot};
 use super::model::{ServiceId, TaskId};
-use super::observed::{Observed, Standing};
-use super::route::Diagnostic;
-use super::signals::Leaving;
-use super::snapshot::{Claim, Cluster, Delta, Endpoint, EndpointState, RouteKey, Snapshot};
-use super::tcp_route;
+use super::routing::tcp_route;
 
 /// What a reconciliation decided.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,5 +1,10 @@
 //! Who sends requests: from where, and by which listener.
 
+pub(crate) mod pace;
+pub(crate) mod paced;
+pub(crate) mod tls_info;
+pub(crate) mod tls_stream;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,11 +13,11 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use pingora::protocols::Stream;
 
-use super::clients::ClientShare;
-use crate::core::origin::Origin;
+use super::limits::clients::ClientShare;
+use crate::core::request::origin::Origin;
 
-use super::tls::stream::TlsStream;
-use super::tls_info::Secured;
+use self::tls_info::Secured;
+use self::tls_stream::TlsStream;
 
 /// Who is at the other end of a connection. Made once and shared by all its requests.
 #[derive(Debug)]

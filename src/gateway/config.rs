@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::access_log::AccessLog;
-use crate::core::ejection;
 use crate::core::model::NodeId;
-use crate::core::tls_access::TlsAccess;
-use crate::spans::Spans;
+use crate::core::routing::ejection;
+use crate::core::routing::tls_access::TlsAccess;
+use crate::observe::access_log::AccessLog;
+use crate::observe::otlp::Spans;
 
-use super::challenge::Challenges;
+use super::exchange::challenge::Challenges;
 use super::limits::Limits;
-use super::listener::ListenerName;
-use super::tls::TlsConfig;
+use super::listener::socket::ListenerName;
+use super::listener::tls::TlsConfig;
 
 /// What a gateway needs to know; filled in by the command line.
 #[derive(Clone, Debug)]

@@ -1,9 +1,17 @@
 //! What clients are allowed.
 
+pub(crate) mod alarm;
+pub(crate) mod clients;
+pub(crate) mod connection_limits;
+pub(crate) mod kernel_buffers;
+pub(crate) mod open_files;
+pub(crate) mod task_connections;
+pub(crate) mod tcp_probes;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use super::tcp_probes::TcpProbes;
+use self::tcp_probes::TcpProbes;
 
 /// How long a task may take to accept more of a request, and a client more of an answer where no rate is asked of it.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);

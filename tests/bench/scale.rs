@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
-use hiveway::channel::{Identity, Secret};
+use hiveway::sync::transport::{Identity, Secret};
 use rustix::process::{CpuSet, sched_setaffinity};
 use rustix::thread::{UnshareFlags, unshare};
 use serde::Deserialize;

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hiveway::core::event::Event;
-use hiveway::core::middleware::{Credential, Middleware, PasswordHash};
-use hiveway::core::snapshot::Snapshot;
+use hiveway::core::model::middleware::{Credential, Middleware, PasswordHash};
+use hiveway::core::model::snapshot::Snapshot;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

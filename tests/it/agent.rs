@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::agent;
-use hiveway::core::control::{CommandTargets, Note, ProbeReport};
-use hiveway::engine::Engine;
-use hiveway::journal;
-use hiveway::metrics::Metrics;
+use hiveway::core::protocol::{CommandTargets, Note, ProbeReport};
+use hiveway::docker::Engine;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -42,7 +42,7 @@ impl Working {
         assert!(!engine.manages());
         let (commands, asked) = watch::channel(Arc::default());
         let (sender, notes) = broadcast::channel(64);
-        let metrics = Metrics::new(journal::channel().0.drop_counter());
+        let metrics = Metrics::new(event_log::channel().0.drop_counter());
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         task.spawn(agent::run(engine, asked, sender, metrics.clone(), stop));

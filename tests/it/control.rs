@@ -12,9 +12,9 @@ mod relay;
 
 use std::sync::Arc;
 
-use hiveway::channel::{Identity, Secret};
-use hiveway::core::route::{HostPattern, PathPrefix};
-use hiveway::core::snapshot::{Claim, Generation, RouteKey, Snapshot};
+use hiveway::core::model::route::{HostPattern, PathPrefix};
+use hiveway::core::model::snapshot::{Claim, Generation, RouteKey, Snapshot};
+use hiveway::sync::transport::{Identity, Secret};
 
 use crate::folder::Folder;
 

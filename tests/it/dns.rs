@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use hickory_server::proto::op::{Edns, Message, OpCode, ResponseCode};
 use hickory_server::proto::rr::{DNSClass, RData, RecordType};
-use hiveway::gateway::dns::{Error, NameServer};
+use hiveway::dns::{Error, NameServer};
 
 use self::client::{addresses, by_tcp, by_udp, question};
 use self::server::{Server, config, gateways, metrics, snapshot};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::engine::{Engine, EngineConfig, Scope};
+use hiveway::docker::{Engine, EngineConfig, Scope};
 use pingora::tls;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

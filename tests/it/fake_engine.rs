@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use hiveway::engine::{ANSWER_TIMEOUT, EngineConfig};
+use hiveway::docker::{ANSWER_TIMEOUT, EngineConfig};
 use hyper::upgrade::OnUpgrade;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;

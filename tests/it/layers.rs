@@ -195,15 +195,15 @@ fn controller_gateway_and_agent_never_import_each_other() {
 
 #[test]
 fn a_crate_is_named_only_where_it_belongs() {
-    let bollard = |file: &str| file == "src/engine.rs" || file.starts_with("src/engine/");
+    let bollard = |file: &str| file == "src/docker.rs" || file.starts_with("src/docker/");
     let pingora = |file: &str| {
-        file == "src/gateway.rs" || file.starts_with("src/gateway/") || file == "src/engine/tls.rs"
+        file == "src/gateway.rs" || file.starts_with("src/gateway/") || file == "src/docker/tls.rs"
     };
-    let hickory = |file: &str| file == "src/gateway/dns.rs" || file.starts_with("src/gateway/dns/");
+    let hickory = |file: &str| file == "src/dns.rs" || file.starts_with("src/dns/");
     let clap = |file: &str| file == "src/cli.rs" || file.starts_with("src/cli/");
     let acme = |file: &str| file.starts_with("src/controller/acme/");
-    let yaml = |file: &str| file.starts_with("src/check/yaml");
-    let snippets = |file: &str| file == "src/check/format/human.rs";
+    let yaml = |file: &str| file.starts_with("src/tools/check/yaml");
+    let snippets = |file: &str| file == "src/tools/check/format/human.rs";
     let broken = breaking(|file, line| {
         file.starts_with("src/")
             && (names(line, "bollard") && !bollard(file)

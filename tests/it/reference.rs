@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hiveway::check::{self, Options, Source};
 use hiveway::core::labels;
+use hiveway::tools::check::{self, Options, Source};
 
 /// With `write`, generated pages are written instead of compared: `make docs`.
 const VARIABLE: &str = "HIVEWAY_REFERENCE";

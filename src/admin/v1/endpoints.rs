@@ -3,7 +3,7 @@
 //! # Design notes
 //!
 //! A write needs a token, which no browser sends by itself; one that a browser says comes from another site is refused all
-//! the same, before the token is looked at. What is written is an order ([`Orders`](crate::core::by_hand::Orders)), which
+//! the same, before the token is looked at. What is written is an order ([`Orders`](crate::core::reconcile::by_hand::Orders)), which
 //! every process of the swarm can be given and which reconcilers read: nothing here changes a snapshot.
 
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use serde::Serialize;
 use super::Problem;
 use crate::admin::AdminState;
 use crate::admin::Instance;
+use crate::core::model::snapshot::{Cluster, Endpoint, Snapshot};
 use crate::core::model::{ContainerId, TaskId};
-use crate::core::snapshot::{Cluster, Endpoint, Snapshot};
 
 /// The shortest beginning of an id that is taken for it.
 const SHORT_ID: usize = 4;

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use super::Problem;
 use crate::admin::{AdminState, aside};
-use crate::clock;
 use crate::controller::reconciler::Inquiry;
-use crate::core::explain::{self, Asked, Known, Story};
 use crate::core::model::TaskId;
+use crate::core::routing::explain::{self, Asked, Known, Story};
+use crate::process::clock;
 
 /// The request that is asked about.
 #[derive(Debug, Deserialize)]

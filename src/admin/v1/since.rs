@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::admin::AdminState;
-use crate::clock;
 use crate::core::model::Timestamp;
-use crate::core::route::{Diagnostic, Level};
-use crate::core::snapshot::Generation;
-use crate::core::status::{self, Truth};
+use crate::core::model::route::{Diagnostic, Level};
+use crate::core::model::snapshot::Generation;
+use crate::core::reconcile::status::{self, Truth};
+use crate::process::clock;
 
 use super::status::exposure;
 

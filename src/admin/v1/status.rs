@@ -10,13 +10,13 @@ use serde::Deserialize;
 
 use super::{Problem, Since, Sources};
 use crate::admin::{AdminState, Instance, aside};
-use crate::clock;
-use crate::controller::publish::Followers;
 use crate::core::model::Timestamp;
-use crate::core::route::{Diagnostic, Level};
-use crate::core::snapshot::Snapshot;
-use crate::core::status::{self, Condition, Entrance, SnapshotStatus, Status, Truth};
-use crate::readiness;
+use crate::core::model::route::{Diagnostic, Level};
+use crate::core::model::snapshot::Snapshot;
+use crate::core::reconcile::status::{self, Condition, Entrance, SnapshotStatus, Status, Truth};
+use crate::observe::readiness;
+use crate::process::clock;
+use crate::sync::server::Followers;
 
 /// What is wanted beside the rest.
 #[derive(Debug, Deserialize)]

@@ -25,8 +25,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Error;
-use crate::authorities;
-use crate::retry_after::retry_after;
+use crate::process::retry_after::retry_after;
+use crate::tls::trust_roots;
 
 /// How long one request may take, from the look-up of the name to the end of the answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ struct Inner {
 impl Client {
     /// One that trusts the authorities in a file, or those that browsers trust.
     pub(super) fn open(root: Option<&Path>) -> Result<Self, Error> {
-        let config = authorities::client(root).map_err(|reason| Error::Authorities {
+        let config = trust_roots::client(root).map_err(|reason| Error::Authorities {
             path: root.map(Path::to_owned).unwrap_or_default(),
             reason,
         })?;

@@ -18,11 +18,11 @@ use ring::digest::{SHA256, digest};
 use tokio::io::AsyncWriteExt as _;
 
 use super::Error;
-use crate::certificates::Loaded;
-use crate::core::acme::{Issued, IssuedCertificate};
 use crate::core::certificates::PrivatePem;
+use crate::core::certificates::acme::{Issued, IssuedCertificate};
 use crate::core::event::Event;
-use crate::journal::Emitter;
+use crate::observe::event_log::Emitter;
+use crate::tls::certificates::Loaded;
 
 /// The account's file.
 const ACCOUNT: &str = "account.json";

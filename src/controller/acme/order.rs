@@ -18,8 +18,8 @@ use tokio::time::sleep;
 use super::client::{Client, Unanswered};
 use super::folder::{self, Folder};
 use super::{Config, SPREAD};
-use crate::core::acme::{Challenge, ChallengeKind, Failure, IssuedCertificate};
 use crate::core::certificates::PrivatePem;
+use crate::core::certificates::acme::{Challenge, ChallengeKind, Failure, IssuedCertificate};
 
 /// How long a server may take to look at a host, and again to issue. Some look several times.
 const DECISION: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(120));

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::certificates::issued_name;
-use crate::clock;
-use crate::core::acme::{Issued, IssuedCertificate, Wanted};
+use crate::core::certificates::acme::{Issued, IssuedCertificate, Wanted};
 use crate::core::event::{CertificateRef, Event};
-use crate::journal::Emitter;
-use crate::metrics::Metrics;
-use crate::readiness::Readiness;
+use crate::observe::event_log::Emitter;
+use crate::observe::metrics::Metrics;
+use crate::observe::readiness::Readiness;
+use crate::process::clock;
+use crate::tls::certificates::issued_name;
 
 /// The condition's name.
 const CONDITION: &str = "certificates";

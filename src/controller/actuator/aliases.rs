@@ -14,13 +14,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::spec::{self, SpecError};
-use crate::backoff;
-use crate::core::aliases::{AliasChange, AliasPlan, Decision};
 use crate::core::event::Event;
 use crate::core::model::OwnService;
-use crate::core::wishes::Wishes;
-use crate::engine::Engine;
-use crate::journal::Emitter;
+use crate::core::reconcile::aliases::{AliasChange, AliasPlan, Decision};
+use crate::core::reconcile::wishes::Wishes;
+use crate::docker::Engine;
+use crate::observe::event_log::Emitter;
+use crate::process::backoff;
 
 /// How long a look may take to show what was written.
 const SHOWING: Duration = Duration::from_secs(2);

@@ -7,12 +7,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::spec::{self, SpecError};
-use crate::backoff;
 use crate::core::event::Event;
 use crate::core::model::ServiceId;
-use crate::core::wishes::{ScaleWish, Wishes};
-use crate::engine::Engine;
-use crate::journal::Emitter;
+use crate::core::reconcile::wishes::{ScaleWish, Wishes};
+use crate::docker::Engine;
+use crate::observe::event_log::Emitter;
+use crate::process::backoff;
 
 /// Scales until nobody can wish any more.
 pub(super) async fn run(engine: Engine, mut wishes: watch::Receiver<Wishes>, emitter: Emitter) {

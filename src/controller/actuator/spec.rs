@@ -10,7 +10,7 @@
 use serde_json::Value;
 
 use crate::core::model::ServiceId;
-use crate::engine::{Engine, Error};
+use crate::docker::{Engine, Error};
 
 /// How often a write is tried while others change the same service.
 const TRIES: usize = 5;

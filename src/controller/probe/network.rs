@@ -16,9 +16,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Ask;
-use crate::core::control::ProbeResult;
-use crate::core::desired::ProbeTarget;
-use crate::core::route::Check;
+use crate::core::model::route::Check;
+use crate::core::protocol::ProbeResult;
+use crate::core::reconcile::desired::ProbeTarget;
 
 /// Asks over the network.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::core::model::TaskId;
-use crate::core::observed::{Health, Observed};
+use crate::core::reconcile::observed::{Health, Observed};
 
 /// How long an answer is waited for. The reconciler is busy for milliseconds at a time.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use super::listing::{Digests, Listing, Own};
 use super::objects::{NodeObject, OwnTask, ServiceObject};
 use super::own::OwnContainer;
 use crate::core::model::{Inventory, OwnService, Service, ServiceId, Task, TaskId, TaskState};
-use crate::engine::{Engine, Error, filters};
+use crate::docker::{Engine, Error, filters};
 
 /// How many tasks are asked for by id in one request, so that its path stays below the engine's limit of a megabyte.
 const IDS_A_REQUEST: usize = 500;

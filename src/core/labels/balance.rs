@@ -1,7 +1,7 @@
 //! `routing.balance`: how an endpoint is chosen.
 
 use super::report::{Fault, shown};
-use crate::core::route::Balance;
+use crate::core::model::route::Balance;
 
 /// Every form of the value, as the label reference writes it.
 const FORMS: [&str; 7] = [

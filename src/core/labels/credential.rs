@@ -6,7 +6,7 @@
 //! about a second, or more memory than 256 MiB, is refused.
 
 use super::report::{Fault, shown};
-use crate::core::middleware::{Credential, PasswordHash};
+use crate::core::model::middleware::{Credential, PasswordHash};
 
 /// The greatest work factor of bcrypt, 2 to the power of this: about a second.
 const MOST_COST: u32 = 14;

@@ -2,7 +2,7 @@
 
 use super::boolean;
 use super::report::{Fault, shown};
-use crate::core::middleware::Encoding;
+use crate::core::model::middleware::Encoding;
 
 /// A boolean, or a list of encodings, the preferred first. Repetitions do not count.
 pub(super) fn parse(value: &str) -> Result<Vec<Encoding>, Fault> {

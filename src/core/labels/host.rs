@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::report::{Fault, shown};
-use crate::core::route::HostPattern;
+use crate::core::model::route::HostPattern;
 
 /// The most that DNS allows for one label of a name, in bytes (RFC 1035, 2.3.4).
 const LONGEST_LABEL: usize = 63;

@@ -219,7 +219,7 @@ fn likeness(name: &str, known: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::route::Level;
+    use crate::core::model::route::Level;
 
     #[test]
     fn every_known_key_is_read_under_both_prefixes() {

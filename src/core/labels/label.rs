@@ -7,7 +7,7 @@ use super::guard;
 use super::key::{self, Key, Prefix};
 use super::report::{Fault, Report, shown};
 use crate::core::model::Service;
-use crate::core::route::Level;
+use crate::core::model::route::Level;
 
 /// A label with a known key. Labels of the same meaning sort by precedence.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,7 +127,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{REPLICATED, Written, parsed, route, said};
-    use crate::core::route::Level;
+    use crate::core::model::route::Level;
 
     #[test]
     fn the_first_readable_label_in_order_of_precedence_decides() {

@@ -8,8 +8,8 @@ use super::label::Label;
 use super::report::{Fault, Report};
 use super::setting::Setting;
 use super::{credential, list, network, users};
-use crate::core::middleware::{Credential, Middleware};
-use crate::core::route::RoutingPolicy;
+use crate::core::model::middleware::{Credential, Middleware};
+use crate::core::model::route::RoutingPolicy;
 
 /// Reads a setting whose value is a list; none where it is not. Whether anything of it was accepted.
 pub(super) fn read_list(

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::report::Fault;
-use crate::core::network::{self, NotANetwork};
+use crate::core::model::network::{self, NotANetwork};
 
 /// A network, or a single address that stands for itself.
 pub(super) fn parse(text: &str) -> Result<IpNet, Fault> {

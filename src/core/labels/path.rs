@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::report::Fault;
-use crate::core::request_path;
-use crate::core::route::PathPrefix;
+use crate::core::model::route::PathPrefix;
+use crate::core::request::path;
 
 /// What follows the host of a route: nothing, or a path.
 pub(super) fn parse(written: &str) -> Result<PathPrefix, Fault> {
@@ -47,7 +47,7 @@ pub(super) fn parse(written: &str) -> Result<PathPrefix, Fault> {
 
 /// The spelling by which requests are matched.
 fn normal(path: &str) -> Result<Arc<str>, Fault> {
-    let read = request_path::read(path.as_bytes()).map_err(|_| {
+    let read = path::read(path.as_bytes()).map_err(|_| {
         Fault::error(
             "has a path that servers read in different ways, so that such requests are refused",
             "leave out %00, overlong encodings, and dots beside %2F, %3B or %5C",

@@ -3,7 +3,7 @@
 use super::number;
 use super::path::check_characters;
 use super::report::{Fault, shown};
-use crate::core::route::Check;
+use crate::core::model::route::Check;
 
 /// What HTTP probes ask when no port is written.
 const HTTP_PORT: u16 = 80;

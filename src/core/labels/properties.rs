@@ -9,8 +9,8 @@ use proptest::sample::{Index, select};
 use super::setting::Setting;
 use super::tests::{REPLICATED, service};
 use super::{LabelOptions, parse, route_item};
+use crate::core::model::route::Diagnostic;
 use crate::core::model::{Mode, Service};
-use crate::core::route::Diagnostic;
 
 type Labels = BTreeMap<String, String>;
 
@@ -152,7 +152,7 @@ fn follow(said: &Diagnostic, suggestion: &str, mode: Mode) -> bool {
     let (_, diagnostics) = parse(&service, &options());
     diagnostics
         .iter()
-        .all(|said| said.level < crate::core::route::Level::Error)
+        .all(|said| said.level < crate::core::model::route::Level::Error)
 }
 
 proptest! {

@@ -2,8 +2,8 @@
 
 use super::path::check_characters;
 use super::report::Fault;
-use crate::core::middleware::Redirect;
-use crate::core::route::{HostPattern, RouteSpec, Scheme, ServiceSpec};
+use crate::core::model::middleware::Redirect;
+use crate::core::model::route::{HostPattern, RouteSpec, Scheme, ServiceSpec};
 
 /// What a redirect is answered with unless another is written: permanent, and method and body are kept.
 const STATUS: u16 = 308;

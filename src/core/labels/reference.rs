@@ -267,7 +267,7 @@ mod tests {
 
     use super::super::tests::{REPLICATED, parsed};
     use super::*;
-    use crate::core::route::{Level, ServiceSpec};
+    use crate::core::model::route::{Level, ServiceSpec};
 
     fn rows() -> Vec<Row> {
         sections()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::secret;
-use crate::core::route::{Diagnostic, Level};
+use crate::core::model::route::{Diagnostic, Level};
 
 /// A diagnostic that does not know yet to which label it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]

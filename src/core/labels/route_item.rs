@@ -2,7 +2,7 @@
 
 use super::report::{Fault, shown};
 use super::{host, path, quotes, tcp_item};
-use crate::core::route::{RouteSpec, Scheme};
+use crate::core::model::route::{RouteSpec, Scheme};
 
 /// Reads an item that has no blanks around it. A suggestion in the fault is a whole item that would be accepted.
 pub(super) fn parse(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, Fault> {
@@ -79,7 +79,7 @@ fn parse_scheme(written: &str) -> Result<Scheme, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::route::{HostPattern, Level, PathPrefix};
+    use crate::core::model::route::{HostPattern, Level, PathPrefix};
 
     fn route(scheme: Scheme, host: &str, path: &str) -> RouteSpec {
         RouteSpec {

@@ -6,7 +6,7 @@ use super::label::Label;
 use super::report::{Fault, Report};
 use super::{LabelOptions, route_item};
 use crate::core::model::Mode;
-use crate::core::route::{RouteSpec, Scheme};
+use crate::core::model::route::{RouteSpec, Scheme};
 
 /// An item that was read, and where it stands.
 pub(super) struct Item<'a> {

@@ -1,7 +1,7 @@
 //! What of a label's value must not be shown: diagnostics go to logs, events and whoever can read them.
 
 use super::secret_name;
-use crate::core::middleware::HIDDEN;
+use crate::core::model::middleware::HIDDEN;
 
 /// The value of a label, with what may be a password or its hash hidden. The key need not be a known one: a misspelt label
 /// holds the same secret.

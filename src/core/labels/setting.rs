@@ -4,7 +4,7 @@ use super::report::Fault;
 use super::seconds::{ANY, POSITIVE, TENTH};
 use super::{balance, boolean, encoding, number, probe_url, quotes, redirect, seconds};
 use crate::core::model::Mode;
-use crate::core::route::{Check, ServiceSpec};
+use crate::core::model::route::{Check, ServiceSpec};
 
 /// The most replicas that `scale` may ask for; what is greater is taken for a slip of the pen.
 const MOST_REPLICAS: u64 = 10_000;

@@ -10,7 +10,7 @@
 
 use super::host;
 use super::report::Fault;
-use crate::core::route::{PathPrefix, RouteSpec, Scheme};
+use crate::core::model::route::{PathPrefix, RouteSpec, Scheme};
 
 /// Reads what follows the scheme. Suggestions are for the host.
 pub(super) fn read(
@@ -58,7 +58,7 @@ pub(super) fn read(
 #[cfg(test)]
 mod tests {
     use super::super::route_item::parse;
-    use crate::core::route::Level;
+    use crate::core::model::route::Level;
 
     #[test]
     fn only_a_host_that_the_outside_knows_makes_a_route() {

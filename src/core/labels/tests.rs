@@ -5,11 +5,11 @@ mod together;
 use std::time::Duration;
 
 use super::{LabelOptions, parse};
-use crate::core::model::{Mode, Service};
-use crate::core::route::{
+use crate::core::model::route::{
     Balance, Check, Diagnostic, HostPattern, Level, PathPrefix, ProbeSpec, RouteSpec,
     RoutingPolicy, Scheme, ServiceSpec,
 };
+use crate::core::model::{Mode, Service};
 
 pub(super) type Written<'a> = &'a [(&'a str, &'a str)];
 

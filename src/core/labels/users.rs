@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::label::Label;
 use super::report::{Fault, Report};
 use super::{credential, secret_name};
-use crate::core::middleware::Credential;
 use crate::core::model::Inventory;
+use crate::core::model::middleware::Credential;
 
 /// What the secrets that labels name hold, or why they cannot be read. Written by the controller, which looks for them where
 /// Docker mounts them.
@@ -113,7 +113,7 @@ mod tests {
     use super::super::tests::{REPLICATED, parsed_with, said};
     use super::super::{Diagnostic, LabelOptions};
     use super::*;
-    use crate::core::route::Level;
+    use crate::core::model::route::Level;
 
     const HASH: &str = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
 

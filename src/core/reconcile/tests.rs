@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::model::route::{Check, HostPattern, PathPrefix, RouteSpec, Scheme, ServiceSpec};
+use crate::core::model::snapshot::Generation;
 use crate::core::model::{ContainerId, NodeId};
-use crate::core::route::{Check, HostPattern, PathPrefix, RouteSpec, Scheme, ServiceSpec};
-use crate::core::snapshot::Generation;
 
 const EMPTY: Generation = Generation {
     epoch: 7,
@@ -283,7 +283,7 @@ fn services_that_claim_one_route_share_it_and_that_is_told() {
 #[test]
 fn a_complaint_is_told_once_and_its_end_too() {
     let complaint = Diagnostic {
-        level: crate::core::route::Level::Error,
+        level: crate::core::model::route::Level::Error,
         service: "web".into(),
         key: "aliyun.scale".into(),
         value: "two".into(),

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use hiveway::channel::{Identity, encode};
-use hiveway::core::control::{AcmeShare, ToNode};
+use hiveway::core::model::snapshot::{Delta, EndpointState, Snapshot};
 use hiveway::core::model::{ServiceId, TaskId};
-use hiveway::core::snapshot::{Delta, EndpointState, Snapshot};
-use hiveway::follow::{self, Config, Outputs};
-use hiveway::journal::{self, Journal};
-use hiveway::metrics::Metrics;
-use hiveway::order_book::OrderBook;
-use hiveway::readiness::Readiness;
+use hiveway::core::protocol::{AcmeShare, ToNode};
+use hiveway::observe::event_log::{self, Journal};
+use hiveway::observe::metrics::Metrics;
+use hiveway::observe::readiness::Readiness;
+use hiveway::state::drain_store::OrderBook;
+use hiveway::sync::client::{self, Config, Outputs};
+use hiveway::sync::transport::{Identity, encode};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -57,7 +57,7 @@ impl Followers {
                 public: false,
             };
             let (sender, receiver) = watch::channel(None);
-            let (emitter, events) = journal::channel();
+            let (emitter, events) = event_log::channel();
             let metrics = Metrics::new(emitter.drop_counter());
             running.spawn(Journal::default().run(events, metrics.clone()));
             let outputs = Outputs {
@@ -73,7 +73,7 @@ impl Followers {
                 readiness: Readiness::default(),
                 metrics,
             };
-            running.spawn(follow::run(config, None, outputs, CancellationToken::new()));
+            running.spawn(client::run(config, None, outputs, CancellationToken::new()));
             snapshots.push(receiver);
         }
         Ok(Self {

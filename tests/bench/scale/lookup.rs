@@ -3,9 +3,9 @@
 use std::hint::black_box;
 use tokio::time::Instant;
 
-use hiveway::core::lookup::RouteIndex;
-use hiveway::core::route::{HostPattern, PathPrefix};
-use hiveway::core::snapshot::RouteKey;
+use hiveway::core::model::route::{HostPattern, PathPrefix};
+use hiveway::core::model::snapshot::RouteKey;
+use hiveway::core::routing::lookup::RouteIndex;
 
 use super::objects::scramble;
 use crate::report::median;

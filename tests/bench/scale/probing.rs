@@ -6,11 +6,11 @@ use std::iter::once;
 
 use anyhow::bail;
 use clap::ValueEnum;
+use hiveway::app;
 use hiveway::cli::{self, Command};
 use hiveway::controller::probe::Ask;
-use hiveway::core::control::ProbeResult;
-use hiveway::core::desired::ProbeTarget;
-use hiveway::run;
+use hiveway::core::protocol::ProbeResult;
+use hiveway::core::reconcile::desired::ProbeTarget;
 
 /// How the tasks are probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,7 +64,7 @@ impl Ask for Answered {
 /// Is `hiveway run` with these arguments, whose probes are answered in-process.
 pub(crate) async fn control(arguments: Vec<OsString>) -> anyhow::Result<()> {
     match cli::parse(once("hiveway".into()).chain(arguments)) {
-        Ok(Command::Run(config)) => run::run_asking(*config, Answered).await,
+        Ok(Command::Run(config)) => app::run_asking(*config, Answered).await,
         Ok(_) => bail!("it can be nothing but a controller"),
         Err(refused) => bail!("{}", refused.text),
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hiveway::admin::{Instance, Token};
 use hiveway::core::model::TaskId;
-use hiveway::core::snapshot::Snapshot;
-use hiveway::order_book::OrderBook;
+use hiveway::core::model::snapshot::Snapshot;
+use hiveway::state::drain_store::OrderBook;
 use serde_json::Value;
 use tokio::sync::watch;
 

@@ -1,7 +1,7 @@
 //! The stream of events.
 
 use hiveway::core::event::Event;
-use hiveway::journal::KEPT;
+use hiveway::observe::event_log::KEPT;
 use serde_json::json;
 
 use super::fixture::{Admin, bounded};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hiveway::core::event::Event;
-use hiveway::metrics::MethodLabel;
+use hiveway::observe::metrics::MethodLabel;
 
 use super::fixture::{Admin, snapshot};
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hiveway::admin::{self, AdminState, Instance};
 use hiveway::core::event::Event;
-use hiveway::core::model::{ServiceId, TaskId};
-use hiveway::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
-use hiveway::core::snapshot::{
+use hiveway::core::model::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
+use hiveway::core::model::snapshot::{
     Claim, Cluster, Endpoint, EndpointState, Generation, RouteKey, Snapshot,
 };
-use hiveway::journal::{self, Emitter, Journal};
-use hiveway::metrics::Metrics;
-use hiveway::readiness::Readiness;
+use hiveway::core::model::{ServiceId, TaskId};
+use hiveway::observe::event_log::{self, Emitter, Journal};
+use hiveway::observe::metrics::Metrics;
+use hiveway::observe::readiness::Readiness;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -47,7 +47,7 @@ impl Admin {
     pub(super) async fn start_with(instance: Instance) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
-        let (emitter, receiver) = journal::channel();
+        let (emitter, receiver) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
         let journal = Journal::default();
         let snapshots = watch::Sender::new(None);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hiveway::healthcheck;
+use hiveway::tools::healthcheck;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

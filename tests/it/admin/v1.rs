@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use hiveway::admin::{Controller, Instance, v1_paths};
 use hiveway::core::event::{EndpointRef, Event};
-use hiveway::core::explain::Listener;
 use hiveway::core::model::TaskId;
-use hiveway::core::route::{Diagnostic, Level};
-use hiveway::core::snapshot::{GatewayTask, Snapshot};
-use hiveway::metrics::MethodLabel;
-use hiveway::order_book::OrderBook;
+use hiveway::core::model::route::{Diagnostic, Level};
+use hiveway::core::model::snapshot::{GatewayTask, Snapshot};
+use hiveway::core::routing::explain::Listener;
+use hiveway::observe::metrics::MethodLabel;
+use hiveway::state::drain_store::OrderBook;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;

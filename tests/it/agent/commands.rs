@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::core::control::{CommandTarget, CommandTargets};
 use hiveway::core::model::TaskId;
-use hiveway::core::route::{Check, ProbeSpec};
-use hiveway::engine::ANSWER_TIMEOUT;
+use hiveway::core::model::route::{Check, ProbeSpec};
+use hiveway::core::protocol::{CommandTarget, CommandTargets};
+use hiveway::docker::ANSWER_TIMEOUT;
 use serde_json::json;
 
 use super::Working;

@@ -1,11 +1,11 @@
 //! What happens to containers of tasks is told, and nothing else.
 
-use hiveway::core::control::{ContainerAction, ContainerHint, Note};
+use hiveway::core::protocol::{ContainerAction, ContainerHint, Note};
 use serde_json::Value;
 
 use super::Working;
 use crate::fake_engine::{recording, until};
-use hiveway::engine::ANSWER_TIMEOUT;
+use hiveway::docker::ANSWER_TIMEOUT;
 
 /// What a recorded event is as a hint; written again, by what the recordings hold.
 fn expected(event: &Value) -> Option<ContainerHint> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hiveway::agent::local;
-use hiveway::core::control::{CommandTargets, ContainerAction, ContainerHint, Note};
-use hiveway::engine::Engine;
-use hiveway::journal;
-use hiveway::metrics::Metrics;
+use hiveway::core::protocol::{CommandTargets, ContainerAction, ContainerHint, Note};
+use hiveway::docker::Engine;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::fake_engine::{FakeEngine, recording};
@@ -28,7 +28,7 @@ async fn notes_are_passed_on_and_those_that_are_lost_are_counted() {
         notes.send(Arc::new(hint(task))).unwrap();
     }
     drop(notes);
-    let metrics = Metrics::new(journal::channel().0.drop_counter());
+    let metrics = Metrics::new(event_log::channel().0.drop_counter());
     local::pass_notes(receiver, sender, metrics.clone()).await;
     assert_eq!(passed.recv().await, Some(hint("c")));
     assert_eq!(passed.recv().await, Some(hint("d")));
@@ -43,7 +43,7 @@ async fn only_the_own_node_s_commands_are_picked() {
     let named = |task: &str| {
         let json = serde_json::json!({task: {
             "container": "c", "since": null,
-            "spec": hiveway::core::route::ProbeSpec::default(),
+            "spec": hiveway::core::model::route::ProbeSpec::default(),
         }});
         Arc::new(serde_json::from_value::<CommandTargets>(json).unwrap())
     };

@@ -11,7 +11,7 @@ use crate::authority::Authority;
 use crate::bounded::bounded;
 use crate::eventually::eventually;
 use crate::folder::Folder;
-use hiveway::demo::request::{Target, ask};
+use hiveway::tools::demo::request::{Target, ask};
 
 /// A client's first message of TLS 1.2 that asks for this name.
 fn hello(name: &[u8]) -> Vec<u8> {

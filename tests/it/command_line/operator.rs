@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use hiveway::demo::request::{self, Target};
+use hiveway::tools::demo::request::{self, Target};
 use http::Method;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
-use hiveway::demo::request::{Target, ask};
+use hiveway::tools::demo::request::{Target, ask};
 use http::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hiveway::demo::request::{Target, ask};
+use hiveway::tools::demo::request::{Target, ask};
 use http::Method;
 use serde_json::{Value, json};
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hiveway::controller::publish::Acme;
-use hiveway::core::acme::{Challenge, ChallengeKind, Issued, IssuedCertificate};
 use hiveway::core::certificates::PrivatePem;
+use hiveway::core::certificates::acme::{Challenge, ChallengeKind, Issued, IssuedCertificate};
 use hiveway::core::model::Timestamp;
+use hiveway::sync::server::Acme;
 use tokio::sync::watch;
 
 use super::controllers::Controller;

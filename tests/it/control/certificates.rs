@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::certificates::{self, Given, Keeper};
 use hiveway::core::certificates::{GivenCertificate, PrivatePem};
-use hiveway::journal;
-use hiveway::metrics::Metrics;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
+use hiveway::tls::certificates::{self, Given, Keeper};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -95,7 +95,7 @@ async fn own_certificates_go_before_those_that_were_given() {
         folders: vec![folder.path().to_owned()],
         look_every: Duration::from_millis(20),
     };
-    let (emitter, mut events) = journal::channel();
+    let (emitter, mut events) = event_log::channel();
     let metrics = Metrics::new(emitter.drop_counter());
     let keeper = Keeper::open(config, emitter, metrics.clone()).await;
     let keeper = keeper.expect("a folder");

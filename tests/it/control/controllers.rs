@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hiveway::certificates::Given;
-use hiveway::controller::publish::{Acme, Commands, Inputs, Publisher};
-use hiveway::core::control::Note;
 use hiveway::core::event::Event;
-use hiveway::core::snapshot::Snapshot;
-use hiveway::journal;
-use hiveway::metrics::Metrics;
-use hiveway::order_book::OrderBook;
+use hiveway::core::model::snapshot::Snapshot;
+use hiveway::core::protocol::Note;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
+use hiveway::state::drain_store::OrderBook;
+use hiveway::sync::server::{Acme, Commands, Inputs, Publisher};
+use hiveway::tls::certificates::Given;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,7 @@ impl Controller {
         let (freeze, frozen) = watch::channel(None);
         let (commands, commanded) = watch::channel(Arc::default());
         let (note, notes) = mpsc::channel(64);
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
         let inputs = Inputs {
             snapshots: snapshot,

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use hiveway::channel;
-use hiveway::core::control::{
+use hiveway::core::event::Event;
+use hiveway::core::model::route::ProbeSpec;
+use hiveway::core::model::snapshot::Delta;
+use hiveway::core::protocol::{
     CommandTarget, ContainerAction, ContainerHint, Note, ProbeReport, Standing, ToController,
     ToNode,
 };
-use hiveway::core::event::Event;
-use hiveway::core::route::ProbeSpec;
-use hiveway::core::snapshot::Delta;
-use hiveway::follow::Own;
+use hiveway::sync::client::Own;
+use hiveway::sync::transport;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -257,7 +257,7 @@ async fn gap_is_filled_by_a_full_snapshot_and_older_ones_fail() {
     let address = listener.local_addr().expect("an address");
     let mut node = Node::start(&[address]).await;
     let (stream, _) = bounded(listener.accept()).await.expect("a node");
-    let opened = channel::accept(stream, &identity(SECRET).await).await;
+    let opened = transport::accept(stream, &identity(SECRET).await).await;
     let (mut sender, mut receiver) = opened.expect("the same secret");
     let mut heard = async || {
         bounded(receiver.next::<ToController>())

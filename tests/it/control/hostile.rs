@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hiveway::channel::{self, Error};
-use hiveway::core::control::{AcmeShare, Note, ToController, ToNode};
 use hiveway::core::event::Event;
+use hiveway::core::protocol::{AcmeShare, Note, ToController, ToNode};
+use hiveway::sync::transport::{self, Error};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -41,7 +41,7 @@ async fn node_with_another_secret_is_rejected_and_logged() {
     .await;
     assert!(node.snapshots.borrow().is_none());
     assert!(matches!(
-        channel::connect(controller.address, &identity(OTHER_SECRET).await).await,
+        transport::connect(controller.address, &identity(OTHER_SECRET).await).await,
         Err(Error::Secret)
     ));
 }
@@ -113,7 +113,7 @@ async fn malformed_message_closes_only_its_own_connection() {
     let identity = identity(SECRET).await;
     let nonsense = serde_json::json!({ "say": "obey" });
     for hello in [true, false] {
-        let opened = channel::connect(controller.address, &identity).await;
+        let opened = transport::connect(controller.address, &identity).await;
         let (mut sender, mut receiver, _) = opened.expect("the same secret");
         if hello {
             let hello = ToController::Hello {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hiveway::core::event::Event;
-use hiveway::core::snapshot::Snapshot;
-use hiveway::follow::Store;
-use hiveway::journal;
+use hiveway::core::model::snapshot::Snapshot;
+use hiveway::observe::event_log;
+use hiveway::sync::client::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::folder::Folder;
 
 /// What is kept in a folder, and what was told of it.
 async fn restore(folder: &std::path::Path) -> (Option<Arc<Snapshot>>, Vec<Event>) {
-    let (emitter, mut events) = journal::channel();
+    let (emitter, mut events) = event_log::channel();
     let kept = Store::new(folder).restore(&emitter).await;
     let told = std::iter::from_fn(|| events.try_recv().ok()).collect();
     (kept, told)
@@ -26,7 +26,7 @@ async fn restore(folder: &std::path::Path) -> (Option<Arc<Snapshot>>, Vec<Event>
 
 /// Keeps these snapshots in a folder, one after the other, until the last is there.
 async fn keep(folder: &std::path::Path, snapshots: &[Arc<Snapshot>]) -> mpsc::Receiver<Event> {
-    let (emitter, events) = journal::channel();
+    let (emitter, events) = event_log::channel();
     let (latest, snapshot) = watch::channel(None);
     let stop = CancellationToken::new();
     let mut running = JoinSet::new();
@@ -116,7 +116,7 @@ async fn a_folder_that_cannot_be_used_is_told_once_and_stops_nothing() {
         matches!(&told[..], [Event::SnapshotNotKept { .. }]),
         "{told:?}"
     );
-    let (emitter, mut events) = journal::channel();
+    let (emitter, mut events) = event_log::channel();
     let (latest, kept) = watch::channel(None);
     let stop = CancellationToken::new();
     let mut running = JoinSet::new();

@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hiveway::certificates::Given;
-use hiveway::core::acme::{Challenge, Issued};
-use hiveway::core::control::{AcmeShare, CommandTargets, Note};
+use hiveway::core::certificates::acme::{Challenge, Issued};
 use hiveway::core::event::Event;
-use hiveway::core::snapshot::Snapshot;
-use hiveway::follow::{self, Config, Outputs, Own, Place};
-use hiveway::journal;
-use hiveway::metrics::Metrics;
-use hiveway::order_book::OrderBook;
-use hiveway::readiness::Readiness;
+use hiveway::core::model::snapshot::Snapshot;
+use hiveway::core::protocol::{AcmeShare, CommandTargets, Note};
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
+use hiveway::observe::readiness::Readiness;
+use hiveway::state::drain_store::OrderBook;
+use hiveway::sync::client::{self, Config, Outputs, Own, Place};
+use hiveway::tls::certificates::Given;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,7 @@ impl Node {
         let (snapshots, snapshot) = watch::channel(kept);
         let (commands, commanded) = watch::channel(Arc::default());
         let (notes, _) = broadcast::channel(64);
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let (metrics, readiness) = (Metrics::new(emitter.drop_counter()), Readiness::default());
         let order_book = OrderBook::new(snapshot.clone());
         let (gives, certificates) = watch::channel(Arc::default());
@@ -99,7 +99,7 @@ impl Node {
             metrics: metrics.clone(),
         };
         let mut running = JoinSet::new();
-        running.spawn(follow::run(config, own, outputs, CancellationToken::new()));
+        running.spawn(client::run(config, own, outputs, CancellationToken::new()));
         Self {
             snapshots: snapshot,
             commands: commanded,

@@ -1,10 +1,10 @@
 //! What operators drained by hand, on its way to every controller.
 
-use hiveway::core::by_hand::Orders;
 use hiveway::core::event::Event;
 use hiveway::core::model::TaskId;
-use hiveway::journal;
-use hiveway::order_book::{OrderBook, Store};
+use hiveway::core::reconcile::by_hand::Orders;
+use hiveway::observe::event_log;
+use hiveway::state::drain_store::{OrderBook, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ async fn manual_drain_reaches_every_controller_and_node() {
 
 /// What is kept in a folder, and what was told of it.
 async fn restore(folder: &Folder) -> (Orders, Vec<Event>) {
-    let (emitter, mut events) = journal::channel();
+    let (emitter, mut events) = event_log::channel();
     let kept = Store::new(folder.path()).restore(&emitter).await;
     (
         kept,
@@ -56,7 +56,7 @@ async fn drains_are_kept_on_disk_and_a_modified_file_is_rejected() {
     let folder = Folder::new();
     assert_eq!(restore(&folder).await, (Orders::default(), vec![]));
     let book = OrderBook::default();
-    let (emitter, _events) = journal::channel();
+    let (emitter, _events) = event_log::channel();
     let stop = CancellationToken::new();
     let mut running = JoinSet::new();
     let store = Store::new(folder.path());

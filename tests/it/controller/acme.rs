@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::certificates::{Loaded, NotIssued};
 use hiveway::controller::acme::{Config, Error, Inputs, Issuer};
-use hiveway::core::acme::{ChallengeKind, Issued, IssuedCertificate};
 use hiveway::core::certificates::PrivatePem;
+use hiveway::core::certificates::acme::{ChallengeKind, Issued, IssuedCertificate};
 use hiveway::core::event::Event;
-use hiveway::core::route::{HostPattern, PathPrefix, Scheme};
-use hiveway::core::snapshot::{Claim, RouteKey, Snapshot};
-use hiveway::core::wishes::Wishes;
-use hiveway::journal;
-use hiveway::metrics::Metrics;
-use hiveway::readiness::Readiness;
+use hiveway::core::model::route::{HostPattern, PathPrefix, Scheme};
+use hiveway::core::model::snapshot::{Claim, RouteKey, Snapshot};
+use hiveway::core::reconcile::wishes::Wishes;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
+use hiveway::observe::readiness::Readiness;
+use hiveway::tls::certificates::{Loaded, NotIssued};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,7 @@ fn routes(hosts: &[&str]) -> Arc<Snapshot> {
 
 impl Orders {
     async fn start(server: &Server, state: &Folder, hosts: &[&str], leading: bool) -> Self {
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let (metrics, readiness) = (Metrics::new(emitter.drop_counter()), Readiness::default());
         let config = config(server, state);
         let issuer = Issuer::open(config, emitter, metrics.clone(), readiness.clone()).await;
@@ -350,7 +350,7 @@ async fn unusable_saved_state_is_reported_and_ordered_again() {
 async fn bad_state_folder_and_bad_roots_are_reported_at_startup() {
     let (server, state) = (Server::start(Manner::Page).await, Folder::new());
     let open = async |config| {
-        let (emitter, _events) = journal::channel();
+        let (emitter, _events) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
         let opened = Issuer::open(config, emitter, metrics, Readiness::default()).await;
         opened.err().expect("it is refused")

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use hiveway::controller::actuator;
 use hiveway::core::event::Event;
 use hiveway::core::model::ServiceId;
-use hiveway::core::wishes::{ScaleWish, Wishes};
-use hiveway::engine::Engine;
-use hiveway::journal;
+use hiveway::core::reconcile::wishes::{ScaleWish, Wishes};
+use hiveway::docker::Engine;
+use hiveway::observe::event_log;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ impl Acting {
         let fake = FakeEngine::start(recording("rest"));
         let engine = Engine::connect(&fake.config()).await.unwrap();
         let (wishes, receiver) = watch::channel(Wishes::default());
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let mut actuator = JoinSet::new();
         actuator.spawn(actuator::run(
             engine,

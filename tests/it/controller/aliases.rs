@@ -6,12 +6,12 @@ use hiveway::controller::actuator;
 use hiveway::controller::probe::Targets;
 use hiveway::controller::reconciler::{self, Inputs, Outputs};
 use hiveway::controller::swarm::{self, OwnContainer};
-use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
-use hiveway::core::wishes::Wishes;
-use hiveway::engine::Engine;
-use hiveway::journal;
-use hiveway::metrics::Metrics;
+use hiveway::core::reconcile::desired::Options;
+use hiveway::core::reconcile::wishes::Wishes;
+use hiveway::docker::Engine;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -63,7 +63,7 @@ impl Controlling {
         // Nobody probes, and there are no agents.
         let ((_, reports), (_, notes)) = (mpsc::channel(1), mpsc::channel(1));
         let (nudges, nudged) = watch::channel(0);
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let stop = CancellationToken::new();
         let options = Options {
             networks: vec!["mesh".into()],

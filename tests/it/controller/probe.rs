@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::{self, Network, Targets};
-use hiveway::core::control::ProbeReport;
-use hiveway::core::desired::ProbeTarget;
 use hiveway::core::model::TaskId;
-use hiveway::core::route::{Check, ProbeSpec};
-use hiveway::journal;
-use hiveway::metrics::Metrics;
+use hiveway::core::model::route::{Check, ProbeSpec};
+use hiveway::core::protocol::ProbeReport;
+use hiveway::core::reconcile::desired::ProbeTarget;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -34,7 +34,7 @@ impl Probing {
     fn of(targets: impl IntoIterator<Item = (&'static str, ProbeTarget)>) -> Self {
         let (targets, watched) = watch::channel(Arc::new(named(targets)));
         let (reporter, reports) = mpsc::channel(16);
-        let metrics = Metrics::new(journal::channel().0.drop_counter());
+        let metrics = Metrics::new(event_log::channel().0.drop_counter());
         let mut prober = JoinSet::new();
         prober.spawn(probe::run(
             Network,

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::controller::probe::Targets;
-use hiveway::controller::publish::Commands;
 use hiveway::controller::reconciler::{self, Inputs, Inquiry, Outputs};
-use hiveway::core::by_hand::Orders;
-use hiveway::core::control::{Note, ProbeReport};
-use hiveway::core::desired::Options;
 use hiveway::core::event::Event;
+use hiveway::core::model::snapshot::{EndpointState, Snapshot};
 use hiveway::core::model::{
     DesiredState, Inventory, Mode, Node, OwnService, Service, Task, TaskAddress, TaskId, TaskState,
     UpdateState,
 };
-use hiveway::core::snapshot::{EndpointState, Snapshot};
-use hiveway::core::wishes::Wishes;
-use hiveway::journal;
-use hiveway::metrics::Metrics;
+use hiveway::core::protocol::{Note, ProbeReport};
+use hiveway::core::reconcile::by_hand::Orders;
+use hiveway::core::reconcile::desired::Options;
+use hiveway::core::reconcile::wishes::Wishes;
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
+use hiveway::sync::server::Commands;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -66,7 +66,7 @@ impl Loop {
         let (commands, commanded) = watch::channel(Arc::new(Commands::new()));
         let (nudges, nudged) = watch::channel(0);
         let (published, snapshots) = watch::channel(None);
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
         let (wishes, wished) = watch::channel(Wishes::default());
         let inputs = Inputs {

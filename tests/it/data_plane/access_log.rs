@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use hiveway::access_log::{Config, Format, Selection, channel};
+use hiveway::observe::access_log::{Config, Format, Selection, channel};
 use prometheus::IntCounter;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, DuplexStream, Lines};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hiveway::core::route::Balance;
+use hiveway::core::model::route::Balance;
 
 use super::client::Client;
 use super::edge::Edge;

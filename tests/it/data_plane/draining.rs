@@ -1,6 +1,6 @@
 //! Requests while the snapshot changes under them.
 
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::snapshot::EndpointState;
 
 use super::edge::Edge;
 use super::origin::{Behaviour, origins};

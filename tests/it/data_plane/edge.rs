@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hiveway::certificates::{self, Keeper};
 use hiveway::core::event::Event;
-use hiveway::core::snapshot::Snapshot;
+use hiveway::core::model::snapshot::Snapshot;
 use hiveway::gateway::{Challenges, Config, Ejected, Error, Gateway, Limits, TlsConfig, TlsLimits};
-use hiveway::journal::{self, Emitter};
-use hiveway::metrics::Metrics;
+use hiveway::observe::event_log::{self, Emitter};
+use hiveway::observe::metrics::Metrics;
+use hiveway::tls::certificates::{self, Keeper};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ impl Edge {
 
     /// One that has not seen a snapshot.
     pub(super) fn cold(change: impl FnOnce(&mut Config)) -> Self {
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
         Self::launch(change, None, (emitter, events), metrics)
     }
@@ -62,7 +62,7 @@ impl Edge {
         change: impl FnOnce(&mut Config),
         services: &[Service],
     ) -> Self {
-        let (emitter, events) = journal::channel();
+        let (emitter, events) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
         let kept = certificates::Config {
             folders: vec![folder.to_owned()],

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hiveway::core::ejection::Policy;
 use hiveway::core::event::{EndpointRef, Event};
+use hiveway::core::routing::ejection::Policy;
 use hiveway::gateway::Config;
 
 use crate::bounded::bounded;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use hiveway::core::route::Balance;
+use hiveway::core::model::route::Balance;
 use hiveway::gateway::Config;
 
 use super::client::{Answer, Client};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::core::route::Balance;
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::route::Balance;
+use hiveway::core::model::snapshot::EndpointState;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use hiveway::access_log::{Format, Selection};
-use hiveway::core::middleware::{Credential, PasswordHash, Redirect};
+use hiveway::core::model::middleware::{Credential, PasswordHash, Redirect};
+use hiveway::observe::access_log::{Format, Selection};
 use serde_json::Value;
 
 use super::access_log::{Logged, PROXY};

@@ -1,6 +1,6 @@
 //! Endpoints on the gateway's own node are preferred where that is asked for, and while there are any.
 
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::snapshot::EndpointState;
 
 use super::edge::Edge;
 use super::origin::{Behaviour, Origin, origins};

@@ -1,6 +1,6 @@
 //! A path in another spelling meets the same service, guards included, and reaches it as it was meant.
 
-use hiveway::core::middleware::Redirect;
+use hiveway::core::model::middleware::Redirect;
 
 use super::edge::Edge;
 use super::origin::{Behaviour, origins};
@@ -107,7 +107,7 @@ async fn the_task_gets_the_bytes_without_dot_segments() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prefix_is_cut_off_in_every_spelling() {
     let [task] = origins([Behaviour::Answer]).await;
-    let moved = |it: &mut hiveway::core::middleware::Middleware| {
+    let moved = |it: &mut hiveway::core::model::middleware::Middleware| {
         it.redirect = Some(Redirect {
             status: 308,
             target: "https://new.test".into(),

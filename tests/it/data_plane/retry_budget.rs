@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hiveway::core::ejection::Policy;
+use hiveway::core::routing::ejection::Policy;
 use tokio::time::Instant;
 
 use crate::bounded::bounded;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hiveway::core::middleware::Middleware;
-use hiveway::core::model::{NodeId, ServiceId, TaskId};
-use hiveway::core::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
-use hiveway::core::snapshot::{
+use hiveway::core::model::middleware::Middleware;
+use hiveway::core::model::route::{HostPattern, PathPrefix, RoutingPolicy, Scheme};
+use hiveway::core::model::snapshot::{
     Claim, Cluster, Endpoint, EndpointState, Generation, RouteKey, Snapshot,
 };
+use hiveway::core::model::{NodeId, ServiceId, TaskId};
 
 use super::origin::Origin;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hiveway::core::route::Balance;
+use hiveway::core::model::route::Balance;
 
 use crate::eventually::eventually;
 

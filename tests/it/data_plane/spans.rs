@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use hiveway::core::event::Event;
 use hiveway::gateway;
-use hiveway::journal;
-use hiveway::metrics::Metrics;
-use hiveway::spans::{self, Bounds, Endpoint, Spans};
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
+use hiveway::observe::otlp::{self, Bounds, Endpoint, Spans};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -48,10 +48,10 @@ struct Exporting {
 
 impl Exporting {
     /// Sends what is told to the collector.
-    fn start(config: spans::Config) -> (Spans, Self) {
-        let (emitter, events) = journal::channel();
+    fn start(config: otlp::Config) -> (Spans, Self) {
+        let (emitter, events) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
-        let (spans, exporter) = spans::open(config, None, emitter, &metrics).expect("a collector");
+        let (spans, exporter) = otlp::open(config, None, emitter, &metrics).expect("a collector");
         let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
         running.spawn(exporter.run(stop.clone()));
         let exporting = Self {
@@ -102,8 +102,8 @@ impl Exporting {
     }
 }
 
-fn config(collector: &Collector, share: &str, bounds: Bounds) -> spans::Config {
-    spans::Config {
+fn config(collector: &Collector, share: &str, bounds: Bounds) -> otlp::Config {
+    otlp::Config {
         endpoint: Endpoint::parse(&format!("http://{}", collector.address)).expect("a URL"),
         root: None,
         share: share.parse().expect("a share"),

@@ -1,6 +1,6 @@
 //! How endpoints are chosen: each in turn, or the one that a client's cookie names.
 
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::snapshot::EndpointState;
 
 use super::client::Client;
 use super::edge::Edge;

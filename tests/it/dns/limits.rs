@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hickory_server::proto::op::ResponseCode;
 use hickory_server::proto::rr::RecordType;
-use hiveway::core::rate_limit::Rate;
+use hiveway::core::routing::rate_limit::Rate;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UdpSocket};
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use hickory_server::proto::op::ResponseCode;
 use hickory_server::proto::rr::RecordType;
 use hiveway::core::model::NodeId;
-use hiveway::core::rate_limit::Rate;
-use hiveway::core::route::{HostPattern, PathPrefix};
-use hiveway::core::snapshot::{GatewayTask, Generation, RouteKey, Snapshot};
-use hiveway::gateway::dns::{Config, Error, Limits, NameServer};
-use hiveway::journal;
-use hiveway::metrics::Metrics;
+use hiveway::core::model::route::{HostPattern, PathPrefix};
+use hiveway::core::model::snapshot::{GatewayTask, Generation, RouteKey, Snapshot};
+use hiveway::core::routing::rate_limit::Rate;
+use hiveway::dns::{Config, Error, Limits, NameServer};
+use hiveway::observe::event_log;
+use hiveway::observe::metrics::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -120,7 +120,7 @@ pub(super) fn config() -> Config {
 }
 
 pub(super) fn metrics() -> Metrics {
-    let (emitter, _events) = journal::channel();
+    let (emitter, _events) = event_log::channel();
     Metrics::new(emitter.drop_counter())
 }
 

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use hiveway::core::snapshot::Snapshot;
-use hiveway::demo::request::{Answer, Connection, Deadline, Failure, Target};
-use hiveway::journal::Recorded;
-use hiveway::readiness::Report;
+use hiveway::core::model::snapshot::Snapshot;
+use hiveway::observe::event_log::Recorded;
+use hiveway::observe::readiness::Report;
+use hiveway::tools::demo::request::{Answer, Connection, Deadline, Failure, Target};
 use http::{HeaderMap, Method};
 
 use crate::own_engine::Network;

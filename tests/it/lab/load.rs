@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use futures_util::future::join_all;
-use hiveway::demo::load::Summary;
+use hiveway::tools::demo::load::Summary;
 
 use super::gateway::Gateway;
 use super::node::{BOUND, Node};

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use hiveway::demo::load::Summary;
+use hiveway::tools::demo::load::Summary;
 
 use super::gateway::Gateway;
 use super::switch::address;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use hiveway::core::snapshot::{Generation, Snapshot};
+use hiveway::core::model::snapshot::{Generation, Snapshot};
 
 use super::gateway::Gateway;
 use super::load::{Load, Way, all_make, end_all, end_flawless};

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::snapshot::EndpointState;
 
 use super::load::Load;
 use super::service::{SETTLE_BOUND, Service};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use hiveway::core::snapshot::EndpointState;
-use hiveway::demo::load::Summary;
+use hiveway::core::model::snapshot::EndpointState;
+use hiveway::tools::demo::load::Summary;
 
 use super::load::Load;
 use super::service::{SETTLE_BOUND, Service};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hiveway::demo::load::Summary;
+use hiveway::tools::demo::load::Summary;
 
 use super::stage::{HOST, Stage};
 use crate::docker::{ask, docker, remove};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::snapshot::EndpointState;
 use tokio::process::Command;
 
 use super::service::SETTLE_BOUND;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hiveway::demo::load::Summary;
+use hiveway::tools::demo::load::Summary;
 use tokio::process::Child;
 
 use super::stage::{HOST, alone};

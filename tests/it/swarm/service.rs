@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::snapshot::EndpointState;
 
 use super::stage::Stage;
 use crate::docker::{ask, docker, remove};

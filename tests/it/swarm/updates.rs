@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use hiveway::demo::load::Summary;
+use hiveway::tools::demo::load::Summary;
 
 use super::load::Load;
 use super::service::{self, Service};

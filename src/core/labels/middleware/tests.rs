@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::tests::{REPLICATED, Written, parsed, said};
-use crate::core::middleware::{Credential, Encoding, Middleware, PasswordHash, Redirect};
-use crate::core::route::Level;
+use crate::core::model::middleware::{Credential, Encoding, Middleware, PasswordHash, Redirect};
+use crate::core::model::route::Level;
 
 const HASH: &str = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
 

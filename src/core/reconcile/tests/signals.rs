@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::core::control::{ContainerAction, ContainerHint};
-use crate::core::signals::{LAPSE, Signals};
+use crate::core::protocol::{ContainerAction, ContainerHint};
+use crate::core::reconcile::signals::{LAPSE, Signals};
 
 fn hear(observed: &mut Observed, desired: &Desired, task: &str, action: ContainerAction) -> bool {
     let hint = ContainerHint {

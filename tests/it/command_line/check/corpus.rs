@@ -4,8 +4,8 @@
 
 use std::process::{Command, Stdio};
 
-use hiveway::check::{Options, Source, check, command};
-use hiveway::core::route::Level;
+use hiveway::core::model::route::Level;
+use hiveway::tools::check::{Options, Source, check, command};
 
 use crate::folder::Folder;
 

@@ -1,7 +1,7 @@
 //! What agents tell, and what they are asked to run.
 
-use hiveway::core::control::{CommandTarget, CommandTargets, ContainerAction, ContainerHint};
-use hiveway::core::route::{Check, ProbeSpec};
+use hiveway::core::model::route::{Check, ProbeSpec};
+use hiveway::core::protocol::{CommandTarget, CommandTargets, ContainerAction, ContainerHint};
 
 use super::*;
 

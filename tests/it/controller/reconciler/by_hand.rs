@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hiveway::controller::reconciler::Inquiry;
 use hiveway::core::event::Event;
+use hiveway::core::model::snapshot::EndpointState;
 use hiveway::core::model::{TaskId, Timestamp};
-use hiveway::core::observed::Standing;
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::reconcile::observed::Standing;
 
 use super::{Loop, states, swarm};
 use crate::eventually::eventually;

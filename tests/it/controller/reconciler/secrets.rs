@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hiveway::core::event::Event;
 use hiveway::core::model::Inventory;
-use hiveway::core::snapshot::Snapshot;
+use hiveway::core::model::snapshot::Snapshot;
 
 use super::{Loop, Targets, swarm};
 use crate::folder::Folder;

@@ -6,7 +6,7 @@
 //! and the clients of gRPC repeat both.
 
 use bytes::Bytes;
-use hiveway::core::ejection::Policy;
+use hiveway::core::routing::ejection::Policy;
 use http::Request;
 use tokio::sync::Notify;
 use tokio::time::Instant;

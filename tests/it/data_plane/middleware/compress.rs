@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write};
 
 use bytes::Bytes;
-use hiveway::core::middleware::Encoding;
+use hiveway::core::model::middleware::Encoding;
 use http::Request;
 
 use super::super::edge::Edge;

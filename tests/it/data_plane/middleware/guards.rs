@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use hiveway::core::middleware::{Credential, PasswordHash, Redirect};
+use hiveway::core::model::middleware::{Credential, PasswordHash, Redirect};
 use hiveway::gateway::Config;
 
 use super::super::client::{Answer, Client};
@@ -201,7 +201,7 @@ async fn a_service_with_a_guard_that_is_not_known_lets_nobody_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_client_has_its_own_rate_which_outlives_other_changes() {
     let [task] = origins([Behaviour::Answer]).await;
-    let web = |change: fn(&mut hiveway::core::middleware::Middleware)| {
+    let web = |change: fn(&mut hiveway::core::model::middleware::Middleware)| {
         let service = Service::new("web", "web.test").middleware(|it| it.rate_limit = Some(1));
         service.middleware(change).endpoints([&task])
     };

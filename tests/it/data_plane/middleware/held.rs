@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hiveway::core::middleware::{Credential, Middleware, PasswordHash, Redirect};
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::middleware::{Credential, Middleware, PasswordHash, Redirect};
+use hiveway::core::model::snapshot::EndpointState;
 
 use super::super::client::Client;
 use super::super::edge::Edge;

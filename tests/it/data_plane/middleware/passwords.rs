@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use hiveway::core::middleware::{Credential, PasswordHash};
+use hiveway::core::model::middleware::{Credential, PasswordHash};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

@@ -6,7 +6,7 @@
 
 mod stage;
 
-use hiveway::core::middleware::Encoding;
+use hiveway::core::model::middleware::Encoding;
 
 use self::stage::{LENGTH, Reader, Shown, Stage, shown};
 use super::super::edge::Edge;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use hiveway::core::event::Event;
-use hiveway::spans::{Bounds, Endpoint, Span, SpanIds};
+use hiveway::observe::otlp::{Bounds, Endpoint, Span, SpanIds};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use serde_json::Value;

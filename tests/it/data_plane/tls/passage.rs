@@ -7,10 +7,10 @@ mod task;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiveway::access_log::{Config as LogConfig, Format, Selection, channel};
 use hiveway::core::event::Event;
-use hiveway::core::route::Balance;
-use hiveway::core::snapshot::EndpointState;
+use hiveway::core::model::route::Balance;
+use hiveway::core::model::snapshot::EndpointState;
+use hiveway::observe::access_log::{Config as LogConfig, Format, Selection, channel};
 use prometheus::IntCounter;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::task::JoinSet;
@@ -170,7 +170,7 @@ async fn unreachable_task_is_skipped_and_then_ejected() {
     dead.crash().await;
     let service = db().at(dead.address).at(well.address);
     let ejecting = |config: &mut hiveway::gateway::Config| {
-        config.ejection = Some(hiveway::core::ejection::Policy::default());
+        config.ejection = Some(hiveway::core::routing::ejection::Policy::default());
     };
     let stage = Stage::start_with(authority, ejecting, &[service]).await;
     let told = async {

@@ -110,7 +110,7 @@ async fn answers_by_tls_say_how_long_to_come_by_nothing_else() {
     .await;
     let [silent, forgetting] = origins([Behaviour::Answer; 2]).await;
     let hsts = |seconds| {
-        move |policy: &mut hiveway::core::route::RoutingPolicy| policy.hsts_seconds = seconds
+        move |policy: &mut hiveway::core::model::route::RoutingPolicy| policy.hsts_seconds = seconds
     };
     let services = [
         Service::new("strict", "web.test")

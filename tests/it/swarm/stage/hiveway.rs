@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use hiveway::core::snapshot::{Cluster, EndpointState, Snapshot};
-use hiveway::demo::request::{Answer, Failure, Target, ask};
+use hiveway::core::model::snapshot::{Cluster, EndpointState, Snapshot};
+use hiveway::tools::demo::request::{Answer, Failure, Target, ask};
 use http::Method;
 
 use super::{HOST, eventually};

@@ -1,6 +1,6 @@
 //! A task with one resource and one tag, behind a gateway that compresses.
 
-use hiveway::core::middleware::Encoding;
+use hiveway::core::model::middleware::Encoding;
 
 use super::super::super::edge::Edge;
 use super::super::super::message::Head;

@@ -1,0 +1,4 @@
+//! What a process keeps on disk.
+
+pub mod drain_store;
+pub mod state_file;
