@@ -1,7 +1,7 @@
 //! The half that knows the containers of its own node: it tells what happens to them, and runs commands in them.
 //!
 //! An agent is wherever there is an engine, a worker's as well. It decides nothing: it tells every controller the same
-//! [`Note`]s, each of which may be lost or said again.
+//! [`AgentMessage`]s, each of which may be lost or said again.
 
 mod commands;
 mod hints;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::protocol::{CommandTargets, Note};
+use crate::core::protocol::{AgentMessage, CommandTargets};
 use crate::docker::Engine;
 use crate::observe::metrics::Metrics;
 
@@ -20,7 +20,7 @@ use crate::observe::metrics::Metrics;
 pub async fn run(
     engine: Engine,
     commands: watch::Receiver<Arc<CommandTargets>>,
-    notes: broadcast::Sender<Arc<Note>>,
+    notes: broadcast::Sender<Arc<AgentMessage>>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {

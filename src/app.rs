@@ -27,7 +27,7 @@ use crate::controller::acme::{self, Issuer};
 use crate::controller::probe::{Ask, Network};
 use crate::core::event::Event;
 use crate::core::model::snapshot::Snapshot;
-use crate::core::protocol::{AcmeShare, CommandTargets, Note};
+use crate::core::protocol::{AcmeShare, AgentMessage, CommandTargets};
 use crate::dns::NameServer;
 use crate::gateway::{Challenges, Gateway};
 use crate::observe::access_log;
@@ -41,7 +41,7 @@ use crate::state::drain_store::{self, OrderBook};
 use crate::sync::client::{self, Store};
 use crate::sync::server::Publisher;
 use crate::sync::transport::{Identity, Secret};
-use crate::tls::certificates::Given;
+use crate::tls::certificates::FromController;
 
 /// What agents tell and nobody has looked at yet. When it is full, hints are dropped and counted, and looks by the clock make
 /// up for them.
@@ -190,9 +190,9 @@ pub async fn run_asking(config: RunConfig, ask: impl Ask) -> anyhow::Result<()> 
     readiness.require("snapshot", Err("warming up: no snapshot yet".into()));
     readiness.require("stopping", Ok(()));
     let journal = Journal::default();
-    let (notes, _) = broadcast::channel::<Arc<Note>>(NOTES);
+    let (notes, _) = broadcast::channel::<Arc<AgentMessage>>(NOTES);
     let (commands, commanded) = watch::channel(Arc::<CommandTargets>::default());
-    let (gives, given) = watch::channel::<Given>(Arc::new([]));
+    let (gives, given) = watch::channel::<FromController>(Arc::new([]));
     let (follow, followed) = watch::channel(None);
     instance.followed = Some(followed);
 

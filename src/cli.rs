@@ -26,17 +26,17 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::check::TypedCheck;
-use self::operator::TypedOperator;
-use self::plan::TypedPlan;
-use self::run::TypedRun;
+use self::check::CheckArgs;
+use self::operator::OperatorArgs;
+use self::plan::PlanArgs;
+use self::run::RunArgs;
 use crate::core::labels;
 use crate::core::model::NodeId;
 use crate::core::reconcile::desired;
 use crate::docker::EngineConfig;
 use crate::gateway;
 use crate::observe::logging::LogFormat;
-use crate::sync::client::Place;
+use crate::sync::client::PeerAddress;
 use crate::tls::certificates;
 use crate::tools::check::command::Config as CheckConfig;
 use crate::tools::operator::Question;
@@ -106,7 +106,7 @@ pub struct RunConfig {
 #[derive(Debug)]
 pub struct ControlConfig {
     /// Where controllers are; none where nobody is followed.
-    pub places: Vec<Place>,
+    pub places: Vec<PeerAddress>,
     /// The file with the secret that all instances share.
     pub secret_file: Option<PathBuf>,
     /// Where a controller listens for those who follow it.
@@ -150,35 +150,35 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         .unwrap_or_default();
     let typed = Typed::try_parse_from(&arguments).map_err(|error| refuse(&error, command))?;
     Ok(match typed.command {
-        TypedCommand::Run(run) => Command::Run(Box::new(
+        CommandArgs::Run(run) => Command::Run(Box::new(
             run.configure().map_err(|text| contradict(&text, "run"))?,
         )),
-        TypedCommand::Healthcheck { admin_url } => Command::Healthcheck { admin_url },
-        TypedCommand::Check(check) => Command::Check(Box::new(check.configure())),
-        TypedCommand::Plan(plan) => {
+        CommandArgs::Healthcheck { admin_url } => Command::Healthcheck { admin_url },
+        CommandArgs::Check(check) => Command::Check(Box::new(check.configure())),
+        CommandArgs::Plan(plan) => {
             let (config, detailed) = plan.configure().map_err(|text| contradict(&text, "plan"))?;
             Command::Plan {
                 config: Box::new(config),
                 detailed,
             }
         }
-        TypedCommand::Operator(asked) => match asked.configure::<Typed>() {
+        CommandArgs::Operator(asked) => match asked.configure::<Typed>() {
             Ok(question) => Command::Ask(question),
             Err(text) => Command::Print(text),
         },
-        TypedCommand::Labels { key: None } => Command::Print(labels::reference::page()),
-        TypedCommand::Labels { key: Some(key) } => {
+        CommandArgs::Labels { key: None } => Command::Print(labels::reference::page()),
+        CommandArgs::Labels { key: Some(key) } => {
             let told = labels::reference::tell(&key);
             Command::Print(told.map_err(|text| contradict(&text, "labels"))?)
         }
-        TypedCommand::Help { command } => {
+        CommandArgs::Help { command } => {
             let program = arguments.first().cloned();
             let words = [command.map(Into::into), Some("--help".into())];
             let words = program.into_iter().chain(words.into_iter().flatten());
             return parse(words.collect::<Vec<OsString>>());
         }
-        TypedCommand::Demo => Command::Demo,
-        TypedCommand::Version => Command::Version,
+        CommandArgs::Demo => Command::Demo,
+        CommandArgs::Version => Command::Version,
     })
 }
 
@@ -237,16 +237,16 @@ fn refuse(error: &clap::Error, command: &str) -> Refused {
 #[command(name = "hiveway", version, disable_help_subcommand = true)]
 struct Typed {
     #[command(subcommand)]
-    command: TypedCommand,
+    command: CommandArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum TypedCommand {
+enum CommandArgs {
     /// Watch the swarm, probe its tasks, and balance requests over those that pass
     ///
     /// Every flag can be given in the environment as well, which is how a stack file does it best. Labels steer everything
     /// else: `hiveway labels` tells them.
-    Run(Box<TypedRun>),
+    Run(Box<RunArgs>),
     /// Ask a running instance whether it is ready: exit status 0 when it is, 1 and a reason when not
     Healthcheck {
         /// Where the instance's admin listens
@@ -268,20 +268,20 @@ enum TypedCommand {
     ///
     /// No engine is needed. Exit status: 0 when there is nothing worse than notices and warnings, 1 when there are errors (or
     /// warnings, with --strict), 64 for a mistake on the command line, such as a file that cannot be read.
-    Check(Box<TypedCheck>),
+    Check(Box<CheckArgs>),
     /// Tell what stack files would change in the swarm if they were deployed: services, routes, names and settings
     ///
     /// Nothing is changed, and no running Hiveway is needed. Files with errors are refused with what `hiveway check` says of
     /// them. Exit status: 0, or with --detailed-exitcode 2 when something would change; 1 when the files have errors or the
     /// engine cannot be asked, 64 for a mistake on the command line, such as a file that cannot be read.
-    Plan(Box<TypedPlan>),
+    Plan(Box<PlanArgs>),
     /// Tell what a label means: its values, default and an example; without a key, the reference of all, as Markdown
     Labels {
         /// The label's key, such as routing.weight; with a prefix or without
         key: Option<String>,
     },
     #[command(flatten)]
-    Operator(TypedOperator),
+    Operator(OperatorArgs),
     /// Tell the story of a failing container on loopback, with embedded servers and without an engine
     Demo,
     /// Print this help, or that of a command

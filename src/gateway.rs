@@ -38,7 +38,7 @@ use crate::core::model::TaskId;
 use crate::core::model::snapshot::Snapshot;
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
-use crate::tls::certificates::InUse;
+use crate::tls::certificates::ActiveCertificates;
 
 use self::client::Side;
 pub use self::config::Config;
@@ -47,7 +47,7 @@ use self::exchange::proxy::Proxy;
 pub use self::limits::Limits;
 use self::limits::alarm::Alarms;
 use self::limits::clients::Clients;
-use self::limits::connection_limits::Admission;
+use self::limits::connection_limits::ConnectionLimits;
 use self::limits::open_files::Division;
 use self::limits::task_connections::TaskConnections;
 pub use self::limits::tcp_probes::TcpProbes;
@@ -56,9 +56,9 @@ use self::listener::socket::Listener;
 pub use self::listener::socket::ListenerName;
 use self::listener::tls::Serving;
 pub use self::listener::tls::{TlsConfig, TlsError, TlsLimits};
-use self::passthrough::Passages;
-use self::routing::hold::Holding;
-use self::routing::steering::Steering;
+use self::passthrough::Passthrough;
+use self::routing::hold::PendingRequests;
+use self::routing::steering::RouteTableUpdater;
 use self::routing::table::RouteTable;
 
 /// How often it is judged who is ejected. At a hundred requests a second, some thirty more meet a broken endpoint before
@@ -100,8 +100,8 @@ pub struct Gateway {
     listeners: Vec<Listener>,
     tls: Option<Serving>,
     proxy: Arc<HttpProxy<Proxy>>,
-    steering: Steering,
-    admission: Arc<Admission>,
+    steering: RouteTableUpdater,
+    admission: Arc<ConnectionLimits>,
     alarms: Alarms,
     limits: Limits,
     grace: Duration,
@@ -127,7 +127,7 @@ impl Gateway {
             .collect::<Result<Vec<_>, _>>()?;
         let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
         let release = CancellationToken::new();
-        let holding = Arc::new(Holding {
+        let holding = Arc::new(PendingRequests {
             most: config.limits.held,
             stop: release.clone(),
         });
@@ -139,11 +139,11 @@ impl Gateway {
         let tasks = TaskConnections::new(&division, &config.limits, files, figures, &mut alarms);
         let clients = Clients::new(&config.trusted_proxies);
         let limits = &config.limits;
-        let admission = Admission::new(&division, limits, clients, metrics, &mut alarms);
+        let admission = ConnectionLimits::new(&division, limits, clients, metrics, &mut alarms);
 
         let mut tls = None;
         if let Some(settings) = &config.tls {
-            let passages = Passages {
+            let passages = Passthrough {
                 table: table.clone(),
                 holding: holding.clone(),
                 tasks: tasks.clone(),
@@ -174,7 +174,7 @@ impl Gateway {
             listeners,
             tls,
             proxy: Arc::new(http_proxy(&Arc::new(conf), proxy)),
-            steering: Steering::new(config, table, metrics),
+            steering: RouteTableUpdater::new(config, table, metrics),
             admission,
             alarms,
             limits: config.limits,
@@ -217,7 +217,7 @@ impl Gateway {
     /// Serves TLS with the certificates that are told here. Until this is called, and while there are none, every handshake is
     /// refused.
     #[must_use]
-    pub fn with_certificates(mut self, in_use: watch::Receiver<InUse>) -> Self {
+    pub fn with_certificates(mut self, in_use: watch::Receiver<ActiveCertificates>) -> Self {
         if let Some(tls) = &mut self.tls {
             tls.follow(in_use);
         }

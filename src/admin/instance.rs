@@ -15,7 +15,7 @@ use crate::core::routing::explain::Listener;
 use crate::gateway::Ejected;
 use crate::state::drain_store::OrderBook;
 use crate::sync::server::Followers;
-use crate::tls::certificates::InUse;
+use crate::tls::certificates::ActiveCertificates;
 
 /// What a process is, and where it keeps what operators ask for.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ pub struct Instance {
     /// Whose forwarding headers the gateway believes.
     pub trusted: Vec<IpNet>,
     /// The certificates that the gateway serves TLS with. `None` if it does not.
-    pub certificates: Option<watch::Receiver<InUse>>,
+    pub certificates: Option<watch::Receiver<ActiveCertificates>>,
     /// Whether clients by TLS have to show a certificate.
     pub asks_certificates: bool,
     /// Whom the gateway has ejected, and until when.

@@ -18,7 +18,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::core::model::TaskId;
 use crate::core::model::route::Check;
-use crate::core::protocol::{CommandTarget, CommandTargets, Note, ProbeReport, ProbeResult};
+use crate::core::protocol::{
+    AgentMessage, CommandTarget, CommandTargets, ProbeReport, ProbeResult,
+};
 use crate::core::reconcile::pacing;
 use crate::docker::{Engine, Error, ExecId, ExecOutcome};
 use crate::observe::metrics::Metrics;
@@ -34,7 +36,7 @@ const TELLING: u32 = 3;
 pub(super) async fn run(
     engine: Engine,
     targets: watch::Receiver<Arc<CommandTargets>>,
-    notes: broadcast::Sender<Arc<Note>>,
+    notes: broadcast::Sender<Arc<AgentMessage>>,
     metrics: &Metrics,
 ) {
     let (passed, failed) = (metrics.probes("passed"), metrics.probes("failed"));
@@ -62,7 +64,7 @@ struct Runner {
     task: TaskId,
     target: CommandTarget,
     permits: Arc<Semaphore>,
-    notes: broadcast::Sender<Arc<Note>>,
+    notes: broadcast::Sender<Arc<AgentMessage>>,
     passed: IntCounter,
     failed: IntCounter,
     /// The command that was seen to run last, and since when.
@@ -92,7 +94,7 @@ impl Runner {
                     Err(_) => self.failed.inc(),
                 }
                 let task = self.task.clone();
-                let note = Note::Report(ProbeReport { task, result });
+                let note = AgentMessage::Report(ProbeReport { task, result });
                 // Nobody may be left to be told.
                 let _ = self.notes.send(Arc::new(note));
             }

@@ -9,12 +9,16 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use crate::core::protocol::Note;
+use crate::core::protocol::AgentMessage;
 use crate::docker::{Engine, Scope, Subscription};
 use crate::observe::metrics::Metrics;
 
 /// Tells for ever. What happens while the engine's stream is broken is not told: controllers look by the clock as well.
-pub(super) async fn tell(engine: Engine, notes: broadcast::Sender<Arc<Note>>, metrics: Metrics) {
+pub(super) async fn tell(
+    engine: Engine,
+    notes: broadcast::Sender<Arc<AgentMessage>>,
+    metrics: Metrics,
+) {
     let otherwise = "a container that ends drains seconds later";
     let mut subscription = Subscription::new(engine, Scope::Containers, otherwise);
     loop {
@@ -22,7 +26,7 @@ pub(super) async fn tell(engine: Engine, notes: broadcast::Sender<Arc<Note>>, me
         if let Some(hint) = hint.and_then(|hint| hint.of_container()) {
             metrics.hints(hint.action.as_str()).inc();
             // Nobody may be left to be told.
-            let _ = notes.send(Arc::new(Note::Hint(hint)));
+            let _ = notes.send(Arc::new(AgentMessage::Hint(hint)));
         }
     }
 }

@@ -7,21 +7,21 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::core::model::NodeId;
-use crate::core::protocol::{CommandTargets, Note};
+use crate::core::protocol::{AgentMessage, CommandTargets};
 use crate::docker::Engine;
 use crate::observe::metrics::Metrics;
 use crate::process::watch_ext;
 
 /// Passes an agent's notes on, until either side is gone. Those that the reconciler was too slow for are counted.
 pub async fn pass_notes(
-    mut notes: broadcast::Receiver<Arc<Note>>,
-    reconciler: mpsc::Sender<Note>,
+    mut notes: broadcast::Receiver<Arc<AgentMessage>>,
+    reconciler: mpsc::Sender<AgentMessage>,
     metrics: Metrics,
 ) {
     loop {
         match notes.recv().await {
             Ok(note) => {
-                if reconciler.send(Note::clone(&note)).await.is_err() {
+                if reconciler.send(AgentMessage::clone(&note)).await.is_err() {
                     return;
                 }
             }

@@ -8,11 +8,13 @@ use crate::core::certificates::acme::Issued;
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
 use crate::process::supervisor::Supervisor;
-use crate::tls::certificates::{Config, Given, InUse, Keeper, NotIssued};
+use crate::tls::certificates::{
+    ActiveCertificates, CertificateManager, Config, FromController, NotIssued,
+};
 
 /// The certificates of this process.
 pub(super) struct Certificates {
-    keeper: Option<Keeper>,
+    keeper: Option<CertificateManager>,
     /// Whether there are folders of its own, which a controller may give from.
     own: bool,
 }
@@ -39,32 +41,37 @@ impl Certificates {
             );
         }
         let keeper = match own || serves_tls {
-            true => Some(Keeper::open(config, emitter.clone(), metrics.clone()).await?),
+            true => Some(CertificateManager::open(config, emitter.clone(), metrics.clone()).await?),
             false => None,
         };
         Ok(Self { keeper, own })
     }
 
     /// Those that TLS is served with.
-    pub(super) fn in_use(&self) -> Option<watch::Receiver<InUse>> {
-        self.keeper.as_ref().map(Keeper::in_use)
+    pub(super) fn in_use(&self) -> Option<watch::Receiver<ActiveCertificates>> {
+        self.keeper.as_ref().map(CertificateManager::in_use)
     }
 
     /// Those that a controller gives to others; none where it has no folder, so that nobody loses what another gave.
-    pub(super) fn to_give(&self) -> Option<watch::Receiver<Given>> {
-        self.keeper.as_ref().filter(|_| self.own).map(Keeper::own)
+    pub(super) fn to_give(&self) -> Option<watch::Receiver<FromController>> {
+        self.keeper
+            .as_ref()
+            .filter(|_| self.own)
+            .map(CertificateManager::own)
     }
 
     /// Those for whose names nothing has to be issued.
     pub(super) fn not_issued(&self) -> watch::Receiver<NotIssued> {
         let none = || watch::channel(Arc::default()).1;
-        self.keeper.as_ref().map_or_else(none, Keeper::not_issued)
+        self.keeper
+            .as_ref()
+            .map_or_else(none, CertificateManager::not_issued)
     }
 
     /// Keeps them from now on, what a controller gives, and what was issued.
     pub(super) fn serve(
         self,
-        given: watch::Receiver<Given>,
+        given: watch::Receiver<FromController>,
         issued: watch::Receiver<Arc<Issued>>,
         supervisor: &mut Supervisor,
     ) {

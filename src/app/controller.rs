@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::NOTES;
-use super::overview::Desk;
+use super::overview::AdminHandles;
 use super::role::Role;
 use crate::agent;
 use crate::controller::probe::{Ask, Targets};
@@ -16,9 +16,9 @@ use crate::controller::swarm::{self, OwnContainer};
 use crate::controller::{actuator, probe};
 use crate::core::model::Inventory;
 use crate::core::model::snapshot::Snapshot;
-use crate::core::protocol::Note;
+use crate::core::protocol::AgentMessage;
 use crate::core::reconcile::desired;
-use crate::core::reconcile::wishes::Wishes;
+use crate::core::reconcile::wishes::DesiredChanges;
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
 use crate::process::supervisor::Supervisor;
@@ -35,7 +35,7 @@ pub(super) struct Sources<A> {
     /// How tasks are asked whether they serve.
     pub(super) ask: A,
     /// What the agent of this process tells.
-    pub(super) own_notes: broadcast::Receiver<Arc<Note>>,
+    pub(super) own_notes: broadcast::Receiver<Arc<AgentMessage>>,
 }
 
 /// Runs the controller, and gives what the follower in this process needs of it, and what is to be written by whoever leads.
@@ -43,10 +43,10 @@ pub(super) fn run(
     supervisor: &mut Supervisor,
     sources: Sources<impl Ask>,
     desired: desired::Options,
-    desk: Desk,
+    desk: AdminHandles,
     emitter: &Emitter,
     metrics: &Metrics,
-) -> (client::Own, watch::Receiver<Wishes>) {
+) -> (client::Own, watch::Receiver<DesiredChanges>) {
     let Sources {
         role,
         ask,
@@ -55,7 +55,7 @@ pub(super) fn run(
     let (inventories, inventory) = watch::channel::<Option<Arc<Inventory>>>(None);
     let (targets, probed) = watch::channel(Arc::new(Targets::new()));
     let (snapshots, snapshot) = watch::channel::<Option<Arc<Snapshot>>>(None);
-    let (wishes, wished) = watch::channel(Wishes::default());
+    let (wishes, wished) = watch::channel(DesiredChanges::default());
     let told_wishes = wished.clone();
     let (look_failure, look_failed) = watch::channel(None);
     let (freeze, frozen) = watch::channel(None);

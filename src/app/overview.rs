@@ -10,22 +10,22 @@ use super::role::Role;
 use crate::admin::{Controller, Instance, Token};
 use crate::controller::reconciler::Inquiry;
 use crate::core::model::route::Diagnostic;
-use crate::core::reconcile::by_hand::Orders;
+use crate::core::reconcile::by_hand::ManualDrains;
 use crate::core::reconcile::desired::Probes;
 use crate::core::routing::explain::Listener;
 use crate::gateway::{self, Gateway};
 use crate::state::drain_store::OrderBook;
 use crate::sync::server::Publisher;
-use crate::tls::certificates::InUse;
+use crate::tls::certificates::ActiveCertificates;
 
 /// Questions that may wait for the reconciler. When there are more, who asks waits.
 const INQUIRIES: usize = 16;
 
 /// The controller's listener, and its ends of what it shares with the admin listener.
-pub(super) struct Desk {
+pub(super) struct AdminHandles {
     pub(super) publisher: Option<Publisher>,
     pub(super) inquiries: mpsc::Receiver<Inquiry>,
-    pub(super) orders: watch::Receiver<Arc<Orders>>,
+    pub(super) orders: watch::Receiver<Arc<ManualDrains>>,
     pub(super) diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
     pub(super) probes: watch::Sender<Arc<Probes>>,
 }
@@ -41,9 +41,9 @@ pub(super) async fn open(
     gateway: &Gateway,
     publisher: Option<Publisher>,
     order_book: OrderBook,
-    certificates: Option<watch::Receiver<InUse>>,
+    certificates: Option<watch::Receiver<ActiveCertificates>>,
     token_file: Option<&Path>,
-) -> anyhow::Result<(Instance, Desk)> {
+) -> anyhow::Result<(Instance, AdminHandles)> {
     let token = match token_file {
         Some(path) => Some(Token::read(path).await?),
         None => None,
@@ -83,7 +83,7 @@ pub(super) async fn open(
         order_book,
         token,
     };
-    let desk = Desk {
+    let desk = AdminHandles {
         publisher,
         inquiries,
         orders: instance.order_book.subscribe(),

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::observe::access_log::{Config, Format, Selection};
 
 #[derive(Args, Debug)]
-pub(super) struct TypedAccessLog {
+pub(super) struct AccessLogArgs {
     /// Which requests are written to standard output, a line each: off; errors (5xx, and what broke off); sampled:N (these,
     /// and one in N of the others); all. The query of a URL is never written
     #[arg(
@@ -26,7 +26,7 @@ pub(super) struct TypedAccessLog {
         value_name = "FORMAT",
         default_value = "json"
     )]
-    access_log_format: TypedFormat,
+    access_log_format: AccessLogFormatArg,
 
     /// Give each request that has none an X-Request-Id and a W3C traceparent; the task gets both, the client the first, and
     /// the access log has them
@@ -38,14 +38,14 @@ pub(super) struct TypedAccessLog {
     pub(super) trace_headers: bool,
 }
 
-impl TypedAccessLog {
+impl AccessLogArgs {
     /// What is written down; none: nothing.
     pub(super) fn config(&self) -> Option<Config> {
         Some(Config {
             selection: self.access_log.0?,
             format: match self.access_log_format {
-                TypedFormat::Json => Format::Json,
-                TypedFormat::Combined => Format::Combined,
+                AccessLogFormatArg::Json => Format::Json,
+                AccessLogFormatArg::Combined => Format::Combined,
             },
         })
     }
@@ -75,7 +75,7 @@ impl FromStr for Which {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TypedFormat {
+enum AccessLogFormatArg {
     /// One JSON object a line, with durations, service, task and reason
     Json,
     /// As Apache and nginx write it

@@ -10,7 +10,7 @@ use crate::controller::acme::Config;
 use crate::core::certificates::acme::ChallengeKind;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedAcme {
+pub(super) struct AcmeArgs {
     /// The directory of an ACME server that issues certificates for public hosts of https:// routes which have none from
     /// --certs, such as Let's Encrypt's; needs --state-dir [default: none is asked]
     #[arg(long, env = "HIVEWAY_ACME_DIRECTORY", value_name = "URL", value_parser = directory)]
@@ -47,11 +47,11 @@ pub(super) struct TypedAcme {
         value_name = "CHALLENGE",
         default_value = "http-01"
     )]
-    acme_challenge: TypedChallenge,
+    acme_challenge: ChallengeArg,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TypedChallenge {
+enum ChallengeArg {
     /// By --listen-public, which the server reaches on port 80
     #[value(name = "http-01")]
     Http01,
@@ -60,7 +60,7 @@ enum TypedChallenge {
     TlsAlpn01,
 }
 
-impl TypedAcme {
+impl AcmeArgs {
     /// What is ordered, and from whom; none where nobody is asked.
     pub(super) fn configure(self, state_dir: Option<&Path>) -> Result<Option<Config>, String> {
         let Self {
@@ -89,8 +89,8 @@ impl TypedAcme {
             contacts,
             root,
             challenge: match acme_challenge {
-                TypedChallenge::Http01 => ChallengeKind::Http01,
-                TypedChallenge::TlsAlpn01 => ChallengeKind::TlsAlpn01,
+                ChallengeArg::Http01 => ChallengeKind::Http01,
+                ChallengeArg::TlsAlpn01 => ChallengeKind::TlsAlpn01,
             },
             state_dir: state_dir.to_owned(),
         }))

@@ -13,13 +13,13 @@ use crate::tools::check::command::Config;
 use crate::tools::check::{Format, Options};
 
 #[derive(Args, Debug)]
-pub(super) struct TypedCheck {
+pub(super) struct CheckArgs {
     #[command(flatten)]
-    files: TypedFiles,
+    files: FileArgs,
 
     /// How findings are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: TypedFormat,
+    format: CheckFormatArg,
 
     /// Take warnings for errors
     #[arg(long)]
@@ -27,12 +27,12 @@ pub(super) struct TypedCheck {
 
     /// Only what matters at least so much
     #[arg(long, value_name = "SEVERITY", default_value = "notice")]
-    severity: TypedLevel,
+    severity: LevelArg,
 }
 
 /// Which files are read, and with what.
 #[derive(Args, Debug)]
-pub(super) struct TypedFiles {
+pub(super) struct FileArgs {
     /// Stack files, merged in this order as by `docker stack deploy -c FILE -c FILE`; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -58,7 +58,7 @@ pub(super) struct TypedFiles {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TypedFormat {
+enum CheckFormatArg {
     /// For people: each finding with the lines that it is about
     Human,
     /// One JSON document
@@ -68,7 +68,7 @@ enum TypedFormat {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TypedLevel {
+enum LevelArg {
     /// All
     Notice,
     /// What has no effect, or less than it says, and errors
@@ -77,7 +77,7 @@ enum TypedLevel {
     Error,
 }
 
-impl TypedCheck {
+impl CheckArgs {
     pub(super) fn configure(self) -> Config {
         let Self {
             files,
@@ -90,21 +90,21 @@ impl TypedCheck {
             files,
             options,
             format: match format {
-                TypedFormat::Human => Format::Human { colours: colours() },
-                TypedFormat::Json => Format::Json,
-                TypedFormat::Github => Format::Github,
+                CheckFormatArg::Human => Format::Human { colours: colours() },
+                CheckFormatArg::Json => Format::Json,
+                CheckFormatArg::Github => Format::Github,
             },
             strict,
             least: match severity {
-                TypedLevel::Notice => Level::Notice,
-                TypedLevel::Warn => Level::Warning,
-                TypedLevel::Error => Level::Error,
+                LevelArg::Notice => Level::Notice,
+                LevelArg::Warn => Level::Warning,
+                LevelArg::Error => Level::Error,
             },
         }
     }
 }
 
-impl TypedFiles {
+impl FileArgs {
     /// Variables are those of this process, as they are those of `docker stack deploy`.
     pub(super) fn configure(self) -> (Vec<PathBuf>, Options) {
         let Self {

@@ -8,11 +8,11 @@ use clap::Args;
 use super::ControlConfig;
 use super::value::Listen;
 use crate::core::model::NodeId;
-use crate::sync::client::Place;
+use crate::sync::client::PeerAddress;
 use crate::sync::transport;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedControl {
+pub(super) struct ControlArgs {
     /// Where controllers are, by commas: a name is looked up again and again, and what it resolves to may be any instances
     #[arg(
         long,
@@ -21,7 +21,7 @@ pub(super) struct TypedControl {
         default_value = "tasks.hiveway",
         value_delimiter = ','
     )]
-    controllers: Vec<Place>,
+    controllers: Vec<PeerAddress>,
 
     /// A file with the secret that all instances share; without it this instance neither follows nor is followed
     #[arg(long, env = "HIVEWAY_CONTROL_SECRET_FILE", value_name = "FILE")]
@@ -42,7 +42,7 @@ pub(super) struct TypedControl {
     node: Option<String>,
 }
 
-impl TypedControl {
+impl ControlArgs {
     /// `needs_controller` where this instance cannot be one itself.
     pub(super) fn configure(self, needs_controller: bool) -> Result<ControlConfig, String> {
         let Self {
@@ -63,8 +63,9 @@ impl TypedControl {
                 "--listen-control {address} can be reached from other machines, which needs --control-secret-file"
             ));
         }
-        let (near, far): (Vec<_>, Vec<_>) =
-            controllers.into_iter().partition(Place::is_on_loopback);
+        let (near, far): (Vec<_>, Vec<_>) = controllers
+            .into_iter()
+            .partition(PeerAddress::is_on_loopback);
         let places = match secret {
             true => near.into_iter().chain(far).collect(),
             false if near.is_empty() && needs_controller => {

@@ -11,7 +11,7 @@ use crate::dns::{Config, Limits};
 const PORT: u16 = 53;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedDns {
+pub(super) struct DnsArgs {
     /// Where names are answered, by UDP and TCP, or off: .local hosts of routes have the addresses of the gateways, that of
     /// the own node first
     #[arg(
@@ -33,7 +33,7 @@ pub(super) struct TypedDns {
     dns_forward: Resolvers,
 }
 
-impl TypedDns {
+impl DnsArgs {
     pub(super) fn configure(self) -> Option<Config> {
         let Self {
             dns: Listen(address),

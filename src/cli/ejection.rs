@@ -6,7 +6,7 @@ use clap::builder::BoolishValueParser;
 use crate::core::routing::ejection::Policy;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedEjection {
+pub(super) struct EjectionArgs {
     /// Send an endpoint nothing for a while once it broke so many requests without an answer in between; 0: never
     #[arg(
         long,
@@ -30,7 +30,7 @@ pub(super) struct TypedEjection {
     pub(super) prefer_local: bool,
 }
 
-impl TypedEjection {
+impl EjectionArgs {
     /// When endpoints are ejected; none: never.
     pub(super) fn policy(&self) -> Option<Policy> {
         (self.eject_after > 0).then(|| Policy {

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::gateway::Limits;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedLimits {
+pub(super) struct LimitArgs {
     /// How many connections from clients may be open; one more is closed at once [default: a third of the limit of open
     /// files or more, at most 65536]
     #[arg(long, env = "HIVEWAY_MAX_CONNECTIONS", value_name = "NUMBER", value_parser = connections)]
@@ -41,7 +41,7 @@ pub(super) struct TypedLimits {
     min_body_rate: u32,
 }
 
-impl TypedLimits {
+impl LimitArgs {
     pub(super) fn configure(self) -> Limits {
         let Self {
             max_connections,

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
-pub(super) struct TypedNames {
+pub(super) struct NameArgs {
     /// Who keeps the names: with managed, the leading manager keeps the network aliases of Hiveway's own service equal to
     /// the .local hosts of all routes, so that each resolves; off leaves them as the stack file says
     #[arg(
@@ -12,18 +12,18 @@ pub(super) struct TypedNames {
         value_name = "WHO",
         default_value = "managed"
     )]
-    aliases: TypedAliases,
+    aliases: AliasesArg,
 }
 
-impl TypedNames {
+impl NameArgs {
     pub(super) fn manage_aliases(&self) -> bool {
         let Self { aliases } = self;
-        matches!(aliases, TypedAliases::Managed)
+        matches!(aliases, AliasesArg::Managed)
     }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TypedAliases {
+enum AliasesArg {
     /// The leading manager keeps them
     Managed,
     /// They stay as deployed

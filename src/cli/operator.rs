@@ -19,7 +19,7 @@ const INSIDE: &str =
   docker exec $(docker ps -lq -f name=hiveway_hiveway -f status=running) hiveway ";
 
 #[derive(Debug, Subcommand)]
-pub(super) enum TypedOperator {
+pub(super) enum OperatorArgs {
     /// Show how a running instance stands: conditions, services with their endpoints and requests, nodes
     ///
     /// Requests are those through this instance's own gateway: each counts for itself. What other nodes steer by is known
@@ -43,7 +43,7 @@ pub(super) enum TypedOperator {
         #[arg(long, value_name = "FORMAT", default_value = "table")]
         format: TableFormat,
         #[command(flatten)]
-        admin: TypedAdmin,
+        admin: AdminArgs,
     },
     /// Explain where a request would go, step by step, and why
     #[command(after_help = format!("{INSIDE}explain http://shop.example.com/api"))]
@@ -61,7 +61,7 @@ pub(super) enum TypedOperator {
         #[arg(long, value_name = "FORMAT", default_value = "human")]
         format: HumanFormat,
         #[command(flatten)]
-        admin: TypedAdmin,
+        admin: AdminArgs,
     },
     /// Show what happened lately
     ///
@@ -76,7 +76,7 @@ pub(super) enum TypedOperator {
         since: Option<Duration>,
         /// Only what matters at least so much
         #[arg(long, value_name = "SEVERITY")]
-        severity: Option<TypedSeverity>,
+        severity: Option<SeverityArg>,
         /// Only what is about this service
         #[arg(long, value_name = "NAME")]
         service: Option<String>,
@@ -84,15 +84,15 @@ pub(super) enum TypedOperator {
         #[arg(long, value_name = "FORMAT", default_value = "human")]
         format: HumanFormat,
         #[command(flatten)]
-        admin: TypedAdmin,
+        admin: AdminArgs,
     },
     /// Take an endpoint out of rotation by hand: it gets no new requests until undrain, or until its task ends
     ///
     /// Any instance can be asked: every controller is told, also one that starts later. It is forgotten only where all instances
     /// that know of it end at once and none has a --state-dir.
-    Drain(TypedWrite),
+    Drain(WriteArgs),
     /// End what drain did
-    Undrain(TypedWrite),
+    Undrain(WriteArgs),
     /// Print a script that completes commands and flags
     Completions {
         /// For which shell
@@ -103,7 +103,7 @@ pub(super) enum TypedOperator {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct TypedAdmin {
+pub(super) struct AdminArgs {
     /// Where the instance's admin listens
     #[arg(
         long,
@@ -115,7 +115,7 @@ pub(super) struct TypedAdmin {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct TypedWrite {
+pub(super) struct WriteArgs {
     /// The endpoint's task or container: its id, or the beginning of it
     #[arg(value_parser = endpoint)]
     endpoint: String,
@@ -123,7 +123,7 @@ pub(super) struct TypedWrite {
     #[arg(long, env = "HIVEWAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: PathBuf,
     #[command(flatten)]
-    admin: TypedAdmin,
+    admin: AdminArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -143,7 +143,7 @@ pub(super) enum HumanFormat {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum TypedSeverity {
+pub(super) enum SeverityArg {
     Debug,
     Info,
     Warn,
@@ -157,7 +157,7 @@ pub(super) enum CompletedShell {
     Fish,
 }
 
-impl TypedOperator {
+impl OperatorArgs {
     /// What is asked; or, as the error, what is to be printed at once.
     pub(super) fn configure<C: CommandFactory>(self) -> Result<Question, String> {
         Ok(match self {
@@ -215,7 +215,7 @@ impl TypedOperator {
     }
 }
 
-impl TypedWrite {
+impl WriteArgs {
     fn configure(self, drain: bool) -> Write {
         let Self {
             endpoint,
@@ -240,13 +240,13 @@ impl From<HumanFormat> for Format {
     }
 }
 
-impl From<TypedSeverity> for Severity {
-    fn from(severity: TypedSeverity) -> Self {
+impl From<SeverityArg> for Severity {
+    fn from(severity: SeverityArg) -> Self {
         match severity {
-            TypedSeverity::Debug => Self::Debug,
-            TypedSeverity::Info => Self::Info,
-            TypedSeverity::Warn => Self::Warning,
-            TypedSeverity::Error => Self::Error,
+            SeverityArg::Debug => Self::Debug,
+            SeverityArg::Info => Self::Info,
+            SeverityArg::Warn => Self::Warning,
+            SeverityArg::Error => Self::Error,
         }
     }
 }

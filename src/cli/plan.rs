@@ -2,15 +2,15 @@
 
 use clap::{Args, ValueEnum};
 
-use super::check::{TypedFiles, colours};
+use super::check::{FileArgs, colours};
 use super::run::engine;
 use crate::tools::check::Format;
 use crate::tools::plan::command::Config;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedPlan {
+pub(super) struct PlanArgs {
     #[command(flatten)]
-    files: TypedFiles,
+    files: FileArgs,
 
     /// The engine of a manager, which is only read: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
     /// DOCKER_CERT_PATH tcp speaks TLS [default: $DOCKER_HOST, or unix:///var/run/docker.sock]
@@ -23,7 +23,7 @@ pub(super) struct TypedPlan {
 
     /// How the plan is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: TypedFormat,
+    format: PlanFormatArg,
 
     /// End with exit status 2 when something would change
     #[arg(long)]
@@ -31,14 +31,14 @@ pub(super) struct TypedPlan {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TypedFormat {
+enum PlanFormatArg {
     /// For people: a line a change
     Human,
     /// One JSON document
     Json,
 }
 
-impl TypedPlan {
+impl PlanArgs {
     /// What to do, and whether changes show in the exit status.
     pub(super) fn configure(self) -> Result<(Config, bool), String> {
         let Self {
@@ -58,8 +58,8 @@ impl TypedPlan {
             engine: engine(docker_host),
             prune,
             format: match format {
-                TypedFormat::Human => Format::Human { colours: colours() },
-                TypedFormat::Json => Format::Json,
+                PlanFormatArg::Human => Format::Human { colours: colours() },
+                PlanFormatArg::Json => Format::Json,
             },
         };
         Ok((config, detailed_exitcode))

@@ -10,15 +10,15 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::access_log::TypedAccessLog;
-use super::acme::TypedAcme;
-use super::control::TypedControl;
-use super::dns::TypedDns;
-use super::ejection::TypedEjection;
-use super::limits::TypedLimits;
-use super::names::TypedNames;
-use super::spans::TypedSpans;
-use super::tls::TypedTls;
+use super::access_log::AccessLogArgs;
+use super::acme::AcmeArgs;
+use super::control::ControlArgs;
+use super::dns::DnsArgs;
+use super::ejection::EjectionArgs;
+use super::limits::LimitArgs;
+use super::names::NameArgs;
+use super::spans::SpanArgs;
+use super::tls::TlsArgs;
 use super::value::{
     Listen, address, domain, duration, folder, listener, network, network_name, threads,
 };
@@ -31,7 +31,7 @@ use crate::observe::logging::LogFormat;
 use crate::observe::metrics::SERVICES;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedRun {
+pub(super) struct RunArgs {
     /// This node's engine: unix:///PATH, tcp://HOST:PORT; with DOCKER_TLS_VERIFY and
     /// DOCKER_CERT_PATH tcp speaks TLS [default: $DOCKER_HOST, or unix:///var/run/docker.sock]
     #[arg(long, env = "HIVEWAY_DOCKER_HOST", value_name = "URL")]
@@ -52,7 +52,7 @@ pub(super) struct TypedRun {
     edge: bool,
 
     #[command(flatten)]
-    control: TypedControl,
+    control: ControlArgs,
 
     /// Where a controller finds the secrets that labels name, as Docker mounts them; read again when they change
     #[arg(
@@ -83,13 +83,13 @@ pub(super) struct TypedRun {
     listen_public: Listen,
 
     #[command(flatten)]
-    tls: TypedTls,
+    tls: TlsArgs,
 
     #[command(flatten)]
-    acme: TypedAcme,
+    acme: AcmeArgs,
 
     #[command(flatten)]
-    dns: TypedDns,
+    dns: DnsArgs,
 
     /// Where the dashboard, health, metrics, the snapshot and events are served; anyone who can connect can read them
     #[arg(
@@ -117,7 +117,7 @@ pub(super) struct TypedRun {
     network: Vec<Arc<str>>,
 
     #[command(flatten)]
-    names: TypedNames,
+    names: NameArgs,
 
     /// Networks of proxies whose X-Forwarded-* and Forwarded headers are believed, by commas (10.0.0.0/8,192.168.1.7/32)
     #[arg(long, env = "HIVEWAY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
@@ -150,7 +150,7 @@ pub(super) struct TypedRun {
         value_name = "FORMAT",
         default_value = "human"
     )]
-    log_format: TypedLogFormat,
+    log_format: LogFormatArg,
 
     /// Services that have series of their own in /metrics, those with traffic first; the others add up as service="(others)"
     #[arg(
@@ -162,23 +162,23 @@ pub(super) struct TypedRun {
     metrics_services: NonZeroUsize,
 
     #[command(flatten)]
-    access_log: TypedAccessLog,
+    access_log: AccessLogArgs,
 
     #[command(flatten)]
-    spans: TypedSpans,
+    spans: SpanArgs,
 
     /// Threads that serve requests [default: the number of processors]
     #[arg(long, env = "HIVEWAY_THREADS", value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
-    ejection: TypedEjection,
+    ejection: EjectionArgs,
 
     #[command(flatten)]
-    limits: TypedLimits,
+    limits: LimitArgs,
 }
 
-impl TypedRun {
+impl RunArgs {
     pub(super) fn configure(self) -> Result<RunConfig, String> {
         // Destructured, so that a flag that nobody uses does not compile.
         let Self {
@@ -256,8 +256,8 @@ impl TypedRun {
             admin,
             admin_token_file,
             log_format: match log_format {
-                TypedLogFormat::Human => LogFormat::Human,
-                TypedLogFormat::Json => LogFormat::Json,
+                LogFormatArg::Human => LogFormat::Human,
+                LogFormatArg::Json => LogFormat::Json,
             },
             metrics_services,
             access_log: access_log.config(),
@@ -284,7 +284,7 @@ pub(super) fn engine(host: Option<String>) -> EngineConfig {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TypedLogFormat {
+enum LogFormatArg {
     /// For people: time, level, sentence, fields
     Human,
     /// One JSON object a line

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::observe::otlp::{Bounds, Config, Endpoint, Share};
 
 #[derive(Args, Debug)]
-pub(super) struct TypedSpans {
+pub(super) struct SpanArgs {
     /// The collector that is told of requests as OpenTelemetry's spans, by OTLP over HTTP, such as http://collector:4318, or
     /// off; spans go to /v1/traces unless the URL has a path. Implies --trace-headers [default: what OpenTelemetry's own
     /// variables say, or off]
@@ -31,7 +31,7 @@ pub(super) struct TypedSpans {
     trace_sample: Share,
 }
 
-impl TypedSpans {
+impl SpanArgs {
     /// Where spans are sent; none: nowhere.
     pub(super) fn configure(self) -> Result<Option<Config>, String> {
         let Self {

@@ -9,7 +9,7 @@ use crate::gateway::{TlsConfig, TlsLimits};
 use crate::tls::certificates;
 
 #[derive(Args, Debug)]
-pub(super) struct TypedTls {
+pub(super) struct TlsArgs {
     /// Where the outside connects by TLS 1.2 or 1.3, or off; .local hosts do not exist there
     #[arg(
         long,
@@ -36,7 +36,7 @@ pub(super) struct TypedTls {
     client_ca: Option<PathBuf>,
 }
 
-impl TypedTls {
+impl TlsArgs {
     /// What the gateway serves, and where certificates are. `comes` where others may come than from folders.
     pub(super) fn configure(
         self,

@@ -37,14 +37,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::client::Client;
 use self::folder::Folder;
-use self::order::{Orderer, Refused};
-use self::outlook::Outlook;
+use self::order::{OrderError, Orderer};
+use self::outlook::RenewalStatus;
 use crate::core::certificates::acme::{
-    self, Challenge, ChallengeKind, Issued, IssuedCertificate, Ledger, Next, Wanted,
+    self, Challenge, ChallengeKind, Issued, IssuedCertificate, Next, RenewalState, Wanted,
 };
 use crate::core::event::Event;
 use crate::core::model::snapshot::Snapshot;
-use crate::core::reconcile::wishes::Wishes;
+use crate::core::reconcile::wishes::DesiredChanges;
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
 use crate::observe::readiness::Readiness;
@@ -108,7 +108,7 @@ pub struct Inputs {
     /// The routes; none while warming up.
     pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     /// Whether this controller leads.
-    pub wishes: watch::Receiver<Wishes>,
+    pub wishes: watch::Receiver<DesiredChanges>,
     /// Whether it does so without being told: there is no manager that could.
     pub alone: bool,
     /// The certificates of other origin.
@@ -170,10 +170,10 @@ impl Issuer {
     /// Orders what is due until `stop`, or until nobody publishes routes any more.
     pub async fn run(self, mut inputs: Inputs, stop: CancellationToken) {
         let start = Instant::now() + LISTEN;
-        let mut ledger = Ledger::default();
-        let mut outlook = Outlook::new(&self.emitter, &self.metrics, &self.readiness);
+        let mut ledger = RenewalState::default();
+        let mut outlook = RenewalStatus::new(&self.emitter, &self.metrics, &self.readiness);
         // One at most; it ends with this.
-        let mut orders: JoinSet<(Arc<str>, Result<IssuedCertificate, Refused>)> = JoinSet::new();
+        let mut orders: JoinSet<(Arc<str>, Result<IssuedCertificate, OrderError>)> = JoinSet::new();
         inputs.heard.mark_changed();
         loop {
             let leads = inputs.alone || inputs.wishes.borrow_and_update().leading;

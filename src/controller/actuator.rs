@@ -8,14 +8,14 @@ mod spec;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::reconcile::wishes::Wishes;
+use crate::core::reconcile::wishes::DesiredChanges;
 use crate::docker::Engine;
 use crate::observe::event_log::Emitter;
 
 /// Acts on `wishes` until `stop`, or until nobody can wish any more.
 pub async fn run(
     engine: Engine,
-    wishes: watch::Receiver<Wishes>,
+    wishes: watch::Receiver<DesiredChanges>,
     emitter: Emitter,
     stop: CancellationToken,
 ) {

@@ -33,11 +33,11 @@ use crate::core::labels::Secrets;
 use crate::core::model::route::{Diagnostic, ProbeSpec};
 use crate::core::model::snapshot::{Generation, Snapshot};
 use crate::core::model::{Inventory, TaskId};
-use crate::core::protocol::{ContainerHint, Note, ProbeReport};
-use crate::core::reconcile::by_hand::Orders;
+use crate::core::protocol::{AgentMessage, ContainerHint, ProbeReport};
+use crate::core::reconcile::by_hand::ManualDrains;
 use crate::core::reconcile::desired::{Desired, Options, Probes};
 use crate::core::reconcile::observed::Observed;
-use crate::core::reconcile::wishes::Wishes;
+use crate::core::reconcile::wishes::DesiredChanges;
 use crate::core::reconcile::{reconcile, tell_diagnostics, undecided};
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
@@ -65,11 +65,11 @@ pub struct Inputs {
     /// What probes over the network found.
     pub reports: mpsc::Receiver<ProbeReport>,
     /// What agents tell.
-    pub notes: mpsc::Receiver<Note>,
+    pub notes: mpsc::Receiver<AgentMessage>,
     /// What operators want to know.
     pub inquiries: mpsc::Receiver<Inquiry>,
     /// What operators drained by hand.
-    pub orders: watch::Receiver<Arc<Orders>>,
+    pub orders: watch::Receiver<Arc<ManualDrains>>,
 }
 
 /// What the reconciler writes.
@@ -85,7 +85,7 @@ pub struct Outputs {
     /// Why that is not the swarm as it is now; none once everything that was seen is judged and published.
     pub frozen: watch::Sender<Option<Arc<str>>>,
     /// What to write into the swarm.
-    pub wishes: watch::Sender<Wishes>,
+    pub wishes: watch::Sender<DesiredChanges>,
     /// Every complaint about labels.
     pub diagnostics: watch::Sender<Arc<BTreeSet<Diagnostic>>>,
     /// How each service is probed, in words.
@@ -279,7 +279,7 @@ impl State {
     /// Whom to name is known only when the routes are.
     fn wish(&self) {
         let aliases = self.desired.aliases.as_ref().filter(|_| self.warm);
-        let wishes = Wishes {
+        let wishes = DesiredChanges {
             leading: self.leading,
             replicas: self.desired.scale.clone(),
             aliases: aliases.cloned(),
@@ -296,10 +296,10 @@ impl State {
     }
 
     /// True when the note changes what is known of a task.
-    fn take_note(&mut self, note: Note) -> bool {
+    fn take_note(&mut self, note: AgentMessage) -> bool {
         match note {
-            Note::Report(report) => self.take_report(report, true),
-            Note::Hint(hint) => self.take_hint(&hint),
+            AgentMessage::Report(report) => self.take_report(report, true),
+            AgentMessage::Hint(hint) => self.take_hint(&hint),
         }
     }
 

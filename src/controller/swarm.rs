@@ -127,7 +127,7 @@ impl Watcher {
             let changed = self.look().await?;
             *failures = 0;
             let ended = Instant::now();
-            self.outputs.metrics.looked(ended - began);
+            self.outputs.metrics.synced(ended - began);
             if changed {
                 moved = ended;
             }
@@ -226,7 +226,7 @@ impl Watcher {
         };
         let began = Instant::now();
         let seen = look::glance(&self.engine, &previous, services, &mut self.digests).await?;
-        self.outputs.metrics.glanced(began.elapsed());
+        self.outputs.metrics.partially_synced(began.elapsed());
         let changed = seen.is_some();
         if let Some(seen) = seen {
             self.outputs.inventory.send_replace(Some(Arc::new(seen)));

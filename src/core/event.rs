@@ -124,7 +124,7 @@ pub enum Event {
     /// A label is wrong, or should be known about.
     LabelsRejected(Diagnostic),
     /// A label that was complained about is right now, or gone.
-    LabelsMended {
+    LabelsFixed {
         /// The service.
         service: Arc<str>,
         /// The label's key.
@@ -188,12 +188,12 @@ pub enum Event {
         reason: Arc<str>,
     },
     /// No controller knows the swarm as it is now: routes stay as they are.
-    RoutesFrozen {
+    RoutesStale {
         /// Why.
         reason: Arc<str>,
     },
     /// A controller knows the swarm again.
-    RoutesThawed,
+    RoutesFresh,
     /// A peer on the control channel was turned away, or turned us away.
     PeerRefused {
         /// Its address.

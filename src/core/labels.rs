@@ -235,7 +235,7 @@ use self::key::Key;
 use self::pending::Feature;
 pub(crate) use self::redirect::Target;
 pub(crate) use self::report::shown;
-use self::report::{Fault, Report};
+use self::report::{LabelFault, Report};
 use self::setting::Setting;
 pub use self::users::Secrets;
 use super::model::Service;
@@ -364,7 +364,7 @@ pub fn parse(service: &Service, options: &LabelOptions) -> (ServiceSpec, Vec<Dia
     // A refused route label is reported itself; that nothing is routed follows from it.
     if spec.routes.is_empty() && !declares_routes {
         for label in steering {
-            let notice = Fault::notice(
+            let notice = LabelFault::notice(
                 "has no effect, since the service has no route",
                 "declare one by hiveway.routing.port_N, or remove the label",
             );

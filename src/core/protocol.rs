@@ -16,7 +16,7 @@ use super::certificates::acme::{Challenge, IssuedCertificate};
 use super::model::route::ProbeSpec;
 use super::model::snapshot::{Delta, Generation, Snapshot};
 use super::model::{ContainerId, NodeId, TaskId, Timestamp};
-use super::reconcile::by_hand::Orders;
+use super::reconcile::by_hand::ManualDrains;
 
 /// What a controller says to a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub enum ToNode {
         standing: Standing,
         /// What operators drained by hand, as far as it knows.
         #[serde(default, skip_serializing_if = "no_orders")]
-        by_hand: Arc<Orders>,
+        by_hand: Arc<ManualDrains>,
     },
     /// All of it, to a node that has nothing, or something that the controller does not remember.
     Snapshot {
@@ -63,7 +63,7 @@ pub enum ToNode {
     },
 }
 
-fn no_orders(orders: &Orders) -> bool {
+fn no_orders(orders: &ManualDrains) -> bool {
     orders.is_empty()
 }
 
@@ -88,7 +88,7 @@ pub enum ToController {
         version: Arc<str>,
         /// What operators drained by hand, as far as the node knows.
         #[serde(default, skip_serializing_if = "no_orders")]
-        by_hand: Arc<Orders>,
+        by_hand: Arc<ManualDrains>,
         /// What it wants to be told of an ACME server, whoever it follows.
         #[serde(default)]
         acme: AcmeShare,
@@ -107,7 +107,7 @@ pub enum ToController {
     /// Asks for no more snapshots.
     Leave,
     /// What an agent saw or found.
-    Note(Note),
+    Note(AgentMessage),
 }
 
 /// What a node wants to be told of an ACME server.
@@ -126,7 +126,7 @@ pub enum AcmeShare {
 /// What an agent tells every controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all = "snake_case")]
-pub enum Note {
+pub enum AgentMessage {
     /// Something happened to a task's container.
     Hint(ContainerHint),
     /// A command in a container passed or failed.

@@ -6,7 +6,7 @@
 //!
 //! # Design notes
 //!
-//! What agents saw of containers ([`signals`](self::signals)) comes last, over what labels, Swarm and probes have decided.
+//! What agents saw of containers ([`signals`]) comes last, over what labels, Swarm and probes have decided.
 //! A signal makes of an endpoint in rotation one that drains, which may still serve where nothing else can. One whose
 //! container has ended is kept, in a state of its own: it must not serve even then, as the draining may, and its
 //! removal is told once, when Swarm knows why it ended.
@@ -67,7 +67,7 @@ pub fn reconcile(desired: &Desired, observed: &Observed, current: &Snapshot) -> 
 /// Tells which complaints about labels are new, and which are settled.
 #[must_use]
 pub fn tell_diagnostics(old: &BTreeSet<Diagnostic>, new: &BTreeSet<Diagnostic>) -> Vec<Event> {
-    let mended = old.difference(new).map(|diagnostic| Event::LabelsMended {
+    let mended = old.difference(new).map(|diagnostic| Event::LabelsFixed {
         service: diagnostic.service.clone(),
         key: diagnostic.key.clone(),
         value: diagnostic.value.clone(),

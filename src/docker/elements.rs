@@ -19,7 +19,7 @@ const DECIDES: [bool; 256] = {
 /// A list that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Elements {
-    place: Place,
+    place: Cursor,
     /// Brackets that are open inside the element.
     depth: usize,
     /// What came of an element that has not ended yet.
@@ -30,7 +30,7 @@ pub(super) struct Elements {
 
 /// Where in a list the text is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Cursor {
     #[default]
     Before,
     /// In an element, outside of strings.
@@ -64,13 +64,13 @@ impl Elements {
         let mut rest = piece;
         while let Some((&first, behind)) = rest.split_first() {
             match self.place {
-                Place::Before | Place::After if first.is_ascii_whitespace() => rest = behind,
-                Place::Before if first == b'[' => {
-                    self.place = Place::Element;
+                Cursor::Before | Cursor::After if first.is_ascii_whitespace() => rest = behind,
+                Cursor::Before if first == b'[' => {
+                    self.place = Cursor::Element;
                     rest = behind;
                 }
-                Place::Before | Place::After => return Err(Broken::NoList),
-                Place::Element | Place::Text | Place::Escape => {
+                Cursor::Before | Cursor::After => return Err(Broken::NoList),
+                Cursor::Element | Cursor::Text | Cursor::Escape => {
                     let Some(end) = self.end_of_element(rest) else {
                         self.begun.extend_from_slice(rest);
                         return Ok(());
@@ -87,9 +87,9 @@ impl Elements {
     /// Makes sure that the list has ended.
     pub(super) fn finish(self) -> Result<(), Broken> {
         match self.place {
-            Place::After => Ok(()),
-            Place::Before => Err(Broken::NoList),
-            Place::Element | Place::Text | Place::Escape => Err(Broken::Unfinished),
+            Cursor::After => Ok(()),
+            Cursor::Before => Err(Broken::NoList),
+            Cursor::Element | Cursor::Text | Cursor::Escape => Err(Broken::Unfinished),
         }
     }
 
@@ -100,17 +100,17 @@ impl Elements {
             let rest = text.get(index..)?;
             // Each kind of place has a loop of its own, with as little to ask of a byte as there is.
             let found = match self.place {
-                Place::Text => rest.iter().position(|it| matches!(it, b'"' | b'\\')),
-                Place::Escape => (!rest.is_empty()).then_some(0),
+                Cursor::Text => rest.iter().position(|it| matches!(it, b'"' | b'\\')),
+                Cursor::Escape => (!rest.is_empty()).then_some(0),
                 _ => rest.iter().position(|&it| DECIDES[usize::from(it)]),
             };
             index += found?;
             let byte = text[index];
             match (self.place, byte) {
-                (Place::Text, b'"') => self.place = Place::Element,
-                (Place::Text, _) => self.place = Place::Escape,
-                (Place::Escape, _) => self.place = Place::Text,
-                (_, b'"') => self.place = Place::Text,
+                (Cursor::Text, b'"') => self.place = Cursor::Element,
+                (Cursor::Text, _) => self.place = Cursor::Escape,
+                (Cursor::Escape, _) => self.place = Cursor::Text,
+                (_, b'"') => self.place = Cursor::Text,
                 (_, b'{' | b'[') => self.depth += 1,
                 (_, b',' | b']') if self.depth == 0 => return Some(index),
                 // One too many is for the reader of the element to refuse.
@@ -135,7 +135,7 @@ impl Elements {
             }
         };
         if last {
-            self.place = Place::After;
+            self.place = Cursor::After;
         }
         let no_element = last && self.count == 0 && element.trim_ascii().is_empty();
         if !no_element {

@@ -16,7 +16,7 @@ use pingora::protocols::Stream;
 use super::limits::clients::ClientShare;
 use crate::core::request::origin::Origin;
 
-use self::tls_info::Secured;
+use self::tls_info::TlsInfo;
 use self::tls_stream::TlsStream;
 
 /// Who is at the other end of a connection. Made once and shared by all its requests.
@@ -29,7 +29,7 @@ pub(super) struct Client {
     /// The same as a header's value.
     pub(super) forwarded_for: HeaderValue,
     /// What TLS was opened with; none where it came plain.
-    pub(super) tls: Option<Secured>,
+    pub(super) tls: Option<TlsInfo>,
     /// What it has of what all clients share; `None` where that is not counted: it gets nothing of it.
     pub(super) share: Option<Arc<ClientShare>>,
     /// How many of its requests it did not wait for the end of.
@@ -55,7 +55,7 @@ impl Client {
         }
     }
 
-    pub(super) fn new(side: Side, peer: Origin, tls: Option<Secured>) -> Self {
+    pub(super) fn new(side: Side, peer: Origin, tls: Option<TlsInfo>) -> Self {
         let forwarded_for = match peer.address() {
             Some(address) => HeaderValue::try_from(address.to_string())
                 .expect("an address is made of digits, letters, dots and colons"),

@@ -30,7 +30,7 @@ use crate::core::model::snapshot::Snapshot;
 use crate::core::request::origin::Origin;
 use crate::observe::metrics::Metrics;
 
-use super::local_reply::{Answer, BODY_TOO_LARGE};
+use super::local_reply::{BODY_TOO_LARGE, LocalReply};
 
 use self::headers::Headers;
 use self::limiter::Limiter;
@@ -59,45 +59,45 @@ impl Chain {
         service: &str,
         request: &RequestHeader,
         client: Origin,
-    ) -> Result<User, Answer> {
+    ) -> Result<User, LocalReply> {
         if !self.wanted.unreadable_guards.is_empty() {
-            return Err(Answer::guard_unreadable(service));
+            return Err(LocalReply::guard_unreadable(service));
         }
         if !self.wanted.allows(client) {
-            return Err(Answer::not_allowed(client));
+            return Err(LocalReply::not_allowed(client));
         }
         if let Some(limiter) = &self.limiter
             && !limiter.admit(client)
         {
-            return Err(Answer::rate_limited(client));
+            return Err(LocalReply::rate_limited(client));
         }
         let user = match &self.wanted.basic_auth {
             Some(known) => match self.verifier.check(known, request, client).await {
                 Verdict::Right(user) => Some(user),
-                Verdict::Wrong => return Err(Answer::unauthorized()),
-                Verdict::Busy => return Err(Answer::auth_busy()),
-                Verdict::TooManyGuesses => return Err(Answer::too_many_guesses(client)),
+                Verdict::Wrong => return Err(LocalReply::unauthorized()),
+                Verdict::Busy => return Err(LocalReply::auth_busy()),
+                Verdict::TooManyGuesses => return Err(LocalReply::too_many_guesses(client)),
             },
             None => None,
         };
         if let Some(most) = self.wanted.max_body_bytes
             && length(request).is_some_and(|length| length > most)
         {
-            return Err(Answer::body_too_large(service));
+            return Err(LocalReply::body_too_large(service));
         }
         Ok(user)
     }
 
     /// Lets a connection in that is passed on, or says why not.
-    pub(super) fn admit_connection(&self, service: &str, client: Origin) -> Result<(), Answer> {
+    pub(super) fn admit_connection(&self, service: &str, client: Origin) -> Result<(), LocalReply> {
         if !self.wanted.unreadable_guards.is_empty() {
-            return Err(Answer::guard_unreadable(service));
+            return Err(LocalReply::guard_unreadable(service));
         }
         if !self.wanted.allows(client) {
-            return Err(Answer::not_allowed(client));
+            return Err(LocalReply::not_allowed(client));
         }
         match &self.limiter {
-            Some(limiter) if !limiter.admit(client) => Err(Answer::rate_limited(client)),
+            Some(limiter) if !limiter.admit(client) => Err(LocalReply::rate_limited(client)),
             _ => Ok(()),
         }
     }
@@ -107,7 +107,7 @@ impl Chain {
         &self,
         prefix: Option<&Prefix>,
         request: &RequestHeader,
-    ) -> Option<Answer> {
+    ) -> Option<LocalReply> {
         let redirect = self.wanted.redirect.as_ref()?;
         let path = request.uri.path_and_query().map_or("/", |it| it.as_str());
         let path = match prefix {
@@ -115,7 +115,7 @@ impl Chain {
             None => path,
         };
         let location = redirect.location(path);
-        Some(Answer::redirect(redirect.status, location))
+        Some(LocalReply::redirect(redirect.status, location))
     }
 
     /// Changes the request that a task gets. `came` is what came from the client. `trails` as in

@@ -22,7 +22,7 @@ pub(super) const BODY_TOO_LARGE: ErrorType = ErrorType::HTTPStatus(413);
 pub(super) const BODY_TOO_SLOW: ErrorType = ErrorType::HTTPStatus(408);
 
 /// An answer of the gateway's own.
-pub(super) struct Answer {
+pub(super) struct LocalReply {
     /// The status.
     pub(super) status: u16,
     /// The value of `x-hiveway-reason` and the label of the metric: a few fixed words.
@@ -40,7 +40,7 @@ pub(super) struct Answer {
 /// Tells programs why the gateway answered itself.
 const REASON_HEADER: &str = "X-Hiveway-Reason";
 
-impl Answer {
+impl LocalReply {
     pub(super) fn new(status: u16, reason: &'static str, line: impl Into<String>) -> Self {
         Self {
             status,

@@ -7,7 +7,7 @@
 //! else. With one, the first message is read here ([`hello`]) and given back: to TLS, which reads it a second time where
 //! the connection is ours after all, or to the task.
 //!
-//! The endpoint is chosen by what chooses those of requests ([`Choice`]): the same turns, keys, counts, lines and ejections. A
+//! The endpoint is chosen by what chooses those of requests ([`EndpointLease`]): the same turns, keys, counts, lines and ejections. A
 //! connection is one request to all of them. What is retried is the connection to a task, never anything that was sent.
 //!
 //! A task that takes the connection and ends it before it has said a word, while the client still waits, counts against it
@@ -39,23 +39,23 @@ use crate::core::routing::lookup::normal_host;
 use crate::observe::access_log::AccessLog;
 
 use self::flow::{End, Flow};
-use self::note::Note;
+use self::note::ConnectionLogEntry;
 use super::filters::Chain;
 use super::limits::clients::ClientShare;
 use super::limits::task_connections::TaskConnections;
 use super::limits::tcp_probes::TcpProbes;
-use super::local_reply::Answer;
+use super::local_reply::LocalReply;
 use super::local_reply::upstream_failure;
-use super::routing::choice::{Choice, Failure, Lack};
-use super::routing::hold::{Holding, Refusal, Waiting, closed};
+use super::routing::choice::{EndpointLease, Failure, NoEndpoint};
+use super::routing::hold::{PendingRequests, Unserved, Waiting, closed};
 use super::routing::table::{Route, RouteTable};
 use super::upstream::peer::IDLE_KEEP_ALIVE;
 use super::upstream::watched::{Connector, Socket};
 
 /// What all passages share.
-pub(super) struct Passages {
+pub(super) struct Passthrough {
     pub(super) table: Arc<ArcSwap<RouteTable>>,
-    pub(super) holding: Arc<Holding>,
+    pub(super) holding: Arc<PendingRequests>,
     pub(super) tasks: Arc<TaskConnections>,
     /// None where connections are not written down.
     pub(super) access_log: Option<AccessLog>,
@@ -68,21 +68,21 @@ pub(super) enum Asked {
     /// To be served here, or nothing that can be told.
     Ours(Plain),
     /// To be passed on.
-    Passage(Passage),
+    Passage(PassthroughConnection),
 }
 
 /// A connection that is passed on.
-pub(super) struct Passage {
+pub(super) struct PassthroughConnection {
     /// Gives the first message again.
     stream: Plain,
     /// The name that the client asked for.
     name: Arc<str>,
     /// What was found for it when it asked.
     route: Arc<Route>,
-    passages: Arc<Passages>,
+    passages: Arc<Passthrough>,
 }
 
-impl Passages {
+impl Passthrough {
     /// Finds out what a connection that has just begun asks for. To be bounded in time. Fails with a reason for the
     /// metric where there is nothing to go on with.
     pub(super) async fn ask(self: &Arc<Self>, mut stream: Plain) -> Result<Asked, &'static str> {
@@ -95,7 +95,7 @@ impl Passages {
         let found = name.and_then(|name| Some((self.find(&name)?, name.into())));
         Ok(match found {
             None => Asked::Ours(stream),
-            Some((route, name)) => Asked::Passage(Passage {
+            Some((route, name)) => Asked::Passage(PassthroughConnection {
                 stream,
                 name,
                 route,
@@ -112,13 +112,13 @@ impl Passages {
     }
 }
 
-impl Passage {
+impl PassthroughConnection {
     /// Passes the connection on to its end. `told` is whose it is, where a proxy has told that, and `share` what it counts to.
     pub(super) async fn run(mut self, told: Option<Origin>, share: &Arc<ClientShare>) {
         self.passages.probes.watch_silence_only(&mut self.stream);
         let client = told.unwrap_or_else(|| peer(&self.stream));
-        let mut note = Note::new(client, self.name.clone());
-        let end = match Choice::of_connection(&self.route, note.client(), None) {
+        let mut note = ConnectionLogEntry::new(client, self.name.clone());
+        let end = match EndpointLease::of_connection(&self.route, note.client(), None) {
             Ok(choice) => self.carry(choice, share, &mut note).await,
             Err(lack) => match self.wait(lack, &mut note).await {
                 Ok(choice) => self.carry(choice, share, &mut note).await,
@@ -129,7 +129,11 @@ impl Passage {
     }
 
     /// Waits for an endpoint, where the service lets its clients wait. The error is how it ended otherwise.
-    async fn wait(&mut self, lack: Lack, note: &mut Note) -> Result<Choice, &'static str> {
+    async fn wait(
+        &mut self,
+        lack: NoEndpoint,
+        note: &mut ConnectionLogEntry,
+    ) -> Result<EndpointLease, &'static str> {
         note.is_of(&lack.service, &lack.runtime.metrics);
         let Self {
             stream,
@@ -139,9 +143,11 @@ impl Passage {
         } = self;
         let client = note.client();
         // Another table is in force by now, perhaps without the route.
-        let decide = |_: &Plain, lack: &Lack| match passages.find(name) {
-            Some(route) => Choice::of_connection(&route, client, Some(lack)).map_err(Refusal::Lack),
-            None => Err(Refusal::Answer(Answer::no_route(name, ""))),
+        let decide = |_: &Plain, lack: &NoEndpoint| match passages.find(name) {
+            Some(route) => {
+                EndpointLease::of_connection(&route, client, Some(lack)).map_err(Unserved::Lack)
+            }
+            None => Err(Unserved::Answer(LocalReply::no_route(name, ""))),
         };
         let waited = passages.holding.wait(stream, note.started, lack, decide);
         match waited.await {
@@ -154,9 +160,9 @@ impl Passage {
     /// Connects to the endpoint, or to others where it cannot be reached, and passes on what comes. Returns how it ended.
     async fn carry(
         &mut self,
-        mut choice: Choice,
+        mut choice: EndpointLease,
         share: &Arc<ClientShare>,
-        note: &mut Note,
+        note: &mut ConnectionLogEntry,
     ) -> &'static str {
         let mut admitted: Option<Arc<Chain>> = None;
         let mut permit = None;
@@ -232,7 +238,7 @@ impl Waiting for Plain {
     }
 }
 
-async fn reach(choice: &Choice) -> pingora::Result<Socket> {
+async fn reach(choice: &EndpointLease) -> pingora::Result<Socket> {
     let connector = Connector {
         timeout: choice.pool().policy.connect_timeout,
         upgrade: false,

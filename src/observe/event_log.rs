@@ -24,7 +24,7 @@ use super::metrics::Metrics;
 use crate::core::event::{Event, Severity};
 use crate::core::model::Timestamp;
 
-pub use place::{ParsePlaceError, Place};
+pub use place::{EventCursor, ParseCursorError};
 
 /// How many events may wait for the journal: the first snapshot of ten thousand endpoints and their routes is told at once.
 /// Room that is not used takes no memory.
@@ -153,7 +153,7 @@ impl Journal {
     /// Joins the followers. With a place of this journal it resumes after it; without one, or with the place of a
     /// process that is gone, it starts with all that is kept.
     #[must_use]
-    pub fn follow(&self, after: Option<Place>) -> Following {
+    pub fn follow(&self, after: Option<EventCursor>) -> Following {
         let memory = self.memory();
         let seen = after
             .filter(|place| place.epoch == self.0.epoch)
@@ -174,8 +174,8 @@ impl Journal {
 
     /// The place of a follower that has seen everything up to this event.
     #[must_use]
-    pub fn place(&self, recorded: &Recorded) -> Place {
-        Place {
+    pub fn place(&self, recorded: &Recorded) -> EventCursor {
+        EventCursor {
             epoch: self.0.epoch,
             sequence: recorded.sequence,
         }
@@ -321,12 +321,12 @@ mod tests {
         let journal = Journal::default();
         let recorded = journal.record(scaled(1));
         let place = journal.place(&recorded);
-        let before = Place {
+        let before = EventCursor {
             epoch: Timestamp(7),
             sequence: 500,
         };
         assert_eq!(sequences(&journal.follow(Some(before)).replay), [1]);
-        let ahead = Place {
+        let ahead = EventCursor {
             sequence: u64::MAX,
             ..place
         };

@@ -5,7 +5,7 @@
 //! Logs go to standard error; standard output belongs to the answers of commands.
 //!
 //! The lines of other crates are counted and not written, unless `HIVEWAY_LOG` names the crate: a client that hangs up, or
-//! one that means harm, could write as much into the log as it likes ([`libraries`]). What matters of it to an operator is
+//! one that means harm, could write as much into the log as it likes (`logging::libraries`). What matters of it to an operator is
 //! counted by our own metrics, or is an event.
 //!
 //! A line that cannot be written is counted and ends nothing: the reader of the log may exit, and a disk may be full.

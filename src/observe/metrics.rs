@@ -32,7 +32,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 
 use crate::core::event::Event;
 use crate::core::model::TaskId;
@@ -40,7 +42,7 @@ use crate::core::model::route::Diagnostic;
 use crate::core::routing::misses::MissCounts;
 
 use diagnostics::DiagnosticMetrics;
-use register::{counter, counters, gauges, histogram, register};
+use register::{counter, counters, gauges, histogram, histograms, register};
 use room::Room;
 
 pub use acme::AcmeMetrics;
@@ -64,7 +66,7 @@ const RECONCILE_BUCKETS: [f64; 10] = [
 ];
 
 /// In seconds. A look at a swarm of ten thousand tasks takes a tenth of one or two, at a small one some milliseconds.
-const LOOK_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const SYNC_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// In seconds. A hash takes from 10 ms to some 300, and a wait ends after 10 s.
 const WAIT_BUCKETS: [f64; 9] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -84,8 +86,8 @@ struct Inner {
     connections: IntGaugeVec,
     refused_connections: IntCounterVec,
     reconcile_duration: Histogram,
-    look_duration: Histogram,
-    glance_duration: Histogram,
+    /// By scope: `full` or `partial`.
+    sync_duration: HistogramVec,
     password_waits: Histogram,
     dropped: IntCounter,
     probes: IntCounterVec,
@@ -122,17 +124,12 @@ impl Metrics {
             "Time to reconcile what is desired with what is observed.",
             &RECONCILE_BUCKETS,
         );
-        let look_duration = histogram(
+        let sync_duration = histograms(
             &registry,
-            "hiveway_look_duration_seconds",
-            "Time of a look at the swarm through the engine, where it succeeded.",
-            &LOOK_BUCKETS,
-        );
-        let glance_duration = histogram(
-            &registry,
-            "hiveway_glance_duration_seconds",
-            "Time of a look at the few services of a large swarm that move, where it succeeded.",
-            &LOOK_BUCKETS,
+            "hiveway_swarm_sync_duration_seconds",
+            "Time of a successful sync with the swarm through the engine: full, or only the services of a large swarm that change.",
+            &["scope"],
+            &SYNC_BUCKETS,
         );
         let password_waits = histogram(
             &registry,
@@ -171,7 +168,7 @@ impl Metrics {
             ),
             hints: counters(
                 &registry,
-                "hiveway_hints_total",
+                "hiveway_container_events_total",
                 "What happened to containers of tasks on this node, by action.",
                 &["action"],
             ),
@@ -204,8 +201,7 @@ impl Metrics {
             spans: SpanMetrics::new(&registry),
             task_connections: Arc::default(),
             reconcile_duration,
-            look_duration,
-            glance_duration,
+            sync_duration,
             dropped,
             password_waits,
             registry,
@@ -307,14 +303,19 @@ impl Metrics {
         self.0.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// Counts one look at the swarm.
-    pub fn looked(&self, took: Duration) {
-        self.0.look_duration.observe(took.as_secs_f64());
+    /// Counts a sync with the whole swarm.
+    pub fn synced(&self, took: Duration) {
+        self.observe_sync("full", took);
     }
 
-    /// Counts one look at the few services that move.
-    pub fn glanced(&self, took: Duration) {
-        self.0.glance_duration.observe(took.as_secs_f64());
+    /// Counts a sync with the services of a large swarm that change.
+    pub fn partially_synced(&self, took: Duration) {
+        self.observe_sync("partial", took);
+    }
+
+    fn observe_sync(&self, scope: &str, took: Duration) {
+        let durations = self.0.sync_duration.with_label_values(&[scope]);
+        durations.observe(took.as_secs_f64());
     }
 
     /// How many events were dropped so far.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::core::model::TaskId;
 use crate::core::model::snapshot::Snapshot;
-use crate::core::reconcile::by_hand::Orders;
+use crate::core::reconcile::by_hand::ManualDrains;
 use crate::process::clock;
 
 pub use self::store::Store;
@@ -20,7 +20,7 @@ pub use self::store::Store;
 /// The orders of this process. Clones are the same book.
 #[derive(Clone, Debug)]
 pub struct OrderBook {
-    orders: watch::Sender<Arc<Orders>>,
+    orders: watch::Sender<Arc<ManualDrains>>,
     /// What tells which tasks still run.
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
 }
@@ -37,13 +37,13 @@ impl OrderBook {
 
     /// What holds now.
     #[must_use]
-    pub fn latest(&self) -> Arc<Orders> {
+    pub fn latest(&self) -> Arc<ManualDrains> {
         self.orders.borrow().clone()
     }
 
     /// Tells of every change.
     #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<Arc<Orders>> {
+    pub fn subscribe(&self) -> watch::Receiver<Arc<ManualDrains>> {
         self.orders.subscribe()
     }
 
@@ -53,11 +53,11 @@ impl OrderBook {
     }
 
     /// Takes in what another process knows. True when it was news.
-    pub fn take_in(&self, told: &Orders) -> bool {
+    pub fn take_in(&self, told: &ManualDrains) -> bool {
         self.change(|orders| orders.merged(told))
     }
 
-    fn change(&self, change: impl FnOnce(&Orders) -> Option<Orders>) -> bool {
+    fn change(&self, change: impl FnOnce(&ManualDrains) -> Option<ManualDrains>) -> bool {
         let snapshot = self.snapshots.borrow().clone();
         self.orders.send_if_modified(|orders| {
             let Some(next) = change(orders) else {

@@ -29,18 +29,18 @@ use self::follower::Follower;
 use self::link::Linking;
 use self::links::Links;
 use self::search::Found;
-pub use self::search::Place;
+pub use self::search::PeerAddress;
 pub use self::store::Store;
 use super::transport::{self, Identity};
 use crate::core::certificates::acme::{Challenge, Issued};
 use crate::core::model::NodeId;
 use crate::core::model::snapshot::Snapshot;
-use crate::core::protocol::{AcmeShare, CommandTargets, Note, Standing};
+use crate::core::protocol::{AcmeShare, AgentMessage, CommandTargets, Standing};
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
 use crate::observe::readiness::Readiness;
 use crate::state::drain_store::OrderBook;
-use crate::tls::certificates::Given;
+use crate::tls::certificates::FromController;
 
 /// What links tell and was not looked at yet. When it is full, links wait, and nothing is lost.
 const HEARD: usize = 256;
@@ -51,7 +51,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// What a follower needs to know.
 pub struct Config {
     /// Where controllers are; none where there is none but the own one.
-    pub places: Vec<Place>,
+    pub places: Vec<PeerAddress>,
     /// What proves to controllers that this process is one of theirs.
     pub identity: Identity,
     /// This node; none where it is not known.
@@ -83,7 +83,7 @@ pub struct Outputs {
     /// The commands to run in this node's containers, by any controller.
     pub commands: watch::Sender<Arc<CommandTargets>>,
     /// The certificates that the followed controller gives; the last stand.
-    pub certificates: watch::Sender<Given>,
+    pub certificates: watch::Sender<FromController>,
     /// What operators drained by hand: told to every controller, and taken in from each.
     pub order_book: OrderBook,
     /// The certificates that any controller was issued; what is not told any more stands.
@@ -91,7 +91,7 @@ pub struct Outputs {
     /// What an ACME server is about to ask, by any controller.
     pub challenges: watch::Sender<Arc<[Challenge]>>,
     /// What agents see, to be told to every controller.
-    pub notes: broadcast::Sender<Arc<Note>>,
+    pub notes: broadcast::Sender<Arc<AgentMessage>>,
     /// The controller that is followed: its address, or `this node`; none while there is none.
     pub followed: watch::Sender<Option<Arc<str>>>,
     /// What happened.
@@ -104,7 +104,10 @@ pub struct Outputs {
 
 /// Follows until `stop`.
 pub async fn run(config: Config, own: Option<Own>, outputs: Outputs, stop: CancellationToken) {
-    let port = config.places.first().map_or(transport::PORT, Place::port);
+    let port = config
+        .places
+        .first()
+        .map_or(transport::PORT, PeerAddress::port);
     let (heard, mut told) = mpsc::channel(HEARD);
     let (found, mut finding) = watch::channel(Found::default());
     let mut search = JoinSet::new();

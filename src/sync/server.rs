@@ -2,7 +2,7 @@
 //!
 //! # Design notes
 //!
-//! Every snapshot is written down once, as an `Edition`, and sent to whoever follows as the bytes that it needs. A peer
+//! Every snapshot is written down once, as an `EncodedSnapshot`, and sent to whoever follows as the bytes that it needs. A peer
 //! that is slow is sent the latest when it can take it, never a queue of what was in between.
 
 mod edition;
@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::edition::Edition;
+use self::edition::EncodedSnapshot;
 pub use self::followers::Followers;
 use self::peer::Peer;
 use self::refusals::Refusals;
@@ -29,11 +29,11 @@ use super::transport::{Identity, encode};
 use crate::core::certificates::acme::{Challenge, Issued};
 use crate::core::model::NodeId;
 use crate::core::model::snapshot::Snapshot;
-use crate::core::protocol::{CommandTargets, Note, Standing, ToNode};
+use crate::core::protocol::{AgentMessage, CommandTargets, Standing, ToNode};
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
 use crate::state::drain_store::OrderBook;
-use crate::tls::certificates::Given;
+use crate::tls::certificates::FromController;
 
 /// Peers at once. A swarm has hundreds of nodes; whoever opens more connections than this is no swarm.
 const PEERS: usize = 4096;
@@ -73,7 +73,7 @@ pub struct Inputs {
     /// The commands to run, by node.
     pub commands: watch::Receiver<Arc<Commands>>,
     /// What agents tell.
-    pub notes: mpsc::Sender<Note>,
+    pub notes: mpsc::Sender<AgentMessage>,
 }
 
 /// What is told of an ACME server to nodes that want to know it.
@@ -89,7 +89,7 @@ pub struct Acme {
 pub struct Publisher {
     listener: TcpListener,
     identity: Identity,
-    certificates: Option<watch::Receiver<Given>>,
+    certificates: Option<watch::Receiver<FromController>>,
     acme: Option<Acme>,
     followers: Followers,
     order_book: OrderBook,
@@ -116,7 +116,7 @@ impl Publisher {
 
     /// Gives these certificates, with their keys, to followers that ask for them.
     #[must_use]
-    pub fn with_certificates(mut self, certificates: watch::Receiver<Given>) -> Self {
+    pub fn with_certificates(mut self, certificates: watch::Receiver<FromController>) -> Self {
         self.certificates = Some(certificates);
         self
     }
@@ -168,7 +168,7 @@ impl Publisher {
         } = inputs;
         let order_book = self.order_book;
         let mut orders = order_book.subscribe();
-        let (editions, edition) = watch::channel::<Option<Arc<Edition>>>(None);
+        let (editions, edition) = watch::channel::<Option<Arc<EncodedSnapshot>>>(None);
         let (standings, standing) = watch::channel(Bytes::new());
         let shared = Arc::new(Shared {
             identity: self.identity,
@@ -192,7 +192,7 @@ impl Publisher {
                 Ok(()) = snapshots.changed() => {
                     let latest = snapshots.borrow_and_update().clone();
                     if let Some(snapshot) = latest {
-                        let next = Edition::after(editions.borrow().as_deref(), snapshot);
+                        let next = EncodedSnapshot::after(editions.borrow().as_deref(), snapshot);
                         editions.send_replace(Some(Arc::new(next)));
                     }
                     standings.send_replace(stand(&snapshots, &frozen, &order_book));
@@ -244,13 +244,13 @@ struct Shared {
     identity: Identity,
     followers: Followers,
     order_book: OrderBook,
-    edition: watch::Receiver<Option<Arc<Edition>>>,
+    edition: watch::Receiver<Option<Arc<EncodedSnapshot>>>,
     /// A [`ToNode::Standing`], encoded.
     standing: watch::Receiver<Bytes>,
     commands: watch::Receiver<Arc<Commands>>,
-    certificates: Option<watch::Receiver<Given>>,
+    certificates: Option<watch::Receiver<FromController>>,
     acme: Option<Acme>,
-    notes: mpsc::Sender<Note>,
+    notes: mpsc::Sender<AgentMessage>,
     refusals: Refusals,
     metrics: Metrics,
 }

@@ -1,7 +1,7 @@
 //! Keeps the certificates that TLS is served with: reads them from folders, takes those that a controller gives and those that
 //! an ACME server issued, looks again and again whether they changed, and tells what became of them.
 //!
-//! Written by the [`Keeper`]: the certificates in use, for the gateway, and those of its own folders, for the controller to
+//! Written by the [`CertificateManager`]: the certificates in use, for the gateway, and those of its own folders, for the controller to
 //! give to others.
 //!
 //! # Files
@@ -82,17 +82,17 @@ pub enum Error {
 }
 
 /// The certificates in use, the preferred first. Written by the keeper, read by the gateway.
-pub type InUse = Arc<[Arc<Loaded>]>;
+pub type ActiveCertificates = Arc<[Arc<Loaded>]>;
 
 /// Certificates that a controller gives. Written by its keeper and by who follows it.
-pub type Given = Arc<[GivenCertificate]>;
+pub type FromController = Arc<[GivenCertificate]>;
 
 /// What is known of the certificates that no ACME server issued. Written by the keeper, read by who orders from one.
 pub type NotIssued = Arc<[Certificate]>;
 
 /// Where a certificate comes from: it is followed by this through its changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum CertificateSource {
     /// A file's path without its extension.
     Own(PathBuf),
     /// The file on the controller.
@@ -101,7 +101,7 @@ enum Place {
     Issued(Arc<str>),
 }
 
-impl Place {
+impl CertificateSource {
     fn origin(&self) -> Origin {
         match self {
             Self::Own(_) => Origin::Own,
@@ -112,19 +112,19 @@ impl Place {
 }
 
 /// Keeps certificates.
-pub struct Keeper {
+pub struct CertificateManager {
     config: Config,
-    records: BTreeMap<Place, Record>,
+    records: BTreeMap<CertificateSource, Record>,
     /// Folders that could not be read at the last look, and why.
     unread: BTreeMap<PathBuf, String>,
-    in_use: watch::Sender<InUse>,
-    own: watch::Sender<Given>,
+    in_use: watch::Sender<ActiveCertificates>,
+    own: watch::Sender<FromController>,
     not_issued: watch::Sender<NotIssued>,
     emitter: Emitter,
     metrics: Metrics,
 }
 
-impl Keeper {
+impl CertificateManager {
     /// Reads the folders for the first time.
     ///
     /// # Errors
@@ -153,13 +153,13 @@ impl Keeper {
 
     /// The certificates in use, for the gateway.
     #[must_use]
-    pub fn in_use(&self) -> watch::Receiver<InUse> {
+    pub fn in_use(&self) -> watch::Receiver<ActiveCertificates> {
         self.in_use.subscribe()
     }
 
     /// Those of the own folders, for the controller to give to gateways on other nodes.
     #[must_use]
-    pub fn own(&self) -> watch::Receiver<Given> {
+    pub fn own(&self) -> watch::Receiver<FromController> {
         self.own.subscribe()
     }
 
@@ -172,7 +172,7 @@ impl Keeper {
     /// Looks again and again, and takes what a controller gives and what was issued, until `stop`.
     pub async fn run(
         mut self,
-        mut given: watch::Receiver<Given>,
+        mut given: watch::Receiver<FromController>,
         mut issued: watch::Receiver<Arc<Issued>>,
         stop: CancellationToken,
     ) {
@@ -236,7 +236,9 @@ impl Keeper {
         let unread = &self.unread;
         let mut gone = Vec::new();
         for (place, record) in &mut self.records {
-            let Place::Own(stem) = place else { continue };
+            let CertificateSource::Own(stem) = place else {
+                continue;
+            };
             // A folder that cannot be read says nothing about its files.
             let known = stem.parent().is_none_or(|it| !unread.contains_key(it));
             if known && stems.binary_search(stem).is_err() && record.is_missing() {
@@ -254,42 +256,47 @@ impl Keeper {
 
     fn take(&mut self, found: folder::Groups, patience: Patience) {
         for (stem, files) in found {
-            let record = self.records.entry(Place::Own(stem)).or_default();
+            let record = self
+                .records
+                .entry(CertificateSource::Own(stem))
+                .or_default();
             record.take(&files, patience, clock::now(), &self.emitter);
         }
     }
 
     fn take_given(&mut self, given: &[GivenCertificate]) {
         let named = |file: &Arc<str>| given.iter().any(|it| it.file == *file);
-        self.forget_all(|place| matches!(place, Place::Given(file) if !named(file)));
+        self.forget_all(|place| matches!(place, CertificateSource::Given(file) if !named(file)));
         for certificate in given {
             let name = format!("controller:{}", certificate.file);
             let file = Found::in_memory(&name, &certificate.pem);
-            self.take_one(Place::Given(certificate.file.clone()), file);
+            self.take_one(CertificateSource::Given(certificate.file.clone()), file);
         }
     }
 
     fn take_issued(&mut self, issued: &Issued) {
-        self.forget_all(|place| matches!(place, Place::Issued(host) if !issued.contains_key(host)));
+        self.forget_all(
+            |place| matches!(place, CertificateSource::Issued(host) if !issued.contains_key(host)),
+        );
         for (host, certificate) in issued {
             let file = Found::in_memory(&issued_name(host), &certificate.pem);
-            self.take_one(Place::Issued(host.clone()), file);
+            self.take_one(CertificateSource::Issued(host.clone()), file);
         }
     }
 
-    fn take_one(&mut self, place: Place, file: Found) {
+    fn take_one(&mut self, place: CertificateSource, file: Found) {
         let record = self.records.entry(place).or_default();
         record.take(&[file], Patience::None, clock::now(), &self.emitter);
     }
 
-    fn forget_all(&mut self, which: impl Fn(&Place) -> bool) {
+    fn forget_all(&mut self, which: impl Fn(&CertificateSource) -> bool) {
         let gone = self.records.keys().filter(|place| which(place));
         for place in gone.cloned().collect::<Vec<_>>() {
             self.forget(&place);
         }
     }
 
-    fn forget(&mut self, place: &Place) {
+    fn forget(&mut self, place: &CertificateSource) {
         if let Some(record) = self.records.remove(place) {
             record.remove(&self.emitter);
         }
@@ -305,7 +312,7 @@ impl Keeper {
         let mut loaded: Vec<_> = loaded.collect();
         loaded.sort_by_key(|(origin, it)| it.certificate.precedence(*origin, now));
         let own = loaded.iter().filter(|(origin, _)| *origin == Origin::Own);
-        let own: Given = own.map(|(_, it)| it.give()).collect();
+        let own: FromController = own.map(|(_, it)| it.give()).collect();
         watch_ext::tell(&self.own, own);
         let others = loaded
             .iter()
@@ -319,7 +326,7 @@ impl Keeper {
         let unread = self.unread.keys().map(|it| it.display().to_string().into());
         let metrics = self.metrics.tls();
         metrics.certificates(figures.collect(), refused.chain(unread).collect());
-        let in_use: InUse = loaded.into_iter().map(|(_, it)| it).collect();
+        let in_use: ActiveCertificates = loaded.into_iter().map(|(_, it)| it).collect();
         self.in_use.send_if_modified(|old| {
             let same = old.len() == in_use.len()
                 && old.iter().zip(&*in_use).all(|(a, b)| Arc::ptr_eq(a, b));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hiveway::agent;
-use hiveway::core::protocol::{CommandTargets, Note, ProbeReport};
+use hiveway::core::protocol::{AgentMessage, CommandTargets, ProbeReport};
 use hiveway::docker::Engine;
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
@@ -26,7 +26,7 @@ const BOUND: Duration = Duration::from_secs(30);
 struct Working {
     fake: FakeEngine,
     commands: watch::Sender<Arc<CommandTargets>>,
-    notes: broadcast::Receiver<Arc<Note>>,
+    notes: broadcast::Receiver<Arc<AgentMessage>>,
     metrics: Metrics,
     _agent: JoinSet<()>,
 }
@@ -55,14 +55,14 @@ impl Working {
         }
     }
 
-    async fn note(&mut self) -> Note {
+    async fn note(&mut self) -> AgentMessage {
         let note = timeout(BOUND, self.notes.recv()).await;
-        Note::clone(&note.expect("a note comes in time").unwrap())
+        AgentMessage::clone(&note.expect("a note comes in time").unwrap())
     }
 
     async fn report(&mut self) -> ProbeReport {
         match self.note().await {
-            Note::Report(report) => report,
+            AgentMessage::Report(report) => report,
             other => panic!("{other:?}"),
         }
     }

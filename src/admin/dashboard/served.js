@@ -12,7 +12,7 @@ const VERY_SOON = 3 * DAY;
 const SHOWN = 20;
 
 export function drawCertificates(figures, now) {
-  const ends = figures.samples("hiveway_certificate_not_after_seconds").map(({ labels, value }) =>
+  const ends = figures.samples("hiveway_certificate_not_after_timestamp_seconds").map(({ labels, value }) =>
     ({ file: labels.get("file"), names: labels.get("names"), left: value - now / 1000, end: new Date(value * 1000) }));
   const refused = figures.samples("hiveway_certificate_refused").map(({ labels }) => labels.get("file"));
   ends.sort((a, b) => a.left - b.left);

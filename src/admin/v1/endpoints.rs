@@ -3,7 +3,7 @@
 //! # Design notes
 //!
 //! A write needs a token, which no browser sends by itself; one that a browser says comes from another site is refused all
-//! the same, before the token is looked at. What is written is an order ([`Orders`](crate::core::reconcile::by_hand::Orders)), which
+//! the same, before the token is looked at. What is written is an order ([`ManualDrains`](crate::core::reconcile::by_hand::ManualDrains)), which
 //! every process of the swarm can be given and which reconcilers read: nothing here changes a snapshot.
 
 use std::sync::Arc;

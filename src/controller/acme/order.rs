@@ -29,7 +29,7 @@ const PROBLEM: &str = "urn:ietf:params:acme:error:";
 
 /// Why an order came to nothing.
 #[derive(Clone, Debug)]
-pub(super) struct Refused {
+pub(super) struct OrderError {
     pub(super) failure: Failure,
     /// How long the server wants to be left alone, where it said so.
     pub(super) retry_after: Option<Duration>,
@@ -37,7 +37,7 @@ pub(super) struct Refused {
     pub(super) reason: Arc<str>,
 }
 
-impl Refused {
+impl OrderError {
     fn because(reason: impl Into<Arc<str>>) -> Self {
         Self {
             failure: Failure::Refused,
@@ -81,17 +81,17 @@ impl Orderer {
     }
 
     /// Orders a certificate for a host, and proves that it is ours.
-    pub(super) async fn order(&self, host: &Arc<str>) -> Result<IssuedCertificate, Refused> {
+    pub(super) async fn order(&self, host: &Arc<str>) -> Result<IssuedCertificate, OrderError> {
         let account = self.account().await?;
         let pem = self.issue(&account, host).await?;
         folder::describe(host, &self.config.directory, pem).map_err(|reason| {
-            Refused::because(format!("what the server issued cannot be used: {reason}"))
+            OrderError::because(format!("what the server issued cannot be used: {reason}"))
         })
     }
 
     /// The account that was kept, or a new one.
-    async fn account(&self) -> Result<Account, Refused> {
-        let keep = |error| Refused::because(format!("the account cannot be kept: {error}"));
+    async fn account(&self) -> Result<Account, OrderError> {
+        let keep = |error| OrderError::because(format!("the account cannot be kept: {error}"));
         let builder = Account::builder_with_http(Box::new(self.client.clone()));
         if let Some(text) = self.folder.account().await.map_err(keep)?
             && let Ok(kept) = serde_json::from_slice::<AccountCredentials>(&text)
@@ -114,7 +114,7 @@ impl Orderer {
         Ok(account)
     }
 
-    async fn issue(&self, account: &Account, host: &Arc<str>) -> Result<PrivatePem, Refused> {
+    async fn issue(&self, account: &Account, host: &Arc<str>) -> Result<PrivatePem, OrderError> {
         let refuse = |error: Error| self.refuse(&error);
         let identifiers = [Identifier::Dns(host.to_string())];
         let order = account.new_order(&NewOrder::new(&identifiers)).await;
@@ -141,7 +141,7 @@ impl Orderer {
     }
 
     /// Tells all gateways what is asked, and then the server that it may ask.
-    async fn open(&self, order: &mut Order, host: &Arc<str>) -> Result<(), Refused> {
+    async fn open(&self, order: &mut Order, host: &Arc<str>) -> Result<(), OrderError> {
         let refuse = |error: Error| self.refuse(&error);
         let (kind, name) = match self.config.challenge {
             ChallengeKind::Http01 => (ChallengeType::Http01, "HTTP-01"),
@@ -156,7 +156,7 @@ impl Orderer {
             }
             let challenge = authorization.challenge(kind.clone());
             let mut challenge = challenge.ok_or_else(|| {
-                Refused::because(format!(
+                OrderError::because(format!(
                     "the server does not offer {name} for it; choose the other with --acme-challenge"
                 ))
             })?;
@@ -174,7 +174,7 @@ impl Orderer {
     }
 
     /// Why a host was not believed: what the server says of its challenge, or else what went wrong.
-    async fn explain(&self, order: &mut Order, error: Option<Error>) -> Refused {
+    async fn explain(&self, order: &mut Order, error: Option<Error>) -> OrderError {
         // Before anything else is asked of the server, whose next answer says something else of the
         // time.
         let refused = error.as_ref().map(|error| self.refuse(error));
@@ -190,12 +190,12 @@ impl Orderer {
                 && let Some(problem) = state.challenges.iter().find_map(|it| it.error.as_ref())
             {
                 let problem = describe(problem);
-                return Refused::because(format!("{problem}; {}", self.remedy()));
+                return OrderError::because(format!("{problem}; {}", self.remedy()));
             }
         }
         match refused {
             Some(refused) => refused,
-            None => Refused::because("the server gave the order up, and does not say why"),
+            None => OrderError::because("the server gave the order up, and does not say why"),
         }
     }
 
@@ -211,7 +211,7 @@ impl Orderer {
         }
     }
 
-    fn refuse(&self, error: &Error) -> Refused {
+    fn refuse(&self, error: &Error) -> OrderError {
         let retry_after = self.client.retry_after();
         let (failure, reason) = match error {
             Error::Api(problem)
@@ -245,7 +245,7 @@ impl Orderer {
             }
             other => (Failure::Refused, other.to_string()),
         };
-        Refused {
+        OrderError {
             failure,
             retry_after,
             reason: reason.into(),

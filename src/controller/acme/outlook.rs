@@ -20,7 +20,7 @@ const WILDCARD: &str = "a wildcard can be proved by neither HTTP-01 nor TLS-ALPN
                         --certs, or name the hosts one by one";
 
 /// What was told. Kept by the loop that orders.
-pub(super) struct Outlook<'a> {
+pub(super) struct RenewalStatus<'a> {
     emitter: &'a Emitter,
     metrics: &'a Metrics,
     readiness: &'a Readiness,
@@ -33,7 +33,7 @@ pub(super) struct Outlook<'a> {
     shown: bool,
 }
 
-impl<'a> Outlook<'a> {
+impl<'a> RenewalStatus<'a> {
     pub(super) fn new(
         emitter: &'a Emitter,
         metrics: &'a Metrics,

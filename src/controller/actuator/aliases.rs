@@ -17,7 +17,7 @@ use super::spec::{self, SpecError};
 use crate::core::event::Event;
 use crate::core::model::OwnService;
 use crate::core::reconcile::aliases::{AliasChange, AliasPlan, Decision};
-use crate::core::reconcile::wishes::Wishes;
+use crate::core::reconcile::wishes::DesiredChanges;
 use crate::docker::Engine;
 use crate::observe::event_log::Emitter;
 use crate::process::backoff;
@@ -26,8 +26,12 @@ use crate::process::backoff;
 const SHOWING: Duration = Duration::from_secs(2);
 
 /// Keeps them until nobody can wish any more.
-pub(super) async fn run(engine: Engine, mut wishes: watch::Receiver<Wishes>, emitter: Emitter) {
-    let mut keeper = Keeper {
+pub(super) async fn run(
+    engine: Engine,
+    mut wishes: watch::Receiver<DesiredChanges>,
+    emitter: Emitter,
+) {
+    let mut keeper = AliasManager {
         engine,
         emitter,
         began: Instant::now(),
@@ -50,7 +54,7 @@ pub(super) async fn run(engine: Engine, mut wishes: watch::Receiver<Wishes>, emi
     }
 }
 
-struct Keeper {
+struct AliasManager {
     engine: Engine,
     emitter: Emitter,
     /// What the plan's times count from.
@@ -67,9 +71,9 @@ struct Written {
     removed: BTreeSet<Arc<str>>,
 }
 
-impl Keeper {
+impl AliasManager {
     /// Does what is to be done now; the time of the next decision, if one is due before anything changes.
-    async fn act(&mut self, wishes: &Wishes) -> Option<Instant> {
+    async fn act(&mut self, wishes: &DesiredChanges) -> Option<Instant> {
         let own = &wishes.aliases.as_ref()?.service;
         let pause = match self.plan.decide(self.began.elapsed(), wishes) {
             Decision::Nothing => return None,

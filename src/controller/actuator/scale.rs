@@ -9,13 +9,17 @@ use tokio::time::{Instant, sleep_until};
 use super::spec::{self, SpecError};
 use crate::core::event::Event;
 use crate::core::model::ServiceId;
-use crate::core::reconcile::wishes::{ScaleWish, Wishes};
+use crate::core::reconcile::wishes::{DesiredChanges, ScaleChange};
 use crate::docker::Engine;
 use crate::observe::event_log::Emitter;
 use crate::process::backoff;
 
 /// Scales until nobody can wish any more.
-pub(super) async fn run(engine: Engine, mut wishes: watch::Receiver<Wishes>, emitter: Emitter) {
+pub(super) async fn run(
+    engine: Engine,
+    mut wishes: watch::Receiver<DesiredChanges>,
+    emitter: Emitter,
+) {
     let mut scaler = Scaler {
         engine,
         emitter,
@@ -62,8 +66,8 @@ enum ScaleError {
 
 impl Scaler {
     /// Fulfils what can be fulfilled now; the time of the next try, if one failed.
-    async fn act(&mut self, wishes: &Wishes) -> Option<Instant> {
-        let open: BTreeMap<&ServiceId, &ScaleWish> = wishes.to_scale().collect();
+    async fn act(&mut self, wishes: &DesiredChanges) -> Option<Instant> {
+        let open: BTreeMap<&ServiceId, &ScaleChange> = wishes.to_scale().collect();
         self.refused.retain(|id, refused| {
             open.get(id)
                 .is_some_and(|wish| wish.wanted == refused.wanted)
@@ -77,7 +81,7 @@ impl Scaler {
         self.refused.values().map(|refused| refused.retry).min()
     }
 
-    async fn fulfil(&mut self, id: &ServiceId, wish: &ScaleWish) {
+    async fn fulfil(&mut self, id: &ServiceId, wish: &ScaleChange) {
         let scaled = spec::update(&self.engine, id, |service| {
             set_replicas(&mut service["Spec"], wish.wanted)
         });
@@ -98,7 +102,7 @@ impl Scaler {
     }
 
     /// Tries again later, and says so once a wish.
-    fn refuse(&mut self, id: &ServiceId, wish: &ScaleWish, error: &ScaleError) {
+    fn refuse(&mut self, id: &ServiceId, wish: &ScaleChange, error: &ScaleError) {
         let failures = self.refused.get(id).map_or(0, |refused| refused.failures) + 1;
         tracing::debug!(service = %wish.service, failures, %error, "scaling failed");
         if failures == 1 {

@@ -21,7 +21,7 @@ use crate::core::model::Timestamp;
 use crate::core::model::route::{HostPattern, Scheme};
 use crate::core::model::snapshot::Snapshot;
 
-pub use self::ledger::{Failure, Ledger, Next};
+pub use self::ledger::{Failure, Next, RenewalState};
 
 /// How long a certificate that has ended is still shown where there is no newer one: clients say what is wrong with it, which
 /// they cannot of a handshake that is refused.

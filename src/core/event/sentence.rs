@@ -87,7 +87,7 @@ impl fmt::Display for Event {
             ),
             Self::ProbesBelieved { service } => write!(f, "{service}: probes are believed again"),
             Self::LabelsRejected(diagnostic) => write!(f, "{diagnostic}"),
-            Self::LabelsMended {
+            Self::LabelsFixed {
                 service,
                 key,
                 value,
@@ -140,13 +140,13 @@ impl fmt::Display for Event {
             Self::ControllerLost { controller, reason } => {
                 write!(f, "the controller on {controller} is away: {reason}")
             }
-            Self::RoutesFrozen { reason } => {
+            Self::RoutesStale { reason } => {
                 write!(
                     f,
                     "routes are frozen, traffic goes on by the last ones: {reason}"
                 )
             }
-            Self::RoutesThawed => f.write_str("routes follow the swarm again"),
+            Self::RoutesFresh => f.write_str("routes follow the swarm again"),
             Self::PeerRefused { peer, reason } => {
                 write!(f, "no control channel with {peer}: {reason}")
             }

@@ -53,7 +53,7 @@ impl Event {
             | Self::ProbesDisbelieved { .. }
             | Self::EngineLost { .. }
             | Self::ControllerLost { .. }
-            | Self::RoutesFrozen { .. }
+            | Self::RoutesStale { .. }
             | Self::PeerRefused { .. }
             | Self::SnapshotNotKept { .. }
             | Self::OrdersNotKept { .. }

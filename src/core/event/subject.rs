@@ -28,7 +28,7 @@ impl Event {
             Self::LabelsRejected(diagnostic) => Some(&diagnostic.service),
             Self::ProbesDisbelieved { service, .. }
             | Self::ProbesBelieved { service }
-            | Self::LabelsMended { service, .. }
+            | Self::LabelsFixed { service, .. }
             | Self::ServiceScaled { service, .. }
             | Self::AliasesUpdated { service, .. }
             | Self::AliasesRefused { service, .. }

@@ -1,6 +1,6 @@
 //! `routing.balance`: how an endpoint is chosen.
 
-use super::report::{Fault, shown};
+use super::report::{LabelFault, shown};
 use crate::core::model::route::Balance;
 
 /// Every form of the value, as the label reference writes it.
@@ -14,7 +14,7 @@ const FORMS: [&str; 7] = [
     "hash:cookie:NAME",
 ];
 
-pub(super) fn parse(value: &str) -> Result<Balance, Fault> {
+pub(super) fn parse(value: &str) -> Result<Balance, LabelFault> {
     let value = value.trim();
     match value {
         "round_robin" => Ok(Balance::RoundRobin),
@@ -36,10 +36,10 @@ pub(super) fn parse(value: &str) -> Result<Balance, Fault> {
 }
 
 /// The name of a header or a cookie, which HTTP calls a token.
-fn token(name: &str) -> Result<&str, Fault> {
+fn token(name: &str) -> Result<&str, LabelFault> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "names no header or cookie to hash",
             "write its name after the last colon, such as hash:header:x-user",
         ));
@@ -47,7 +47,7 @@ fn token(name: &str) -> Result<&str, Fault> {
     if name.bytes().all(allowed) {
         return Ok(name);
     }
-    Err(Fault::error(
+    Err(LabelFault::error(
         format!(
             "\"{}\" cannot be the name of a header or cookie",
             shown(name)
@@ -56,8 +56,8 @@ fn token(name: &str) -> Result<&str, Fault> {
     ))
 }
 
-fn unknown(value: &str) -> Fault {
-    let fault = Fault::error(
+fn unknown(value: &str) -> LabelFault {
+    let fault = LabelFault::error(
         "is no way to choose an endpoint",
         format!("write one of {}", FORMS.join(", ")),
     );

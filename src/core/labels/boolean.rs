@@ -1,8 +1,8 @@
 //! `true` and `false`, in any case.
 
-use super::report::Fault;
+use super::report::LabelFault;
 
-pub(super) fn parse(value: &str) -> Result<bool, Fault> {
+pub(super) fn parse(value: &str) -> Result<bool, LabelFault> {
     let value = value.trim().to_ascii_lowercase();
     let meant = match value.as_str() {
         "true" => return Ok(true),
@@ -11,7 +11,7 @@ pub(super) fn parse(value: &str) -> Result<bool, Fault> {
         "no" | "off" | "0" | "n" | "disabled" => Some("false"),
         _ => None,
     };
-    let fault = Fault::error(
+    let fault = LabelFault::error(
         "is neither true nor false",
         "write \"true\" or \"false\", in quotes in YAML",
     );

@@ -5,7 +5,7 @@
 //! The work that a hash asks for is done by every gateway, so that a label could stop them all: what takes longer than
 //! about a second, or more memory than 256 MiB, is refused.
 
-use super::report::{Fault, shown};
+use super::report::{LabelFault, shown};
 use crate::core::model::middleware::{Credential, PasswordHash};
 
 /// The greatest work factor of bcrypt, 2 to the power of this: about a second.
@@ -20,15 +20,15 @@ const HOW: &str =
     "write user:hash as `htpasswd -nB user` makes it, and in a stack file every $ twice";
 
 /// One item: `user:hash`.
-pub(super) fn parse(text: &str, before: &[Credential]) -> Result<Credential, Fault> {
+pub(super) fn parse(text: &str, before: &[Credential]) -> Result<Credential, LabelFault> {
     let Some((user, hash)) = text.split_once(':') else {
-        return Err(Fault::error("has no colon between user and hash", HOW));
+        return Err(LabelFault::error("has no colon between user and hash", HOW));
     };
     if user.is_empty() || user.contains(char::is_control) {
-        return Err(Fault::error("names no user before the colon", HOW));
+        return Err(LabelFault::error("names no user before the colon", HOW));
     }
     if before.iter().any(|other| *other.user == *user) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("names the user {} a second time", shown(user)),
             "keep one of the two",
         ));
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str, before: &[Credential]) -> Result<Credential, Fau
     })
 }
 
-fn check(hash: &str) -> Result<(), Fault> {
+fn check(hash: &str) -> Result<(), LabelFault> {
     let rest = ["$2a$", "$2b$", "$2y$"]
         .iter()
         .find_map(|kind| hash.strip_prefix(kind));
@@ -54,7 +54,7 @@ fn check(hash: &str) -> Result<(), Fault> {
         return argon2(rest);
     }
     let reason = if hash.starts_with("$$") {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has every $ of its hash twice",
             "write them once here: only a stack file wants them twice",
         ));
@@ -65,11 +65,11 @@ fn check(hash: &str) -> Result<(), Fault> {
     } else {
         "has no hash after the colon; passwords are not taken in plain text, and a stack file eats what follows a single $"
     };
-    Err(Fault::error(reason, HOW))
+    Err(LabelFault::error(reason, HOW))
 }
 
 /// `12$` and 53 characters.
-fn bcrypt(rest: &str) -> Result<(), Fault> {
+fn bcrypt(rest: &str) -> Result<(), LabelFault> {
     let parts = rest.split_once('$');
     let cost = parts.and_then(|(cost, _)| (cost.len() == 2).then(|| cost.parse::<u32>().ok())?);
     let whole = parts.is_some_and(|(_, digest)| {
@@ -78,7 +78,7 @@ fn bcrypt(rest: &str) -> Result<(), Fault> {
     });
     match cost {
         Some(4..=MOST_COST) if whole => Ok(()),
-        Some(15..=31) if whole => Err(Fault::error(
+        Some(15..=31) if whole => Err(LabelFault::error(
             format!("asks for more work than 2 to the power of {MOST_COST} at every login"),
             "make the hash with a lower cost, such as `htpasswd -nB -C 10 user`",
         )),
@@ -87,7 +87,7 @@ fn bcrypt(rest: &str) -> Result<(), Fault> {
 }
 
 /// `v=19$m=65536,t=3,p=4$` salt `$` digest.
-fn argon2(rest: &str) -> Result<(), Fault> {
+fn argon2(rest: &str) -> Result<(), LabelFault> {
     let parts: Vec<&str> = rest.split('$').collect();
     let [version, parameters, salt, digest] = *parts else {
         return Err(broken("Argon2"));
@@ -113,7 +113,7 @@ fn argon2(rest: &str) -> Result<(), Fault> {
                 return Err(broken("Argon2"));
             }
             if *memory > MOST_MEMORY || *passes > MOST_PASSES {
-                return Err(Fault::error(
+                return Err(LabelFault::error(
                     format!(
                         "asks for more than {} MiB or {MOST_PASSES} passes at every login",
                         MOST_MEMORY / 1024
@@ -127,8 +127,8 @@ fn argon2(rest: &str) -> Result<(), Fault> {
     }
 }
 
-fn broken(kind: &str) -> Fault {
-    Fault::error(format!("has a hash of {kind} that is not whole"), HOW)
+fn broken(kind: &str) -> LabelFault {
+    LabelFault::error(format!("has a hash of {kind} that is not whole"), HOW)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! `routing.compress`: whether, and how, answers are compressed.
 
 use super::boolean;
-use super::report::{Fault, shown};
+use super::report::{LabelFault, shown};
 use crate::core::model::middleware::Encoding;
 
 /// A boolean, or a list of encodings, the preferred first. Repetitions do not count.
-pub(super) fn parse(value: &str) -> Result<Vec<Encoding>, Fault> {
+pub(super) fn parse(value: &str) -> Result<Vec<Encoding>, LabelFault> {
     match boolean::parse(value) {
         Ok(true) => return Ok(Encoding::ALL.to_vec()),
         Ok(false) => return Ok(Vec::new()),
@@ -30,12 +30,12 @@ pub(super) fn parse(value: &str) -> Result<Vec<Encoding>, Fault> {
     }
 }
 
-fn unknown(name: &str) -> Fault {
+fn unknown(name: &str) -> LabelFault {
     let remedy = "write true, or a list of gzip, br and zstd, the preferred first";
     if name.is_empty() {
-        return Fault::error("names no way to compress", remedy);
+        return LabelFault::error("names no way to compress", remedy);
     }
-    let fault = Fault::error(
+    let fault = LabelFault::error(
         format!("\"{}\" is no way to compress that is known", shown(name)),
         remedy,
     );

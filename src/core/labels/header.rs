@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::report::Fault;
+use super::report::LabelFault;
 
 /// Whose headers a label sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,23 +43,23 @@ const FRAMING: [&str; 9] = [
 const LONGEST: usize = 80;
 
 /// Reads the key that is left behind the prefix, under which any case may be written; none where this is no such key.
-pub(super) fn of_key(name: &str) -> Option<Result<Header, Fault>> {
+pub(super) fn of_key(name: &str) -> Option<Result<Header, LabelFault>> {
     let (prefix, side) = PREFIXES
         .iter()
         .find(|(prefix, _)| name.starts_with(prefix))?;
     Some(parse(&name[prefix.len()..], *side))
 }
 
-fn parse(name: &str, side: Side) -> Result<Header, Fault> {
+fn parse(name: &str, side: Side) -> Result<Header, LabelFault> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "the key names no header",
             "write its name at the end, such as routing.headers.request.x-tenant",
         ));
     }
     if name.len() > LONGEST || !name.bytes().all(allowed) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "the key ends in what cannot be the name of a header",
             "use letters, digits and hyphens",
         ));
@@ -71,7 +71,7 @@ fn parse(name: &str, side: Side) -> Result<Header, Fault> {
             Side::Response => matches!(name.as_str(), "content-encoding" | "date"),
         };
     if owned {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("the key names {name}, which belongs to the connection and not to the service"),
             "remove the label",
         ));
@@ -83,17 +83,17 @@ fn parse(name: &str, side: Side) -> Result<Header, Fault> {
 }
 
 /// What a header is set to; empty where it is removed.
-pub(super) fn value(written: &str) -> Result<Arc<str>, Fault> {
+pub(super) fn value(written: &str) -> Result<Arc<str>, LabelFault> {
     let value = written.trim();
     let allowed = |character: char| character == '\t' || matches!(character, ' '..='~');
     if let Some(character) = value.chars().find(|character| !allowed(*character)) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("has {character:?}, which cannot stand in a header"),
             "use printable ASCII on one line; an empty value removes the header",
         ));
     }
     if value.len() > 4_096 {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "is longer than 4096 bytes",
             "write a shorter value: it is added to every message",
         ));

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::report::{Fault, shown};
+use super::report::{LabelFault, shown};
 use crate::core::model::route::HostPattern;
 
 /// The most that DNS allows for one label of a name, in bytes (RFC 1035, 2.3.4).
@@ -11,7 +11,7 @@ const LONGEST_LABEL: usize = 63;
 const LONGEST_NAME: usize = 253;
 
 /// A name of one label is completed by the suffix. Suggestions are for the host, not for the item.
-pub(super) fn parse(written: &str, suffix: Option<&str>) -> Result<HostPattern, Fault> {
+pub(super) fn parse(written: &str, suffix: Option<&str>) -> Result<HostPattern, LabelFault> {
     check_shape(written)?;
     let lower = written.to_ascii_lowercase();
     let (name, is_wildcard) = match lower.strip_prefix("*.") {
@@ -30,7 +30,7 @@ pub(super) fn parse(written: &str, suffix: Option<&str>) -> Result<HostPattern, 
         name.to_owned()
     } else {
         let suffix = suffix.ok_or_else(|| {
-            Fault::error(
+            LabelFault::error(
                 "is a single label, and there is no --domain-suffix to complete it",
                 "write the whole name, such as shop.example.com, or set --domain-suffix",
             )
@@ -42,16 +42,16 @@ pub(super) fn parse(written: &str, suffix: Option<&str>) -> Result<HostPattern, 
 }
 
 /// Refuses what is no name at all but something else that people put in its place.
-fn check_shape(written: &str) -> Result<(), Fault> {
+fn check_shape(written: &str) -> Result<(), LabelFault> {
     if written.is_empty() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "names no host",
             "write a host name before the path",
         ));
     }
     check_separators(written)?;
     if let Some((_, host)) = written.rsplit_once('@') {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a user before the host, by which no route is chosen",
             "leave out everything up to the @",
         )
@@ -62,27 +62,27 @@ fn check_shape(written: &str) -> Result<(), Fault> {
         || before_colon.parse::<Ipv4Addr>().is_ok()
         || written.parse::<Ipv6Addr>().is_ok()
     {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "is an IP address where a host name must stand",
             "write the name by which clients call the service",
         ));
     }
     if let Some((host, port)) = written.split_once(':') {
         return Err(if port.bytes().all(|byte| byte.is_ascii_digit()) {
-            Fault::error(
+            LabelFault::error(
                 "has a port, but a route serves its host on every port that is listened on",
                 "leave the port out; the container's port is the number in the label's key",
             )
             .suggesting(host)
         } else {
-            Fault::error(
+            LabelFault::error(
                 "has a colon in its host",
                 "write a name of letters, digits, hyphens and dots",
             )
         });
     }
     if !written.is_ascii() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "is not in ASCII, which is how clients send host names",
             "write the name in its xn-- form, as `idn` or a browser's address bar shows it",
         ));
@@ -91,9 +91,9 @@ fn check_shape(written: &str) -> Result<(), Fault> {
 }
 
 /// Refuses several items written as one.
-pub(super) fn check_separators(written: &str) -> Result<(), Fault> {
+pub(super) fn check_separators(written: &str) -> Result<(), LabelFault> {
     match written.find(|character: char| character == ',' || character.is_whitespace()) {
-        Some(_) => Err(Fault::error(
+        Some(_) => Err(LabelFault::error(
             "has a comma or a blank in its host",
             "separate several hosts by semicolons",
         )),
@@ -101,21 +101,21 @@ pub(super) fn check_separators(written: &str) -> Result<(), Fault> {
     }
 }
 
-fn check_label(label: &str, host: &str) -> Result<(), Fault> {
+fn check_label(label: &str, host: &str) -> Result<(), LabelFault> {
     if label.is_empty() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has an empty label in its host: a dot at the start or next to another",
             "write single dots between the labels",
         ));
     }
     if label.contains('*') {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a `*` elsewhere than as its whole first label",
             "write *.example.com to match every name under example.com",
         ));
     }
     if label.contains('_') {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has an underscore, which host names cannot hold",
             "write a hyphen for it",
         )
@@ -123,13 +123,13 @@ fn check_label(label: &str, host: &str) -> Result<(), Fault> {
     }
     let allowed = |character: char| character.is_ascii_alphanumeric() || character == '-';
     if let Some(character) = label.chars().find(|character| !allowed(*character)) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("has {character:?} in its host"),
             "write a name of letters, digits, hyphens and dots",
         ));
     }
     if label.starts_with('-') || label.ends_with('-') {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!(
                 "has the label \"{}\", which starts or ends with a hyphen",
                 shown(label)
@@ -138,7 +138,7 @@ fn check_label(label: &str, host: &str) -> Result<(), Fault> {
         ));
     }
     if label.len() > LONGEST_LABEL {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("has a label of {} characters between two dots", label.len()),
             format!("write at most {LONGEST_LABEL}, the limit of DNS"),
         ));
@@ -147,16 +147,16 @@ fn check_label(label: &str, host: &str) -> Result<(), Fault> {
 }
 
 /// Refuses what DNS would not resolve, though each label is right.
-fn check_name(name: &str) -> Result<(), Fault> {
+fn check_name(name: &str) -> Result<(), LabelFault> {
     if name.len() > LONGEST_NAME {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("makes a host name of {} characters", name.len()),
             format!("write at most {LONGEST_NAME}, the limit of DNS"),
         ));
     }
     let last = name.rsplit('.').next().unwrap_or(name);
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "ends in a number, as only IP addresses do",
             "write the name by which clients call the service",
         ));
@@ -197,7 +197,7 @@ mod tests {
     fn a_single_label_needs_the_suffix() {
         assert_eq!(
             parse("shop", None),
-            Err(Fault::error(
+            Err(LabelFault::error(
                 "is a single label, and there is no --domain-suffix to complete it",
                 "write the whole name, such as shop.example.com, or set --domain-suffix",
             ))

@@ -1,7 +1,7 @@
 //! The closed set of keys: which labels are Hiveway's, and what a wrong one may have meant.
 
 use super::header::{self, Header};
-use super::report::{Fault, shown};
+use super::report::{LabelFault, shown};
 use super::setting::Setting;
 use super::{meaning, retired};
 
@@ -26,7 +26,7 @@ pub(super) enum Key {
 }
 
 /// Reads a label's key; none when the label is none of Hiveway's business.
-pub(super) fn parse(written: &str) -> Result<Option<(Prefix, Key)>, Fault> {
+pub(super) fn parse(written: &str) -> Result<Option<(Prefix, Key)>, LabelFault> {
     let Some((head, name)) = written.split_once('.') else {
         return Ok(None);
     };
@@ -38,7 +38,7 @@ pub(super) fn parse(written: &str) -> Result<Option<(Prefix, Key)>, Fault> {
     }
     let lower = head.to_ascii_lowercase();
     if let Some(prefix) = Prefix::named(&lower) {
-        let fault = Fault::error(
+        let fault = LabelFault::error(
             "the key's prefix is not in lower case, so the label is not read",
             format!("write the prefix as {}.", prefix.as_str()),
         );
@@ -47,7 +47,7 @@ pub(super) fn parse(written: &str) -> Result<Option<(Prefix, Key)>, Fault> {
     // Labels of others are not looked at; one with a known key and almost our prefix is no other's.
     let misspelt = |prefix: &Prefix| strsim::osa_distance(&lower, prefix.as_str()) <= 2;
     match Prefix::ALL.into_iter().find(misspelt) {
-        Some(prefix) if Key::named(name).is_some() => Err(Fault::error(
+        Some(prefix) if Key::named(name).is_some() => Err(LabelFault::error(
             "the key's prefix is misspelt, so the label is not read",
             format!("write the prefix as {}.", prefix.as_str()),
         )
@@ -102,9 +102,9 @@ fn port_number(written: &str) -> Result<u16, &'static str> {
 }
 
 /// Why a key under one of the prefixes is none.
-fn refusal(prefix: Prefix, name: &str) -> Fault {
+fn refusal(prefix: Prefix, name: &str) -> LabelFault {
     if matches!(name, "" | "routing" | "routing." | "probe" | "probe.") {
-        return Fault::error(
+        return LabelFault::error(
             "the key is only the beginning of one",
             format!("write a whole one, such as {}.{PORT}80", prefix.as_str()),
         );
@@ -123,7 +123,7 @@ fn refusal(prefix: Prefix, name: &str) -> Fault {
             "write the container's port, such as {}.{PORT}80",
             prefix.as_str()
         );
-        let fault = Fault::error(reason, remedy);
+        let fault = LabelFault::error(reason, remedy);
         let plain = port.unwrap_or_default().trim().trim_start_matches('0');
         return match port_number(plain) {
             Ok(port) => fault.suggesting(format!("{}.{PORT}{port}", prefix.as_str())),
@@ -131,7 +131,7 @@ fn refusal(prefix: Prefix, name: &str) -> Fault {
         };
     }
     if Key::named(&name.to_ascii_lowercase()).is_some() {
-        return Fault::error(
+        return LabelFault::error(
             "the key is not in lower case, so the label is not read",
             "write the key in lower case",
         )
@@ -139,20 +139,20 @@ fn refusal(prefix: Prefix, name: &str) -> Fault {
     }
     let unknown = "the key is unknown";
     if let Some(meaning) = meaning::find(name) {
-        let fault = Fault::error(unknown, meaning.remedy);
+        let fault = LabelFault::error(unknown, meaning.remedy);
         return match meaning.key {
             Some(key) => fault.suggesting(format!("{}.{key}", prefix.as_str())),
             None => fault,
         };
     }
-    Fault::error(
+    LabelFault::error(
         unknown,
         "write one of the label reference (`hiveway labels`), or remove the label",
     )
     .with_nearest(prefix, name)
 }
 
-impl Fault {
+impl LabelFault {
     /// Suggests the known key that is nearest to this name, where one is near enough.
     fn with_nearest(self, prefix: Prefix, name: &str) -> Self {
         match nearest(name) {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::guard;
 use super::key::{self, Key, Prefix};
-use super::report::{Fault, Report, shown};
+use super::report::{LabelFault, Report, shown};
 use crate::core::model::Service;
 use crate::core::model::route::Level;
 
 /// A label with a known key. Labels of the same meaning sort by precedence.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Label<'a> {
-    place: Place,
+    place: LabelSource,
     prefix: Prefix,
     pub(super) key: &'a str,
     pub(super) value: &'a str,
@@ -20,7 +20,7 @@ pub(super) struct Label<'a> {
 
 /// On which of Docker's objects a label stands, the one that takes precedence first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum LabelSource {
     Service,
     Container,
 }
@@ -34,8 +34,8 @@ pub(super) fn by_key<'a>(
 ) -> BTreeMap<Key, Vec<Label<'a>>> {
     let mut labels: BTreeMap<Key, Vec<Label<'a>>> = BTreeMap::new();
     for (place, written) in [
-        (Place::Service, &service.labels),
-        (Place::Container, &service.container_labels),
+        (LabelSource::Service, &service.labels),
+        (LabelSource::Container, &service.container_labels),
     ] {
         for (written, value) in written {
             match key::parse(written) {
@@ -47,7 +47,7 @@ pub(super) fn by_key<'a>(
                 }),
                 Ok(None) if guard::is_meant_by_other(written) => {
                     misread.insert(shown(written).into());
-                    let fault = Fault::error(
+                    let fault = LabelFault::error(
                         "the key has no prefix of Hiveway's, so the label is not read",
                         "write the key with the prefix hiveway., or remove the label",
                     );
@@ -80,8 +80,8 @@ pub(super) fn decide<'a>(
             label.report_overridden(decisive, report);
             continue;
         }
-        if label.place == Place::Container {
-            let notice = Fault::notice(
+        if label.place == LabelSource::Container {
+            let notice = LabelFault::notice(
                 "is read from the container's labels",
                 "write it under `deploy.labels`, where labels for Hiveway belong",
             );
@@ -97,7 +97,7 @@ pub(super) fn decide<'a>(
 impl Label<'_> {
     fn report_overridden(&self, by: &Self, report: &mut Report) {
         let fault = match self.place {
-            Place::Container => Fault::notice(
+            LabelSource::Container => LabelFault::notice(
                 format!(
                     "stands on the container and is overridden by {} on the {}",
                     by.key,
@@ -105,8 +105,8 @@ impl Label<'_> {
                 ),
                 "remove it from the container's labels",
             ),
-            Place::Service if self.value == by.value => return,
-            Place::Service => Fault::notice(
+            LabelSource::Service if self.value == by.value => return,
+            LabelSource::Service => LabelFault::notice(
                 format!("is overridden by {} with another value", by.key),
                 "remove one of the two",
             ),
@@ -115,7 +115,7 @@ impl Label<'_> {
     }
 }
 
-impl Place {
+impl LabelSource {
     fn as_str(self) -> &'static str {
         match self {
             Self::Service => "service",

@@ -2,16 +2,16 @@
 
 use super::label::Label;
 use super::quotes;
-use super::report::{Fault, Report};
+use super::report::{LabelFault, Report};
 
 /// Reads the items of a list, which these characters separate, and reports those that are refused. `parse` is told the
 /// items that stand so far. An empty list is reported as `empty`.
 pub(super) fn read<T>(
     label: Label<'_>,
     separators: &[char],
-    empty: Fault,
+    empty: LabelFault,
     report: &mut Report,
-    parse: impl Fn(&str, &[T]) -> Result<T, Fault>,
+    parse: impl Fn(&str, &[T]) -> Result<T, LabelFault>,
 ) -> Vec<T> {
     let mut items = Vec::new();
     let mut any = false;

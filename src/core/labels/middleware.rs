@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::LabelOptions;
 use super::header::{self, Header, Side};
 use super::label::Label;
-use super::report::{Fault, Report};
+use super::report::{LabelFault, Report};
 use super::setting::Setting;
 use super::{credential, list, network, users};
 use crate::core::model::middleware::{Credential, Middleware};
@@ -21,7 +21,7 @@ pub(super) fn read_list(
 ) -> Option<bool> {
     match setting {
         Setting::AllowCidrs => {
-            let empty = Fault::error(
+            let empty = LabelFault::error(
                 "names no network, so that no client is let in",
                 "write networks such as 10.0.0.0/8, or remove the label to let everybody in",
             );
@@ -34,7 +34,7 @@ pub(super) fn read_list(
             Some(accepted)
         }
         Setting::BasicAuth => {
-            let empty = Fault::error(
+            let empty = LabelFault::error(
                 "names no user, so that nobody is let in",
                 "write user:hash or secret:NAME, several separated by semicolons, or remove the label",
             );
@@ -65,7 +65,7 @@ enum Who {
     Secret(Arc<str>),
 }
 
-fn who(text: &str, before: &[Who]) -> Result<Who, Fault> {
+fn who(text: &str, before: &[Who]) -> Result<Who, LabelFault> {
     if let Some(secret) = users::name(text) {
         return Ok(Who::Secret(secret?.into()));
     }
@@ -90,7 +90,7 @@ pub(super) fn set_header(
     header: &Header,
     value: &str,
     policy: &mut RoutingPolicy,
-) -> Result<(), Fault> {
+) -> Result<(), LabelFault> {
     let value = header::value(value)?;
     let middleware = policy.middleware_mut();
     let headers = match header.side {

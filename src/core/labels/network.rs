@@ -2,23 +2,23 @@
 
 use ipnet::IpNet;
 
-use super::report::Fault;
+use super::report::LabelFault;
 use crate::core::model::network::{self, NotANetwork};
 
 /// A network, or a single address that stands for itself.
-pub(super) fn parse(text: &str) -> Result<IpNet, Fault> {
+pub(super) fn parse(text: &str) -> Result<IpNet, LabelFault> {
     match network::parse(text) {
         Ok(network) if network.trunc() == network => Ok(network),
-        Ok(network) => Err(Fault::error(
+        Ok(network) => Err(LabelFault::error(
             "has bits set behind its prefix, so that it is not clear which network is meant",
             "write the network's first address, or leave the prefix out for a single address",
         )
         .suggesting(network.trunc().to_string())),
-        Err(NotANetwork::Unreadable) => Err(Fault::error(
+        Err(NotANetwork::Unreadable) => Err(LabelFault::error(
             "is no network and no address",
             "write networks such as 10.0.0.0/8 or 2001:db8::/32, or addresses, separated by commas",
         )),
-        Err(NotANetwork::BeyondMapped) => Err(Fault::error(
+        Err(NotANetwork::BeyondMapped) => Err(LabelFault::error(
             "is a network of IPv4-mapped addresses with a prefix shorter than 96 bits",
             "write the IPv4 network itself, such as 10.0.0.0/8",
         )),

@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::report::Fault;
+use super::report::LabelFault;
 
 /// Digits and nothing else: no sign, no point, no separator.
-pub(super) fn parse<T>(value: &str, range: RangeInclusive<T>) -> Result<T, Fault>
+pub(super) fn parse<T>(value: &str, range: RangeInclusive<T>) -> Result<T, LabelFault>
 where
     T: FromStr + PartialOrd + Display,
 {
@@ -15,12 +15,12 @@ where
     let remedy = format!("write a number from {least} to {most}");
     let digits = value.trim();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Fault::error("is not a whole number", remedy));
+        return Err(LabelFault::error("is not a whole number", remedy));
     }
     // Digits alone fail to parse only when they are too many for the type, and then they are out of range too.
     match digits.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
-        _ => Err(Fault::error(
+        _ => Err(LabelFault::error(
             format!("is outside {least} to {most}"),
             remedy,
         )),
@@ -54,7 +54,7 @@ mod tests {
             let parsed = parse(value, 1_u8..=10);
             assert_eq!(
                 parsed,
-                expected.map_err(|reason| Fault::error(reason, "write a number from 1 to 10")),
+                expected.map_err(|reason| LabelFault::error(reason, "write a number from 1 to 10")),
                 "{value:?}"
             );
         }

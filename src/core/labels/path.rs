@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::report::Fault;
+use super::report::LabelFault;
 use crate::core::model::route::PathPrefix;
 use crate::core::request::path;
 
 /// What follows the host of a route: nothing, or a path.
-pub(super) fn parse(written: &str) -> Result<PathPrefix, Fault> {
+pub(super) fn parse(written: &str) -> Result<PathPrefix, LabelFault> {
     if let Some(index) = written.find(['?', '#']) {
         let what = if written[index..].starts_with('?') {
             "a query"
         } else {
             "a fragment"
         };
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("has {what}, but routes are chosen by host and path alone"),
             "leave out everything from there",
         )
@@ -23,7 +23,7 @@ pub(super) fn parse(written: &str) -> Result<PathPrefix, Fault> {
     let path = written.trim_end_matches('/');
     if path.contains('*') {
         let before = path[..path.find('*').unwrap_or(0)].trim_end_matches('/');
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a `*` in its path",
             "leave it out: a path matches everything below it anyway",
         )
@@ -33,7 +33,7 @@ pub(super) fn parse(written: &str) -> Result<PathPrefix, Fault> {
     if path.split('/').skip(1).any(str::is_empty) {
         let segments = path.split('/').filter(|segment| !segment.is_empty());
         let single: String = segments.flat_map(|segment| ["/", segment]).collect();
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has an empty segment in its path",
             "write single slashes between segments",
         )
@@ -46,16 +46,16 @@ pub(super) fn parse(written: &str) -> Result<PathPrefix, Fault> {
 }
 
 /// The spelling by which requests are matched.
-fn normal(path: &str) -> Result<Arc<str>, Fault> {
+fn normal(path: &str) -> Result<Arc<str>, LabelFault> {
     let read = path::read(path.as_bytes()).map_err(|_| {
-        Fault::error(
+        LabelFault::error(
             "has a path that servers read in different ways, so that such requests are refused",
             "leave out %00, overlong encodings, and dots beside %2F, %3B or %5C",
         )
     })?;
     match read {
         None => Ok(path.into()),
-        Some(read) if read.sent != path.as_bytes() => Err(Fault::error(
+        Some(read) if read.sent != path.as_bytes() => Err(LabelFault::error(
             "has a `.` or `..` in its path",
             "write the path that is meant: clients resolve the dots before they send",
         )),
@@ -64,12 +64,12 @@ fn normal(path: &str) -> Result<Arc<str>, Fault> {
 }
 
 /// Refuses what cannot stand in the path or query of a request as it goes over the wire.
-pub(super) fn check_characters(path: &str) -> Result<(), Fault> {
+pub(super) fn check_characters(path: &str) -> Result<(), LabelFault> {
     let allowed = |character: char| {
         character.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/?%".contains(character)
     };
     if let Some(character) = path.chars().find(|character| !allowed(*character)) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("has {character:?} in its path, which cannot stand there as it is"),
             "write it percent-encoded, as clients send it",
         ));
@@ -79,7 +79,7 @@ pub(super) fn check_characters(path: &str) -> Result<(), Fault> {
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
     if !path.split('%').skip(1).all(is_escape) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a `%` in its path without two hexadecimal digits after it",
             "write a percent sign as %25",
         ));

@@ -2,7 +2,7 @@
 //!
 //! [`PENDING`] is the whole list: whoever builds a feature removes its line, and nothing else in the parser.
 
-use super::report::Fault;
+use super::report::LabelFault;
 use super::setting::Setting;
 
 /// The features that are missing, with what happens instead.
@@ -27,9 +27,9 @@ impl Feature {
     }
 
     /// The warning that it has no effect yet; none once it is built.
-    pub(super) fn missing(self) -> Option<Fault> {
+    pub(super) fn missing(self) -> Option<LabelFault> {
         let (_, instead) = PENDING.iter().find(|(feature, _)| *feature == self)?;
-        Some(Fault::warning(
+        Some(LabelFault::warning(
             "is understood but not yet effective",
             format!("until then, {instead}"),
         ))

@@ -2,7 +2,7 @@
 
 use super::number;
 use super::path::check_characters;
-use super::report::{Fault, shown};
+use super::report::{LabelFault, shown};
 use crate::core::model::route::Check;
 
 /// What HTTP probes ask when no port is written.
@@ -11,16 +11,18 @@ const HTTP_PORT: u16 = 80;
 const REMEDY: &str =
     "write http://container[:PORT][/path], tcp://container:PORT, or none for no probe";
 
-pub(super) fn parse(value: &str) -> Result<Check, Fault> {
+pub(super) fn parse(value: &str) -> Result<Check, LabelFault> {
     let value = value.trim();
     if value.eq_ignore_ascii_case("none") {
         return Ok(Check::None);
     }
     if value.is_empty() {
-        return Err(Fault::error("is empty", REMEDY));
+        return Err(LabelFault::error("is empty", REMEDY));
     }
     let Some((scheme, rest)) = value.split_once("://") else {
-        return Err(Fault::error("has no scheme", REMEDY).suggesting(format!("http://{value}")));
+        return Err(
+            LabelFault::error("has no scheme", REMEDY).suggesting(format!("http://{value}"))
+        );
     };
     let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     match scheme.to_ascii_lowercase().as_str() {
@@ -34,25 +36,25 @@ pub(super) fn parse(value: &str) -> Result<Check, Fault> {
         }
         "tcp" => {
             let Some(port) = port(scheme, authority, target)? else {
-                return Err(Fault::error(
+                return Err(LabelFault::error(
                     "has no port, which a TCP probe needs",
                     "write tcp://container:PORT",
                 ));
             };
             match target {
                 "" => Ok(Check::Tcp { port }),
-                _ => Err(Fault::error(
+                _ => Err(LabelFault::error(
                     "has a path, which a TCP probe cannot ask for",
                     "leave the path out, or probe by http://",
                 )
                 .suggesting(format!("{scheme}://{authority}"))),
             }
         }
-        "https" => Err(Fault::error(
+        "https" => Err(LabelFault::error(
             "asks for TLS, which probes do not speak",
             "probe a plain port of the container by http://, or any port by tcp://container:PORT",
         )),
-        _ => Err(Fault::error(
+        _ => Err(LabelFault::error(
             format!("has the unknown scheme \"{}\"", shown(scheme)),
             REMEDY,
         )),
@@ -60,14 +62,14 @@ pub(super) fn parse(value: &str) -> Result<Check, Fault> {
 }
 
 /// The port that follows the literal host.
-fn port(scheme: &str, authority: &str, target: &str) -> Result<Option<u16>, Fault> {
+fn port(scheme: &str, authority: &str, target: &str) -> Result<Option<u16>, LabelFault> {
     let (host, port) = match authority.split_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
     if !host.eq_ignore_ascii_case("container") {
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             format!("names the host \"{}\"", shown(host)),
             "write the literal word container, which stands for the address of each task",
         )
@@ -83,7 +85,7 @@ fn port(scheme: &str, authority: &str, target: &str) -> Result<Option<u16>, Faul
         .filter(|_| port.trim() == port)
         .map(Some)
         .ok_or_else(|| {
-            Fault::error(
+            LabelFault::error(
                 format!("\"{}\" is no port", shown(port)),
                 "write a port from 1 to 65535 after the colon",
             )
@@ -91,16 +93,16 @@ fn port(scheme: &str, authority: &str, target: &str) -> Result<Option<u16>, Faul
 }
 
 /// Path and query as they are sent, so a last slash stays.
-fn path<'a>(scheme: &str, authority: &str, target: &'a str) -> Result<&'a str, Fault> {
+fn path<'a>(scheme: &str, authority: &str, target: &'a str) -> Result<&'a str, LabelFault> {
     if let Some(index) = target.find('#') {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a fragment, which is never sent",
             "leave out everything from the #",
         )
         .suggesting(format!("{scheme}://{authority}{}", &target[..index])));
     }
     if target.starts_with('?') {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a query without a path",
             "write a slash before the question mark",
         )

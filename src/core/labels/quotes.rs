@@ -1,15 +1,19 @@
 //! Quotation marks that YAML left in a value: `- key="value"` in a list of labels keeps them.
 
-use super::report::Fault;
+use super::report::LabelFault;
 
 /// Explains a refused value by the quotes around it, where it would be accepted without them.
-pub(super) fn blame(fault: Fault, value: &str, accepted: impl FnOnce(&str) -> bool) -> Fault {
+pub(super) fn blame(
+    fault: LabelFault,
+    value: &str,
+    accepted: impl FnOnce(&str) -> bool,
+) -> LabelFault {
     let value = value.trim();
     let bare = ['"', '\'']
         .into_iter()
         .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
     match bare {
-        Some(bare) if accepted(bare) => Fault::error(
+        Some(bare) if accepted(bare) => LabelFault::error(
             "has quotation marks that are part of the value",
             "in a YAML list write - \"key=value\", or write the labels as a map",
         )
@@ -24,7 +28,7 @@ mod tests {
 
     #[test]
     fn quotes_are_blamed_only_where_they_are_all_that_is_wrong() {
-        let fault = || Fault::error("is wrong", "mend it");
+        let fault = || LabelFault::error("is wrong", "mend it");
         let is_two = |value: &str| value == "2";
         for (value, suggestion) in [
             ("\"2\"", Some("2")),

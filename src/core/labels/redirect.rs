@@ -1,7 +1,7 @@
 //! `routing.redirect`: where all requests are sent instead.
 
 use super::path::check_characters;
-use super::report::Fault;
+use super::report::LabelFault;
 use crate::core::model::middleware::Redirect;
 use crate::core::model::route::{HostPattern, RouteSpec, Scheme, ServiceSpec};
 
@@ -9,7 +9,7 @@ use crate::core::model::route::{HostPattern, RouteSpec, Scheme, ServiceSpec};
 const STATUS: u16 = 308;
 
 /// `[status] URL`, such as `https://other.example.com` or `302 https://example.com/closed`.
-pub(super) fn parse(value: &str) -> Result<Redirect, Fault> {
+pub(super) fn parse(value: &str) -> Result<Redirect, LabelFault> {
     let value = value.trim();
     let (status, target) = match value.split_once(char::is_whitespace) {
         Some((status, target)) => (self::status(status)?, target.trim_start()),
@@ -20,7 +20,7 @@ pub(super) fn parse(value: &str) -> Result<Redirect, Fault> {
         .into_iter()
         .find(|scheme| lower.starts_with(scheme));
     let Some(scheme) = scheme else {
-        let fault = Fault::error(
+        let fault = LabelFault::error(
             "is no http or https URL",
             "write a whole one, such as https://other.example.com",
         );
@@ -31,7 +31,7 @@ pub(super) fn parse(value: &str) -> Result<Redirect, Fault> {
     };
     let rest = &target[scheme.len()..];
     if let Some(index) = target.find(['?', '#']) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a query or a fragment, but those of the request are kept",
             "leave out everything from there",
         )
@@ -39,7 +39,7 @@ pub(super) fn parse(value: &str) -> Result<Redirect, Fault> {
     }
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     if !authority_is_sound(authority) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has no host after its scheme, or one that cannot be a host",
             "write a name or an address, and a port where it is not the usual one",
         ));
@@ -53,7 +53,7 @@ pub(super) fn parse(value: &str) -> Result<Redirect, Fault> {
 
 /// What is wrong with a redirect that leads back to the route that it stands on, by the same path: its clients never
 /// arrive. Whether one that leads to another path arrives depends on what else claims that.
-pub(super) fn circle(spec: &ServiceSpec) -> Option<Fault> {
+pub(super) fn circle(spec: &ServiceSpec) -> Option<LabelFault> {
     let redirect = spec.policy.middleware.as_ref()?.redirect.as_ref()?;
     let target = Target::of(redirect)?;
     if !target.path.is_empty() {
@@ -71,7 +71,7 @@ pub(super) fn circle(spec: &ServiceSpec) -> Option<Fault> {
     let reason = format!(
         "leads back to {route}, a route of this service, so that its clients are sent in a circle"
     );
-    Some(Fault::error(reason, remedy))
+    Some(LabelFault::error(reason, remedy))
 }
 
 /// The parts of a redirect's target.
@@ -112,13 +112,13 @@ impl<'a> Target<'a> {
     }
 }
 
-fn status(text: &str) -> Result<u16, Fault> {
+fn status(text: &str) -> Result<u16, LabelFault> {
     match text {
         "301" => Ok(301),
         "302" => Ok(302),
         "307" => Ok(307),
         "308" => Ok(308),
-        _ => Err(Fault::error(
+        _ => Err(LabelFault::error(
             "does not begin with a status of a redirect that keeps the path",
             "write 301, 302, 307 or 308 before the URL, or the URL alone for 308",
         )),

@@ -8,7 +8,7 @@ use crate::core::model::route::{Diagnostic, Level};
 
 /// A diagnostic that does not know yet to which label it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct LabelFault {
     pub(super) level: Level,
     /// Continues the sentence that the value begins: `"10.0.0.1": is an IP address`.
     pub(super) reason: String,
@@ -16,7 +16,7 @@ pub(super) struct Fault {
     pub(super) suggestion: Option<String>,
 }
 
-impl Fault {
+impl LabelFault {
     /// The label, or the item, is wrong and is dropped.
     pub(super) fn error(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
@@ -90,8 +90,8 @@ impl Report {
         }
     }
 
-    pub(super) fn add(&mut self, key: &str, value: &str, fault: Fault) {
-        let Fault {
+    pub(super) fn add(&mut self, key: &str, value: &str, fault: LabelFault) {
+        let LabelFault {
             level,
             reason,
             remedy,
@@ -166,9 +166,9 @@ mod tests {
     fn a_report_is_sorted_and_says_nothing_twice() {
         let mut report = Report::on(&"web".into());
         for key in ["b", "a", "b"] {
-            report.add(key, "1", Fault::error("is wrong", "mend it"));
+            report.add(key, "1", LabelFault::error("is wrong", "mend it"));
         }
-        report.add("a", "1", Fault::notice("is odd", "look"));
+        report.add("a", "1", LabelFault::notice("is odd", "look"));
         let diagnostic = |level, key: &str, reason: &str, remedy: &str| Diagnostic {
             level,
             service: "web".into(),

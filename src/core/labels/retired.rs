@@ -1,6 +1,6 @@
 //! Labels of the old product for which there is another form by now. They are named and otherwise ignored.
 
-use super::report::Fault;
+use super::report::LabelFault;
 
 /// The keys without a prefix, where a star stands for any end, and what to do instead. They are those of the
 /// documentation of Alibaba Cloud Container Service for Swarm ("Label description", "Custom routing", "Log Service",
@@ -77,13 +77,13 @@ pub(super) const RETIRED: [(&str, &str); 20] = [
 ];
 
 /// The notice for a key without its prefix; none when the old product had no such key.
-pub(super) fn notice(name: &str) -> Option<Fault> {
+pub(super) fn notice(name: &str) -> Option<LabelFault> {
     let is_named = |key: &str| match key.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None => name == key,
     };
     let (_, instead) = RETIRED.iter().find(|(key, _)| is_named(key))?;
-    Some(Fault::notice(
+    Some(LabelFault::notice(
         "has no effect: the label is from before Swarm mode",
         *instead,
     ))

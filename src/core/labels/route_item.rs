@@ -1,17 +1,17 @@
 //! One item of a `routing.port_N` label: `[scheme://]host[/path]`.
 
-use super::report::{Fault, shown};
+use super::report::{LabelFault, shown};
 use super::{host, path, quotes, tcp_item};
 use crate::core::model::route::{RouteSpec, Scheme};
 
 /// Reads an item that has no blanks around it. A suggestion in the fault is a whole item that would be accepted.
-pub(super) fn parse(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, Fault> {
+pub(super) fn parse(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, LabelFault> {
     let accepts = |item: &str| read(item, port, suffix).is_ok();
     read(item, port, suffix)
         .map_err(|fault| quotes::blame(fault.suggesting_only(accepts), item, accepts))
 }
 
-fn read(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, Fault> {
+fn read(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, LabelFault> {
     let (scheme, rest) = match item.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),
         None => (None, check_colon(item)?),
@@ -37,9 +37,9 @@ fn read(item: &str, port: u16, suffix: Option<&str>) -> Result<RouteSpec, Fault>
 }
 
 /// Refuses `http:/host`, which would otherwise read as a host with a port.
-fn check_colon(item: &str) -> Result<&str, Fault> {
+fn check_colon(item: &str) -> Result<&str, LabelFault> {
     match item.split_once(":/") {
-        Some((scheme, rest)) if parse_scheme(scheme).is_ok() => Err(Fault::error(
+        Some((scheme, rest)) if parse_scheme(scheme).is_ok() => Err(LabelFault::error(
             "has a scheme with a single slash",
             "write two slashes between scheme and host",
         )
@@ -48,7 +48,7 @@ fn check_colon(item: &str) -> Result<&str, Fault> {
     }
 }
 
-fn parse_scheme(written: &str) -> Result<Scheme, Fault> {
+fn parse_scheme(written: &str) -> Result<Scheme, LabelFault> {
     const REMEDY: &str =
         "write http, https, ws, wss, grpc or tcp before the ://, or no scheme at all";
     host::check_separators(written)?;
@@ -58,9 +58,9 @@ fn parse_scheme(written: &str) -> Result<Scheme, Fault> {
         "https" | "wss" => Ok(Scheme::Https),
         "grpc" => Ok(Scheme::Grpc),
         "tcp" => Ok(Scheme::Tcp),
-        "" => Err(Fault::error("has nothing before its ://", REMEDY)),
+        "" => Err(LabelFault::error("has nothing before its ://", REMEDY)),
         _ => {
-            let fault = Fault::error(
+            let fault = LabelFault::error(
                 format!("has the unknown scheme \"{}\"", shown(written)),
                 REMEDY,
             );

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::label::Label;
-use super::report::{Fault, Report};
+use super::report::{LabelFault, Report};
 use super::{LabelOptions, route_item};
 use crate::core::model::Mode;
 use crate::core::model::route::{RouteSpec, Scheme};
@@ -25,7 +25,7 @@ pub(super) fn read<'a>(
 ) -> Vec<Item<'a>> {
     let Label { key, value, .. } = label;
     if mode == Mode::Job {
-        let fault = Fault::error(
+        let fault = LabelFault::error(
             "cannot route to a job, whose tasks run to their end",
             "remove the label, or deploy the service as replicated or global",
         );
@@ -38,7 +38,7 @@ pub(super) fn read<'a>(
         .filter(|text| !text.is_empty())
         .peekable();
     if texts.peek().is_none() {
-        let fault = Fault::error(
+        let fault = LabelFault::error(
             "names no host",
             "write one, such as shop.example.com, or remove the label",
         );
@@ -80,7 +80,7 @@ fn settle_one(items: &[Item<'_>], report: &mut Report) -> Option<RouteSpec> {
     let mut standing = Vec::new();
     for item in items {
         let conflict = if item.route.port != port {
-            Fault::error(
+            LabelFault::error(
                 format!(
                     "claims a host and path that {} claims, the lower port",
                     first.key
@@ -88,7 +88,7 @@ fn settle_one(items: &[Item<'_>], report: &mut Report) -> Option<RouteSpec> {
                 "keep one of the two, or give them different paths",
             )
         } else if (item.route.scheme == Scheme::Grpc) != (first.route.scheme == Scheme::Grpc) {
-            Fault::error(
+            LabelFault::error(
                 "claims by grpc:// a host and path that is also claimed without",
                 "keep one of the two, or give them different paths",
             )

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::Fault;
+use super::report::LabelFault;
 
 /// The least length for keys to which nothing is a length as well.
 pub(super) const ANY: Duration = Duration::ZERO;
@@ -15,7 +15,7 @@ pub(super) const TENTH: Duration = Duration::from_millis(100);
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Digits, with a point and more digits if need be, from `least` to a day.
-pub(super) fn parse(value: &str, least: Duration) -> Result<Duration, Fault> {
+pub(super) fn parse(value: &str, least: Duration) -> Result<Duration, LabelFault> {
     let text = value.trim();
     if !is_plain(text) {
         return Err(refusal(text));
@@ -23,7 +23,7 @@ pub(super) fn parse(value: &str, least: Duration) -> Result<Duration, Fault> {
     // A plain decimal always parses; one with hundreds of digits becomes infinity, which is more than a day.
     let seconds: f64 = text.parse().unwrap_or(f64::INFINITY);
     if seconds > A_DAY.as_secs_f64() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "is longer than a day",
             "write at most 86400; the unit is the second",
         ));
@@ -33,11 +33,11 @@ pub(super) fn parse(value: &str, least: Duration) -> Result<Duration, Fault> {
         return Ok(length);
     }
     Err(match least {
-        POSITIVE => Fault::error(
+        POSITIVE => LabelFault::error(
             "is not more than 0",
             "write a positive number of seconds, such as 2 or 0.5; leave the label out for the default",
         ),
-        _ => Fault::error(
+        _ => LabelFault::error(
             format!("is less than {} seconds", least.as_secs_f64()),
             format!("write {} or more", least.as_secs_f64()),
         ),
@@ -52,8 +52,8 @@ fn is_plain(text: &str) -> bool {
     }
 }
 
-fn refusal(text: &str) -> Fault {
-    let fault = |reason: &str| Fault::error(reason, "write plain seconds, such as 2 or 0.5");
+fn refusal(text: &str) -> LabelFault {
+    let fault = |reason: &str| LabelFault::error(reason, "write plain seconds, such as 2 or 0.5");
     if text.is_empty() {
         return fault("is empty");
     }

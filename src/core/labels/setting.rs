@@ -1,6 +1,6 @@
 //! The keys that set one thing, and what their values set.
 
-use super::report::Fault;
+use super::report::LabelFault;
 use super::seconds::{ANY, POSITIVE, TENTH};
 use super::{balance, boolean, encoding, number, probe_url, quotes, redirect, seconds};
 use crate::core::model::Mode;
@@ -96,13 +96,13 @@ impl Setting {
         value: &str,
         mode: Mode,
         spec: &mut ServiceSpec,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), LabelFault> {
         let accepts = |value: &str| self.set(value, mode, &mut ServiceSpec::default()).is_ok();
         self.set(value, mode, spec)
             .map_err(|fault| quotes::blame(fault.suggesting_only(accepts), value, accepts))
     }
 
-    fn set(self, value: &str, mode: Mode, spec: &mut ServiceSpec) -> Result<(), Fault> {
+    fn set(self, value: &str, mode: Mode, spec: &mut ServiceSpec) -> Result<(), LabelFault> {
         let ServiceSpec { policy, probe, .. } = spec;
         match self {
             Self::SessionSticky => policy.sticky = boolean::parse(value)?,
@@ -149,11 +149,11 @@ impl Setting {
     }
 }
 
-fn network(value: &str) -> Result<&str, Fault> {
+fn network(value: &str) -> Result<&str, LabelFault> {
     let name = value.trim();
     let odd = |character: char| character.is_whitespace() || character.is_control();
     if name.is_empty() || name.contains(odd) {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "is no network's name",
             "write one name as `docker network ls` shows it",
         ));
@@ -162,16 +162,16 @@ fn network(value: &str) -> Result<&str, Fault> {
 }
 
 /// A command is the check unless a URL was read before it.
-fn command(value: &str, check: &Check) -> Result<Check, Fault> {
+fn command(value: &str, check: &Check) -> Result<Check, LabelFault> {
     let command = value.trim();
     if command.is_empty() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "is empty",
             "write a command for the container's shell",
         ));
     }
     if *check != Check::Connect {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "stands beside probe.url, which is used",
             "keep one of the two",
         ));
@@ -179,14 +179,14 @@ fn command(value: &str, check: &Check) -> Result<Check, Fault> {
     Ok(Check::Command(command.into()))
 }
 
-fn scale(value: &str, mode: Mode) -> Result<u64, Fault> {
+fn scale(value: &str, mode: Mode) -> Result<u64, LabelFault> {
     match mode {
         Mode::Replicated { .. } => number::parse(value, 0..=MOST_REPLICAS),
-        Mode::Global => Err(Fault::error(
+        Mode::Global => Err(LabelFault::error(
             "cannot scale a global service, which runs one task on every node",
             "remove the label, or write `deploy.mode: replicated`",
         )),
-        Mode::Job => Err(Fault::error(
+        Mode::Job => Err(LabelFault::error(
             "cannot scale a job, whose tasks run to their end",
             "remove the label",
         )),

@@ -9,7 +9,7 @@
 //! balances it. So it is refused, with the reason.
 
 use super::host;
-use super::report::Fault;
+use super::report::LabelFault;
 use crate::core::model::route::{PathPrefix, RouteSpec, Scheme};
 
 /// Reads what follows the scheme. Suggestions are for the host.
@@ -18,12 +18,12 @@ pub(super) fn read(
     path: &str,
     port: u16,
     suffix: Option<&str>,
-) -> Result<RouteSpec, Fault> {
+) -> Result<RouteSpec, LabelFault> {
     if let Some((name, digits)) = host.rsplit_once(':')
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && !name.contains(':')
     {
-        let fault = Fault::error(
+        let fault = LabelFault::error(
             "has a port of the gateway, but TCP routes are told apart by the name that a client asks for by TLS, on the \
              listener for TLS",
             "leave the port out where clients speak TLS from the first byte; where they do not, publish the port by `ports:`",
@@ -34,7 +34,7 @@ pub(super) fn read(
         });
     }
     if !matches!(path, "" | "/") {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "has a path, which only HTTP knows",
             "leave everything behind the host out",
         )
@@ -42,7 +42,7 @@ pub(super) fn read(
     }
     let host = host::parse(host, suffix)?;
     if host.is_local() {
-        return Err(Fault::error(
+        return Err(LabelFault::error(
             "is a TCP route under .local, whose names exist on the internal listener only, which speaks no TLS",
             "let clients inside the cluster connect to the service's own name, by a network that both share",
         ));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::label::Label;
-use super::report::{Fault, Report};
+use super::report::{LabelFault, Report};
 use super::{credential, secret_name};
 use crate::core::model::Inventory;
 use crate::core::model::middleware::Credential;
@@ -42,11 +42,11 @@ impl fmt::Debug for Secrets {
 }
 
 /// The secret that an item names, or what is wrong with the name; `None` if the item is a user and a hash.
-pub(super) fn name(item: &str) -> Option<Result<&str, Fault>> {
+pub(super) fn name(item: &str) -> Option<Result<&str, LabelFault>> {
     const REMEDY: &str = "write secret:NAME with a name as `docker secret ls` shows it: letters, digits, -, _ and ., \
         and first a letter or digit; for a user called secret write the hash of a password after the colon";
     let name = secret_name::parse(item)?;
-    Some(name.map_err(|reason| Fault::error(reason, REMEDY)))
+    Some(name.map_err(|reason| LabelFault::error(reason, REMEDY)))
 }
 
 /// Adds the users of a secret to those of the label. Where nobody has looked for secrets, it is believed that there is one.
@@ -70,8 +70,8 @@ pub(super) fn add(
     }
 }
 
-fn unreadable(secret: &str, why: &str) -> Fault {
-    Fault::error(
+fn unreadable(secret: &str, why: &str) -> LabelFault {
+    LabelFault::error(
         format!("cannot be read, so that none of its users is let in: {why}"),
         format!(
             "give the secret {secret} to Hiveway's own service, which mounts it on every manager, or name its folder with \
@@ -81,7 +81,7 @@ fn unreadable(secret: &str, why: &str) -> Fault {
 }
 
 /// Adds the users of these lines, and tells of the first that cannot be read. Nothing of a line is shown.
-fn add_lines(lines: &str, users: &mut Vec<Credential>) -> Option<Fault> {
+fn add_lines(lines: &str, users: &mut Vec<Credential>) -> Option<LabelFault> {
     const REMEDY: &str = "put lines into the secret as `htpasswd -nB user` prints them";
     let before = users.len();
     let (mut first, mut faults) = (None, 0_usize);
@@ -105,7 +105,7 @@ fn add_lines(lines: &str, users: &mut Vec<Credential>) -> Option<Fault> {
             "has {faults} lines that cannot be read, the first of which, line {number}, {reason}"
         ),
     };
-    Some(Fault::error(reason, REMEDY))
+    Some(LabelFault::error(reason, REMEDY))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use self::change::AliasChange;
 use self::refusal::Refusal;
-use super::wishes::{AliasWish, Wishes};
+use super::wishes::{AliasRequest, DesiredChanges};
 use crate::core::model::route::is_local;
 use crate::core::model::{OwnNetwork, UpdateState};
 
@@ -71,7 +71,7 @@ pub struct AliasPlan {
 
 impl AliasPlan {
     /// Decides at `now`. A warm controller that does not lead remembers, and writes nothing.
-    pub fn decide(&mut self, now: Duration, wishes: &Wishes) -> Decision {
+    pub fn decide(&mut self, now: Duration, wishes: &DesiredChanges) -> Decision {
         let Some(wish) = &wishes.aliases else {
             return Decision::Nothing;
         };
@@ -111,7 +111,7 @@ impl AliasPlan {
         self.paused = until;
     }
 
-    fn remember(&mut self, now: Duration, wish: &AliasWish, missing: &BTreeSet<Arc<str>>) {
+    fn remember(&mut self, now: Duration, wish: &AliasRequest, missing: &BTreeSet<Arc<str>>) {
         if self.names != wish.names {
             self.names = wish.names.clone();
             self.settling = now;
@@ -140,7 +140,7 @@ impl AliasPlan {
     fn refuse(
         &mut self,
         refusal: Refusal,
-        wish: &AliasWish,
+        wish: &AliasRequest,
         missing: BTreeSet<Arc<str>>,
     ) -> Decision {
         let is_told = self
@@ -156,7 +156,7 @@ impl AliasPlan {
     }
 }
 
-impl AliasWish {
+impl AliasRequest {
     /// The service's networks on which names should resolve.
     fn attached(&self) -> impl Iterator<Item = &OwnNetwork> {
         let networks = self.service.networks.iter();

@@ -11,17 +11,17 @@ use std::collections::BTreeSet;
 
 use crate::core::model::TaskId;
 
-pub use orders::Orders;
+pub use orders::ManualDrains;
 
 /// The tasks that are drained by hand. Owned by the reconciler; written through it by whoever is given orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ByHand {
+pub struct ManualDrainView {
     drained: BTreeSet<TaskId>,
     /// Those that changes took out of the set and that nobody was told of yet.
     undone: BTreeSet<TaskId>,
 }
 
-impl ByHand {
+impl ManualDrainView {
     /// Takes over the whole set. True when it differs.
     pub fn replace(&mut self, drained: &BTreeSet<TaskId>) -> bool {
         if self.drained == *drained {
@@ -60,7 +60,7 @@ mod tests {
     fn set_is_replaced_whole_and_undone_drains_are_remembered() {
         let set = |tasks: &[&str]| tasks.iter().map(|it| TaskId::from(*it)).collect();
         let (a, b) = (TaskId::from("a"), TaskId::from("b"));
-        let mut by_hand = ByHand::default();
+        let mut by_hand = ManualDrainView::default();
         assert!(!by_hand.replace(&set(&[])));
         assert!(by_hand.replace(&set(&["a", "b"])));
         assert!(!by_hand.replace(&set(&["a", "b"])));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use self::agents::Agents;
 use self::networks::{Networks, address};
-use super::wishes::{AliasWish, ScaleWish};
+use super::wishes::{AliasRequest, ScaleChange};
 use crate::core::labels::{self, LabelOptions};
 use crate::core::model::route::{Check, Diagnostic, ProbeSpec, ServiceSpec};
 use crate::core::model::snapshot::GatewayTask;
@@ -35,13 +35,13 @@ pub struct Desired {
     /// Every complaint and notice about labels.
     pub diagnostics: BTreeSet<Diagnostic>,
     /// What `scale` labels ask for, whether or not the service is routed.
-    pub scale: BTreeMap<ServiceId, ScaleWish>,
+    pub scale: BTreeMap<ServiceId, ScaleChange>,
     /// Why tasks that are no longer reachable are not, for the events that tell of their end.
     pub departures: BTreeMap<TaskId, Arc<str>>,
     /// Hiveway's own running tasks, sorted.
     pub gateways: Arc<[GatewayTask]>,
     /// The names that should resolve to Hiveway's own service; none where it is no service, or they are not managed.
-    pub aliases: Option<AliasWish>,
+    pub aliases: Option<AliasRequest>,
 }
 
 /// A routed service.
@@ -123,7 +123,7 @@ impl Desired {
             let (spec, diagnostics) = labels::parse(service, &options.labels);
             desired.diagnostics.extend(diagnostics);
             if let (Some(wanted), Mode::Replicated { replicas }) = (spec.scale, service.mode) {
-                let wish = ScaleWish {
+                let wish = ScaleChange {
                     service: service.name.clone(),
                     current: replicas,
                     wanted,

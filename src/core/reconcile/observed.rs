@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::by_hand::ByHand;
+use super::by_hand::ManualDrainView;
 use super::signals::Signals;
 use crate::core::model::TaskId;
 use crate::core::model::route::ProbeSpec;
@@ -20,7 +20,7 @@ pub struct Observed {
     /// What agents saw.
     pub signals: Signals,
     /// What an operator drained.
-    pub by_hand: ByHand,
+    pub by_hand: ManualDrainView,
 }
 
 /// One task's health.

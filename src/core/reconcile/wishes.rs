@@ -7,18 +7,18 @@ use crate::core::model::{OwnService, ServiceId};
 
 /// Everything that is to be as labels ask. Written by the reconciler with every inventory, read by the actuator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct DesiredChanges {
     /// Whether this node's manager leads. Only the leader's controller writes.
     pub leading: bool,
     /// The services with a `scale` label.
-    pub replicas: BTreeMap<ServiceId, ScaleWish>,
+    pub replicas: BTreeMap<ServiceId, ScaleChange>,
     /// The names of Hiveway's own service; none before warm-up is over, and where they are not managed.
-    pub aliases: Option<AliasWish>,
+    pub aliases: Option<AliasRequest>,
 }
 
 /// What one service's `scale` label asks for, beside what Swarm was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScaleWish {
+pub struct ScaleChange {
     /// The service's name.
     pub service: Arc<str>,
     /// The replicas that its spec had at the last look.
@@ -29,7 +29,7 @@ pub struct ScaleWish {
 
 /// The names that should resolve to Hiveway's own service, beside those that do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AliasWish {
+pub struct AliasRequest {
     /// The service as it was at the last look.
     pub service: OwnService,
     /// The networks on which the names should resolve (`--network`), as far as the service is attached to them.
@@ -38,10 +38,10 @@ pub struct AliasWish {
     pub names: BTreeSet<Arc<str>>,
 }
 
-impl Wishes {
+impl DesiredChanges {
     /// The services to be scaled now: none where another manager leads.
-    pub fn to_scale(&self) -> impl Iterator<Item = (&ServiceId, &ScaleWish)> {
-        let differs = |(_, wish): &(&ServiceId, &ScaleWish)| wish.current != wish.wanted;
+    pub fn to_scale(&self) -> impl Iterator<Item = (&ServiceId, &ScaleChange)> {
+        let differs = |(_, wish): &(&ServiceId, &ScaleChange)| wish.current != wish.wanted;
         self.replicas
             .iter()
             .filter(move |wish| self.leading && differs(wish))
@@ -54,13 +54,13 @@ mod tests {
 
     #[test]
     fn only_the_leader_scales_and_only_what_differs() {
-        let wish = |current, wanted| ScaleWish {
+        let wish = |current, wanted| ScaleChange {
             service: "web".into(),
             current,
             wanted,
         };
         let replicas = [("differs".into(), wish(1, 2)), ("same".into(), wish(2, 2))];
-        let mut wishes = Wishes {
+        let mut wishes = DesiredChanges {
             leading: true,
             replicas: replicas.into(),
             aliases: None,

@@ -21,8 +21,8 @@ use crate::core::event::{EndpointRef, Event};
 use crate::core::model::snapshot::{Cluster, Endpoint, Snapshot};
 use crate::core::model::{NodeId, TaskId};
 
-use self::record::Record;
-use self::term::Term;
+use self::record::RequestStats;
+use self::term::EjectionInterval;
 
 /// How far back a judgement looks: the span over which 5xx are added up, and in which an endpoint must have had requests
 /// to speak for its node. Long enough for twenty requests to a service of a few requests a second, short enough that
@@ -78,8 +78,8 @@ pub struct Seen {
 /// survives snapshots.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ejections {
-    endpoints: BTreeMap<TaskId, Record>,
-    nodes: BTreeMap<NodeId, Term>,
+    endpoints: BTreeMap<TaskId, RequestStats>,
+    nodes: BTreeMap<NodeId, EjectionInterval>,
     ejected: BTreeSet<TaskId>,
     /// When a request was last seen to fail.
     troubled: Option<Duration>,
@@ -87,7 +87,7 @@ pub struct Ejections {
 
 /// An endpoint in rotation.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct EndpointInCluster<'a> {
     task: &'a TaskId,
     endpoint: &'a Endpoint,
     cluster: &'a Cluster,
@@ -104,7 +104,7 @@ impl Ejections {
     #[must_use]
     pub fn until(&self, task: &TaskId, node: &NodeId) -> Option<Duration> {
         let own = self.endpoints.get(task).and_then(|it| it.term.until());
-        let nodes = self.nodes.get(node).and_then(Term::until);
+        let nodes = self.nodes.get(node).and_then(EjectionInterval::until);
         own.max(nodes).filter(|_| self.ejected.contains(task))
     }
 
@@ -115,7 +115,7 @@ impl Ejections {
         // A share is made of the good answers as well, and these tell nobody.
         policy.failed_percent.is_none()
             && !self.troubled.is_some_and(recent)
-            && self.nodes.values().all(Term::is_forgotten)
+            && self.nodes.values().all(EjectionInterval::is_forgotten)
             && self.endpoints.values().all(|it| it.term.is_forgotten())
     }
 
@@ -128,7 +128,8 @@ impl Ejections {
         now: Duration,
     ) -> Vec<Event> {
         let mut events = Vec::new();
-        let clusters: Vec<Vec<Place<'_>>> = snapshot.clusters.values().map(rotation).collect();
+        let clusters: Vec<Vec<EndpointInCluster<'_>>> =
+            snapshot.clusters.values().map(rotation).collect();
         let places = || clusters.iter().flatten();
         self.forget(snapshot);
         for place in places() {
@@ -143,7 +144,7 @@ impl Ejections {
                 record.leave(now);
             }
         }
-        let mut nodes: BTreeMap<&NodeId, Vec<Place<'_>>> = BTreeMap::new();
+        let mut nodes: BTreeMap<&NodeId, Vec<EndpointInCluster<'_>>> = BTreeMap::new();
         for place in places() {
             nodes.entry(&place.endpoint.node).or_default().push(*place);
         }
@@ -174,7 +175,7 @@ impl Ejections {
     fn reinstate_nodes(
         &mut self,
         policy: &Policy,
-        nodes: &BTreeMap<&NodeId, Vec<Place<'_>>>,
+        nodes: &BTreeMap<&NodeId, Vec<EndpointInCluster<'_>>>,
         now: Duration,
         events: &mut Vec<Event>,
     ) {
@@ -200,7 +201,7 @@ impl Ejections {
     fn reinstate_endpoint(
         &mut self,
         policy: &Policy,
-        place: Place<'_>,
+        place: EndpointInCluster<'_>,
         now: Duration,
         events: &mut Vec<Event>,
     ) {
@@ -220,11 +221,11 @@ impl Ejections {
     fn eject_nodes(
         &mut self,
         policy: &Policy,
-        nodes: &BTreeMap<&NodeId, Vec<Place<'_>>>,
+        nodes: &BTreeMap<&NodeId, Vec<EndpointInCluster<'_>>>,
         now: Duration,
         events: &mut Vec<Event>,
     ) {
-        let lately = |places: &[Place<'_>]| -> Vec<&Record> {
+        let lately = |places: &[EndpointInCluster<'_>]| -> Vec<&RequestStats> {
             let records = places.iter().filter_map(|it| self.endpoints.get(it.task));
             records.filter(|it| it.had_requests(now)).collect()
         };
@@ -236,8 +237,9 @@ impl Ejections {
         let broken = nodes.iter().filter(|(node, places)| {
             let records = lately(places);
             let enough = records.iter().filter(|it| it.is_broken(policy)).count();
-            let elsewhere =
-                |place: &Place<'_>| rotation_of(place.cluster).any(|it| it.node != ***node);
+            let elsewhere = |place: &EndpointInCluster<'_>| {
+                rotation_of(place.cluster).any(|it| it.node != ***node)
+            };
             !well.contains(*node)
                 && enough >= ENOUGH_ENDPOINTS
                 && well.iter().any(|other| other != *node)
@@ -266,11 +268,11 @@ impl Ejections {
     /// nodes are judged by what is known of them.
     fn reinstate_beyond_cap(
         &mut self,
-        cluster: &[Place<'_>],
+        cluster: &[EndpointInCluster<'_>],
         now: Duration,
         events: &mut Vec<Event>,
     ) {
-        let since = |place: &Place<'_>| self.endpoints.get(place.task)?.term.since();
+        let since = |place: &EndpointInCluster<'_>| self.endpoints.get(place.task)?.term.since();
         let running = cluster.iter().filter_map(|it| Some((since(it)?, *it)));
         let mut running: Vec<_> = running.collect();
         running.sort_by(|a, b| (a.0, a.1.task).cmp(&(b.0, b.1.task)));
@@ -287,14 +289,15 @@ impl Ejections {
     fn eject_endpoints(
         &mut self,
         policy: &Policy,
-        cluster: &[Place<'_>],
+        cluster: &[EndpointInCluster<'_>],
         now: Duration,
         events: &mut Vec<Event>,
     ) {
-        let record = |place: &Place<'_>| self.endpoints.get(place.task);
-        let runs = |place: &&Place<'_>| record(place).is_some_and(|it| it.term.is_running());
+        let record = |place: &EndpointInCluster<'_>| self.endpoints.get(place.task);
+        let runs =
+            |place: &&EndpointInCluster<'_>| record(place).is_some_and(|it| it.term.is_running());
         let room = cap(cluster).saturating_sub(cluster.iter().filter(runs).count());
-        let is_bad = |place: &&Place<'_>| {
+        let is_bad = |place: &&EndpointInCluster<'_>| {
             !self.is_out(place)
                 && record(place).is_some_and(|it| !it.term.is_running() && it.is_bad(policy, now))
         };
@@ -312,8 +315,8 @@ impl Ejections {
     }
 
     /// The ejected of one cluster. A node's ejection spares the clusters that would have nothing left.
-    fn in_force(&self, cluster: &[Place<'_>]) -> Vec<TaskId> {
-        let alone = |place: &Place<'_>| {
+    fn in_force(&self, cluster: &[EndpointInCluster<'_>]) -> Vec<TaskId> {
+        let alone = |place: &EndpointInCluster<'_>| {
             let record = self.endpoints.get(place.task);
             record.is_some_and(|record| record.term.is_running())
         };
@@ -325,13 +328,13 @@ impl Ejections {
     }
 
     /// Whether its node is ejected.
-    fn is_out(&self, place: &Place<'_>) -> bool {
+    fn is_out(&self, place: &EndpointInCluster<'_>) -> bool {
         let term = self.nodes.get(&place.endpoint.node);
-        term.is_some_and(Term::is_running)
+        term.is_some_and(EjectionInterval::is_running)
     }
 }
 
-impl Place<'_> {
+impl EndpointInCluster<'_> {
     fn reference(&self) -> EndpointRef {
         EndpointRef {
             service: self.cluster.service.clone(),
@@ -344,12 +347,12 @@ impl Place<'_> {
 }
 
 /// So many of a cluster may be ejected, each for itself.
-fn cap(cluster: &[Place<'_>]) -> usize {
+fn cap(cluster: &[EndpointInCluster<'_>]) -> usize {
     cluster.len() / 2
 }
 
-fn rotation(cluster: &Arc<Cluster>) -> Vec<Place<'_>> {
-    let place = |(task, endpoint)| Place {
+fn rotation(cluster: &Arc<Cluster>) -> Vec<EndpointInCluster<'_>> {
+    let place = |(task, endpoint)| EndpointInCluster {
         task,
         endpoint,
         cluster,

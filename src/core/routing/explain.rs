@@ -32,7 +32,7 @@ use crate::core::model::{NodeId, ServiceId, TaskId, Timestamp};
 use crate::core::reconcile::observed::Health;
 
 pub use self::asked::Asked;
-pub use self::place::{EndpointView, Place};
+pub use self::place::{EndpointView, RotationRank};
 use self::trace::Trace;
 
 /// The whole decision about one request.
@@ -199,7 +199,7 @@ impl Known {
 
 impl ServiceView {
     /// Its endpoints in this place.
-    pub fn at(&self, place: Place) -> impl Iterator<Item = &EndpointView> {
+    pub fn at(&self, place: RotationRank) -> impl Iterator<Item = &EndpointView> {
         self.endpoints.iter().filter(move |it| it.place == place)
     }
 }

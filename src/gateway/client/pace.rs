@@ -24,7 +24,7 @@ use crate::gateway::Limits;
 
 /// What a body has earned and used up.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateCredit {
     /// When something arrived last.
     last: Instant,
     credit: Duration,
@@ -32,14 +32,14 @@ pub(crate) struct Pace {
 
 /// How fast bodies have to come, and answers to be taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Floor {
+pub(crate) struct MinRate {
     /// So many bytes a second, in the long run.
     pub(crate) rate: NonZeroU32,
     /// By how much a body may fall behind, which is its whole credit.
     pub(crate) patience: Duration,
 }
 
-impl Floor {
+impl MinRate {
     /// What clients are held to; none where they may be as slow as they like.
     pub(crate) fn of(limits: Limits) -> Option<Self> {
         let patience = limits.body_patience;
@@ -47,15 +47,15 @@ impl Floor {
     }
 
     /// The pace of a body whose first bytes arrive now.
-    pub(crate) fn begin(self, now: Instant) -> Pace {
-        Pace {
+    pub(crate) fn begin(self, now: Instant) -> RateCredit {
+        RateCredit {
             last: now,
             credit: self.patience,
         }
     }
 
     /// Takes down that so many bytes arrived; false when the body is too slow.
-    pub(crate) fn is_kept(self, pace: &mut Pace, bytes: usize, now: Instant) -> bool {
+    pub(crate) fn is_kept(self, pace: &mut RateCredit, bytes: usize, now: Instant) -> bool {
         let silence = now.duration_since(pace.last).min(self.patience);
         pace.last = now;
         self.covers(&mut pace.credit, bytes as u64, silence)
@@ -78,8 +78,8 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    fn floor(rate: u32) -> Floor {
-        Floor {
+    fn floor(rate: u32) -> MinRate {
+        MinRate {
             rate: NonZeroU32::new(rate).expect("above zero"),
             patience: PATIENCE,
         }

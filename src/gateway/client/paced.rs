@@ -4,7 +4,7 @@
 //!
 //! A client that reads a byte now and then holds a connection, what waits for it, and a place at its task as long as it likes. Time
 //! uses up its credit only while something waits to be written, so that a task may be as slow as it wants; what the client takes
-//! earns of it ([`Floor`]).
+//! earns of it ([`MinRate`]).
 //!
 //! What it takes is what its kernel has acknowledged. Ours is no measure: it takes nothing more until a third of its buffer is
 //! free, which is megabytes, and for minutes then looks as if a slow line were a dead one. On kernels before 6.2, which do not
@@ -35,7 +35,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Client;
-use super::pace::Floor;
+use super::pace::MinRate;
 use crate::gateway::listener::acceptor::Acceptor;
 
 /// Why a connection was ended, in metrics and the access log.
@@ -45,9 +45,9 @@ pub(crate) const SLOW_READER: &str = "slow-reader";
 const LOOKS: u32 = 8;
 
 /// A client's connection.
-pub(crate) struct Paced {
+pub(crate) struct SlowClientGuard {
     inner: Stream,
-    floor: Floor,
+    floor: MinRate,
     acceptor: Arc<Acceptor>,
     client: Arc<Client>,
     /// None while nothing ever had to wait.
@@ -69,10 +69,10 @@ struct Wait {
     alarm: Pin<Box<Sleep>>,
 }
 
-impl Paced {
+impl SlowClientGuard {
     /// A connection that is watched, where clients have to keep to a rate at all.
     pub(crate) fn on(stream: Stream, acceptor: &Arc<Acceptor>, client: &Arc<Client>) -> Stream {
-        let Some(floor) = Floor::of(acceptor.limits) else {
+        let Some(floor) = MinRate::of(acceptor.limits) else {
             return stream;
         };
         Box::new(Self {
@@ -128,7 +128,7 @@ impl Paced {
 }
 
 impl Wait {
-    fn new(floor: Floor) -> Self {
+    fn new(floor: MinRate) -> Self {
         Self {
             since: None,
             waited: Duration::ZERO,
@@ -149,7 +149,7 @@ impl Wait {
 
     /// Judges what has happened since the last look; false when the client is too slow. `taken` is how much it has acknowledged
     /// in all, where that is known.
-    fn look(&mut self, floor: Floor, taken: Option<u64>, now: Instant) -> bool {
+    fn look(&mut self, floor: MinRate, taken: Option<u64>, now: Instant) -> bool {
         self.alarm.as_mut().reset(now + floor.patience / LOOKS);
         let waits = self.since.replace(now).map(|since| now - since);
         let waited = std::mem::take(&mut self.waited) + waits.unwrap_or_default();
@@ -166,13 +166,13 @@ impl Wait {
     }
 }
 
-impl fmt::Debug for Paced {
+impl fmt::Debug for SlowClientGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Paced").field(&self.inner).finish()
     }
 }
 
-impl AsyncRead for Paced {
+impl AsyncRead for SlowClientGuard {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -182,7 +182,7 @@ impl AsyncRead for Paced {
     }
 }
 
-impl AsyncWrite for Paced {
+impl AsyncWrite for SlowClientGuard {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -216,13 +216,13 @@ impl AsyncWrite for Paced {
 }
 
 #[async_trait]
-impl Shutdown for Paced {
+impl Shutdown for SlowClientGuard {
     async fn shutdown(&mut self) {
         self.inner.shutdown().await;
     }
 }
 
-impl Ssl for Paced {
+impl Ssl for SlowClientGuard {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
         self.inner.get_ssl_digest()
     }
@@ -233,15 +233,15 @@ impl Ssl for Paced {
 }
 
 #[async_trait]
-impl Peek for Paced {}
+impl Peek for SlowClientGuard {}
 
-impl UniqueID for Paced {
+impl UniqueID for SlowClientGuard {
     fn id(&self) -> UniqueIDType {
         self.inner.id()
     }
 }
 
-impl GetTimingDigest for Paced {
+impl GetTimingDigest for SlowClientGuard {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.inner.get_timing_digest()
     }
@@ -255,13 +255,13 @@ impl GetTimingDigest for Paced {
     }
 }
 
-impl GetProxyDigest for Paced {
+impl GetProxyDigest for SlowClientGuard {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         self.inner.get_proxy_digest()
     }
 }
 
-impl GetSocketDigest for Paced {
+impl GetSocketDigest for SlowClientGuard {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.inner.get_socket_digest()
     }
@@ -273,7 +273,7 @@ mod tests {
 
     use super::*;
 
-    const FLOOR: Floor = Floor {
+    const FLOOR: MinRate = MinRate {
         rate: NonZeroU32::new(100).expect("above zero"),
         patience: Duration::from_secs(60),
     };

@@ -15,13 +15,13 @@ pub(crate) struct Identity {
 
 /// How a TLS connection was opened.
 #[derive(Clone)]
-pub(crate) struct Secured {
+pub(crate) struct TlsInfo {
     pub(crate) identity: Arc<Identity>,
     /// The name that the client asked for.
     pub(crate) asked: Option<Arc<str>>,
 }
 
-impl Secured {
+impl TlsInfo {
     /// Whether requests for a normalised host belong on this connection.
     pub(crate) fn answers_for(&self, host: &str) -> bool {
         let certificate = &self.identity.certificate;
@@ -29,7 +29,7 @@ impl Secured {
     }
 }
 
-impl fmt::Debug for Secured {
+impl fmt::Debug for TlsInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secured")
             .field("certificate", &self.identity.certificate.file)

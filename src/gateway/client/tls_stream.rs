@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream as Inner;
 
-use super::tls_info::Secured;
+use super::tls_info::TlsInfo;
 
 /// How long a client may take to be told that the connection ends.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -26,13 +26,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// A connection whose handshake is done.
 pub(in crate::gateway) struct TlsStream {
     inner: Inner<Plain>,
-    secured: Secured,
+    secured: TlsInfo,
     /// Whether the client was told that nothing more comes, or that cannot be told it.
     ended: bool,
 }
 
 impl TlsStream {
-    pub(crate) fn new(inner: Inner<Plain>, secured: Secured) -> Self {
+    pub(crate) fn new(inner: Inner<Plain>, secured: TlsInfo) -> Self {
         Self {
             inner,
             secured,
@@ -41,7 +41,7 @@ impl TlsStream {
     }
 
     /// How a client's connection was opened; `None` for a plain one.
-    pub(in crate::gateway) fn secured(stream: &Stream) -> Option<Secured> {
+    pub(in crate::gateway) fn secured(stream: &Stream) -> Option<TlsInfo> {
         let stream = stream.as_any().downcast_ref::<Self>()?;
         Some(stream.secured.clone())
     }

@@ -54,10 +54,10 @@ pub(crate) fn head_is_complete(head: &[u8], seen: usize) -> bool {
 }
 
 /// Why a request's head is refused: the status, and the reason in words.
-pub(crate) type Refusal = (u16, &'static str);
+pub(crate) type FramingError = (u16, &'static str);
 
 /// Judges a head by its parsed form and by the bytes that it came in.
-pub(crate) fn check(request: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check(request: &RequestHeader, raw: &[u8]) -> Result<(), FramingError> {
     if request.raw_path().len() > TARGET_LIMIT {
         return Err((414, "the request's target is longer than 32 KiB"));
     }

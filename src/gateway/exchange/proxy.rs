@@ -42,19 +42,19 @@ use crate::observe::otlp::Spans;
 
 use super::challenge::Challenges;
 use super::context::Context;
-use super::trace::Mint;
+use super::trace::IdGenerator;
 use crate::gateway::Config;
 use crate::gateway::client::Client;
-use crate::gateway::client::pace::Floor;
+use crate::gateway::client::pace::MinRate;
 use crate::gateway::filters::{self, forwarded, hop_by_hop};
 use crate::gateway::limits::WRITE_TIMEOUT;
 use crate::gateway::limits::task_connections::{Permit, TaskConnections};
-use crate::gateway::local_reply::Answer;
-use crate::gateway::routing::choice::Choice;
+use crate::gateway::local_reply::LocalReply;
+use crate::gateway::routing::choice::EndpointLease;
 use crate::gateway::routing::cookie;
-use crate::gateway::routing::hold::Holding;
+use crate::gateway::routing::hold::PendingRequests;
 use crate::gateway::routing::table::RouteTable;
-use crate::gateway::upstream::peer::{Way, asks_for_events};
+use crate::gateway::upstream::peer::{UpstreamMode, asks_for_events};
 use crate::gateway::upstream::upgrade;
 
 /// How long the rest of an unwanted request body is read, so that the client gets to read its answer.
@@ -65,16 +65,16 @@ pub(crate) struct Proxy {
     table: Arc<ArcSwap<RouteTable>>,
     trusted: Vec<IpNet>,
     metrics: Metrics,
-    holding: Arc<Holding>,
+    holding: Arc<PendingRequests>,
     tasks: Arc<TaskConnections>,
     /// None where bodies may come, and answers be taken, as slowly as clients like.
-    floor: Option<Floor>,
+    floor: Option<MinRate>,
     /// None where requests are not written down.
     access_log: Option<AccessLog>,
     /// None where nobody is told of requests by spans.
     spans: Option<Spans>,
     /// None where requests are given no ids.
-    mint: Option<Mint>,
+    mint: Option<IdGenerator>,
     challenges: Challenges,
     /// Whether a redirect to TLS leads anywhere.
     tls_access: TlsAccess,
@@ -84,7 +84,7 @@ impl Proxy {
     pub(crate) fn new(
         config: &Config,
         table: Arc<ArcSwap<RouteTable>>,
-        holding: Arc<Holding>,
+        holding: Arc<PendingRequests>,
         tasks: Arc<TaskConnections>,
         metrics: Metrics,
     ) -> Self {
@@ -95,10 +95,10 @@ impl Proxy {
             metrics,
             holding,
             tasks,
-            floor: Floor::of(config.limits),
+            floor: MinRate::of(config.limits),
             access_log: config.access_log.clone(),
             spans: config.spans.clone(),
-            mint: (config.trace_headers || share.is_some()).then(|| Mint::new(share)),
+            mint: (config.trace_headers || share.is_some()).then(|| IdGenerator::new(share)),
             challenges: config.challenges.clone(),
             tls_access: config.tls_access(),
         }
@@ -171,7 +171,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        if let Some(lack) = context.choice.as_ref().and_then(Choice::lack) {
+        if let Some(lack) = context.choice.as_ref().and_then(EndpointLease::lack) {
             match Box::pin(self.hold_again(session, context, lack)).await? {
                 Ok(choice) => context.choice = Some(choice),
                 Err(answer) => {
@@ -193,7 +193,7 @@ impl ProxyHttp for Proxy {
         }
         let policy = &choice.pool().policy;
         let has_body = session.as_http2().is_some() && !session.as_mut().is_body_empty();
-        let way = Way::of(session.req_header(), choice.pool().http2, has_body);
+        let way = UpstreamMode::of(session.req_header(), choice.pool().http2, has_body);
         context.way = way;
         let events = asks_for_events(session.req_header());
         Ok(Box::new(way.peer(choice.target(), policy, events)))
@@ -209,7 +209,7 @@ impl ProxyHttp for Proxy {
         if session.as_http2().is_some() {
             cookie::join(request);
         }
-        if context.way == Way::Alone {
+        if context.way == UpstreamMode::Alone {
             request.insert_header("Connection", "close")?;
         }
         // Only proxies expect the absolute form. Its path is in the URI, and its host is that of the Host header.
@@ -225,7 +225,7 @@ impl ProxyHttp for Proxy {
         if let Some(ids) = &context.ids {
             ids.tell_task(request)?;
         }
-        let Some(pool) = context.choice.as_ref().map(Choice::pool) else {
+        let Some(pool) = context.choice.as_ref().map(EndpointLease::pool) else {
             return Ok(());
         };
         if let Some(prefix) = &pool.prefix {
@@ -300,7 +300,7 @@ impl ProxyHttp for Proxy {
         _digest: Option<&Digest>,
         context: &mut Context,
     ) -> Result<()> {
-        if context.way == Way::Shared
+        if context.way == UpstreamMode::Shared
             && let Some(permit) = &mut context.permit
         {
             permit.shares(socket);
@@ -346,7 +346,7 @@ impl ProxyHttp for Proxy {
             .as_ref()
             .map_or("", |choice| &choice.pool().service);
         let refusal = context.refusal.take().map(|it| *it);
-        let answer = refusal.or_else(|| Answer::to_failure(error, service));
+        let answer = refusal.or_else(|| LocalReply::to_failure(error, service));
         let Some(answer) = answer.filter(|_| session.response_written().is_none()) else {
             return FailToProxy {
                 error_code: 0,

@@ -23,7 +23,7 @@ struct Forms {
 }
 
 /// Reads the path, and rewrites the request where its task gets another.
-pub(crate) fn settle(request: &mut RequestHeader) -> Result<(), framing::Refusal> {
+pub(crate) fn settle(request: &mut RequestHeader) -> Result<(), framing::FramingError> {
     let (path, query) = split(request);
     let read = path::read(path).map_err(|why| (400, why.as_str()))?;
     let Some(RequestPath { matched, sent }) = read else {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// What is known of a request only while it happens.
 #[derive(Default)]
-pub(crate) struct Noted {
+pub(crate) struct RequestTimings {
     /// When the connection to the task that is tried now was asked for.
     connecting: Option<Instant>,
     /// How long it took; nearly nothing for a pooled one.
@@ -15,7 +15,7 @@ pub(crate) struct Noted {
     pub(crate) first_byte: Option<Duration>,
 }
 
-impl Noted {
+impl RequestTimings {
     pub(crate) fn connecting(&mut self) {
         self.connecting = Some(Instant::now());
     }

@@ -33,7 +33,7 @@ const SAMPLED: u8 = 0b01;
 const RANDOM: u8 = 0b10;
 
 /// Makes ids.
-pub(crate) struct Mint {
+pub(crate) struct IdGenerator {
     keys: [RandomState; 3],
     count: AtomicU64,
     /// Of which traces that begin here spans are told; none where none are.
@@ -51,7 +51,7 @@ pub(crate) struct Ids {
     pub(crate) span: Option<SpanIds>,
 }
 
-impl Mint {
+impl IdGenerator {
     pub(crate) fn new(share: Option<Share>) -> Self {
         Self {
             keys: std::array::from_fn(|_| RandomState::new()),
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn ids_that_are_made_are_well_formed_and_all_different() {
-        let mint = Mint::new(None);
+        let mint = IdGenerator::new(None);
         let request = RequestHeader::build("GET", b"/", None).expect("a request");
         let made: HashSet<_> = (0..10_000)
             .map(|_| mint.ids(&request).trace_parent)
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn valid_trace_context_is_kept_and_invalid_is_replaced() {
-        let mint = Mint::new(None);
+        let mint = IdGenerator::new(None);
         let long = "x".repeat(129);
         for (lines, request_id, trace_parent) in [
             (vec![("X-Request-Id", "abc/1=")], Some("abc/1="), None),
@@ -283,7 +283,7 @@ mod tests {
     }
     #[test]
     fn a_span_comes_between_a_sampled_parent_and_the_task() {
-        let mint = Mint::new(Some("0".parse().expect("a share")));
+        let mint = IdGenerator::new(Some("0".parse().expect("a share")));
         let ids = |parent: &str| {
             let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
             request
@@ -323,7 +323,7 @@ mod tests {
     fn sample_rate_decides_for_new_traces_and_is_propagated() {
         let request = RequestHeader::build("GET", b"/", None).expect("a request");
         for (share, told) in [("0", 0), ("1", 1_000)] {
-            let mint = Mint::new(share.parse().ok());
+            let mint = IdGenerator::new(share.parse().ok());
             let made: Vec<_> = (0..1_000).map(|_| mint.ids(&request)).collect();
             assert_eq!(made.iter().filter(|ids| ids.span.is_some()).count(), told);
             let flag = format!("-0{share}");
@@ -342,7 +342,7 @@ mod tests {
             request_id in "([a-z0-9]{1,130}|[ -~]{0,20})",
             share in prop::sample::select(vec![None, Some("0"), Some("1")]),
         ) {
-            let mint = Mint::new(share.and_then(|share| share.parse().ok()));
+            let mint = IdGenerator::new(share.and_then(|share| share.parse().ok()));
             let said = format!("{version}-{trace}-{own}-{rest}");
             let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
             request.append_header(TRACE_PARENT, said.as_bytes()).expect("a header");

@@ -24,7 +24,7 @@ const ALL: &str = "max-connections";
 const CLIENT: &str = "max-connections-per-client";
 
 /// Counts connections, and says which is one too many. Shared by the listeners.
-pub(crate) struct Admission {
+pub(crate) struct ConnectionLimits {
     most: usize,
     open: AtomicUsize,
     full: Bound,
@@ -41,13 +41,13 @@ struct Bound {
 }
 
 /// The right to be connected; it is given back when it is dropped.
-pub(crate) struct Place {
-    admission: Arc<Admission>,
+pub(crate) struct ConnectionPermit {
+    admission: Arc<ConnectionLimits>,
     /// Who is connected.
     pub(crate) client: Arc<ClientShare>,
 }
 
-impl Admission {
+impl ConnectionLimits {
     pub(crate) fn new(
         division: &Division,
         limits: &Limits,
@@ -70,7 +70,7 @@ impl Admission {
     }
 
     /// A place for a client that connects from there; none when there is none left.
-    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
         let more = |open: usize| (open < self.most).then_some(open + 1);
         let entered = self
             .open
@@ -102,7 +102,7 @@ impl Admission {
             });
             return None;
         }
-        Some(Place {
+        Some(ConnectionPermit {
             admission: self.clone(),
             client,
         })
@@ -121,7 +121,7 @@ impl Bound {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.client.disconnects();
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
@@ -137,7 +137,7 @@ mod tests {
         connections: usize,
         per_client: Option<usize>,
         trusted: &[&str],
-    ) -> Arc<Admission> {
+    ) -> Arc<ConnectionLimits> {
         let limits = Limits {
             connections: NonZeroUsize::new(connections),
             connections_per_client: per_client.and_then(NonZeroUsize::new),
@@ -147,7 +147,7 @@ mod tests {
             .iter()
             .map(|it| it.parse().expect("a net"))
             .collect();
-        Admission::new(
+        ConnectionLimits::new(
             &Division::new(1_024, &limits, 1),
             &limits,
             Clients::new(&trusted),
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_place_is_free_again_when_its_holder_is_gone() {
         let admission = admission(8, Some(8), &[]);
-        let mut held: Vec<Place> = Vec::new();
+        let mut held: Vec<ConnectionPermit> = Vec::new();
         for _ in 0..8 {
             held.extend(admission.admit(from("10.0.0.1")));
         }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn one_client_does_not_take_the_places_of_others() {
         let admission = admission(100, Some(2), &["10.9.0.0/16"]);
-        let mut held: Vec<Place> = Vec::new();
+        let mut held: Vec<ConnectionPermit> = Vec::new();
         for (address, admitted) in [
             ("10.0.0.1", true),
             ("10.0.0.1", true),
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn by_default_a_client_gets_as_many_as_it_leaves_free() {
         let admission = admission(100, None, &[]);
-        let mut held: Vec<Place> = Vec::new();
+        let mut held: Vec<ConnectionPermit> = Vec::new();
         for (address, expected) in [("10.0.0.1", 50), ("10.0.0.2", 75), ("10.0.0.3", 88)] {
             while let Some(place) = admission.admit(from(address)) {
                 held.push(place);

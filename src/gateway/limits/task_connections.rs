@@ -34,7 +34,7 @@ use super::alarm::{Alarm, Alarms};
 use super::clients::ClientShare;
 use super::open_files::Division;
 use crate::gateway::Limits;
-use crate::gateway::local_reply::Answer;
+use crate::gateway::local_reply::LocalReply;
 
 use self::shared_connections::Shared;
 
@@ -352,14 +352,14 @@ impl Drop for Permit {
 
 impl Full {
     /// What the request is answered.
-    pub(crate) fn answer(self) -> Answer {
+    pub(crate) fn answer(self) -> LocalReply {
         match self {
-            Self::All => Answer::new(
+            Self::All => LocalReply::new(
                 503,
                 ALL,
                 "this gateway uses as many connections to tasks as it may (--max-task-connections)",
             ),
-            Self::Client => Answer::new(
+            Self::Client => LocalReply::new(
                 503,
                 CLIENT,
                 "this client uses as many connections to tasks as one client may \

@@ -15,7 +15,7 @@ use super::tls::Terminator;
 use crate::gateway::Limits;
 use crate::gateway::client::Side;
 use crate::gateway::exchange::proxy::Proxy;
-use crate::gateway::limits::connection_limits::Admission;
+use crate::gateway::limits::connection_limits::ConnectionLimits;
 
 /// Accepts the connections of one listener; [`connection`](super::connection) serves them.
 pub(crate) struct Acceptor {
@@ -30,7 +30,7 @@ pub(crate) struct Acceptor {
     /// Knows every connection's task, so that the end can wait for them.
     pub(crate) connections: TaskTracker,
     /// Who may connect at all; shared by the listeners.
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) admission: Arc<ConnectionLimits>,
     /// How many are open, for the metrics.
     pub(crate) gauge: IntGauge,
     /// Ends the wait for further requests.

@@ -29,10 +29,10 @@ use super::acceptor::Acceptor;
 use super::tls;
 use super::{http2, proxy_protocol};
 use crate::gateway::client::Client;
-use crate::gateway::client::paced::Paced;
+use crate::gateway::client::paced::SlowClientGuard;
 use crate::gateway::exchange::head::{Opening, Unread, read_head, refuse};
 use crate::gateway::limits::clients::ClientShare;
-use crate::gateway::passthrough::Passage;
+use crate::gateway::passthrough::PassthroughConnection;
 
 /// What Pingora calls for every connection: counts it, and gives it a task of its own. Pingora's task for accepting is large
 /// and ends here.
@@ -127,7 +127,7 @@ impl Acceptor {
 /// What a connection has become, and whose it is where a proxy has told that.
 enum Opened {
     Requests(Stream, Option<Origin>),
-    Passage(Box<Passage>, Option<Origin>),
+    Passage(Box<PassthroughConnection>, Option<Origin>),
 }
 
 /// Serves one request after another on a connection, until either side has enough. A stop ends the wait for the next
@@ -154,7 +154,7 @@ async fn serve(
     let mut settings: Option<HttpPersistentSettings> = None;
     // Only a plain connection can open as HTTP/2 by itself, and only with its first bytes; TLS has agreed on it before.
     let mut opens = stream.as_any().is::<Plain>();
-    let mut stream = Paced::on(stream, &acceptor, &client);
+    let mut stream = SlowClientGuard::on(stream, &acceptor, &client);
     loop {
         let head = tokio::select! {
             biased;
@@ -165,7 +165,7 @@ async fn serve(
         let head = match head {
             Ok(Opening::Head(head)) => head,
             Ok(Opening::Http2(preface)) => {
-                let Some(stream) = give_back(Paced::bare(stream), &preface) else {
+                let Some(stream) = give_back(SlowClientGuard::bare(stream), &preface) else {
                     return;
                 };
                 return Box::pin(http2::serve(stream, acceptor, client, shutdown)).await;

@@ -41,7 +41,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::acceptor::Acceptor;
 use crate::gateway::client::Client;
-use crate::gateway::client::paced::Paced;
+use crate::gateway::client::paced::SlowClientGuard;
 use crate::gateway::exchange::framing::HEAD_LIMIT;
 
 use self::counted_frames::CountedFrames;
@@ -103,7 +103,7 @@ pub(crate) async fn serve(
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: stream.get_socket_digest(),
     });
-    let stream = Paced::on(stream, &acceptor, &client);
+    let stream = SlowClientGuard::on(stream, &acceptor, &client);
     let stream = CountedFrames::on(stream, &client);
     let opened = timeout(limits.head, handshake(stream, Some(options()))).await;
     let Ok(Ok(mut connection)) = opened else {

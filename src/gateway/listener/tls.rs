@@ -37,13 +37,13 @@ use crate::core::certificates::CertificateIndex;
 use crate::core::routing::lookup::normal_host;
 use crate::observe::event_log::Emitter;
 use crate::observe::metrics::Metrics;
-use crate::tls::certificates::InUse;
+use crate::tls::certificates::ActiveCertificates;
 
 use self::authorities::{Authorities, Verifier};
-use crate::gateway::client::tls_info::{Identity, Secured};
+use crate::gateway::client::tls_info::{Identity, TlsInfo};
 use crate::gateway::client::tls_stream::TlsStream;
 use crate::gateway::exchange::challenge::Challenges;
-use crate::gateway::passthrough::{Asked, Passage, Passages};
+use crate::gateway::passthrough::{Asked, Passthrough, PassthroughConnection};
 
 /// What a listener for TLS needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub(crate) enum Opened {
     /// Requests come by it.
     Requests(Stream),
     /// It is passed on as it is.
-    Passage(Box<Passage>),
+    Passage(Box<PassthroughConnection>),
 }
 
 /// Makes TLS of connections. Shared by the connections of a listener.
@@ -115,12 +115,12 @@ pub(crate) struct Terminator {
     room: Semaphore,
     challenges: Challenges,
     metrics: Metrics,
-    passages: Arc<Passages>,
+    passages: Arc<Passthrough>,
 }
 
 impl Terminator {
     /// Answers with these certificates from now on. Open connections keep theirs. `template` is what all have in common.
-    fn use_certificates(&self, in_use: &InUse, template: &ServerConfig) {
+    fn use_certificates(&self, in_use: &ActiveCertificates, template: &ServerConfig) {
         let identities = in_use.iter().map(|loaded| {
             let mut config = template.clone();
             config.cert_resolver = Arc::new(SingleCertAndKey::from(loaded.key.clone()));
@@ -179,7 +179,7 @@ impl Terminator {
         };
         let accepted = start.into_stream(identity.config.clone()).await;
         let stream = accepted.map_err(|error| reason(&error))?;
-        let stream = TlsStream::new(stream, Secured { identity, asked });
+        let stream = TlsStream::new(stream, TlsInfo { identity, asked });
         Ok(Opened::Requests(Box::new(stream)))
     }
 }
@@ -191,7 +191,7 @@ pub(crate) struct Serving {
     template: ServerConfig,
     /// None where clients show no certificates.
     authorities: Option<Authorities>,
-    in_use: Option<watch::Receiver<InUse>>,
+    in_use: Option<watch::Receiver<ActiveCertificates>>,
 }
 
 impl Serving {
@@ -199,7 +199,7 @@ impl Serving {
     pub(crate) fn new(
         config: &TlsConfig,
         challenges: &Challenges,
-        passages: Passages,
+        passages: Passthrough,
         metrics: &Metrics,
     ) -> Result<Self, TlsError> {
         let opened = config.client_ca.as_deref();
@@ -222,7 +222,7 @@ impl Serving {
     }
 
     /// Takes the certificates from here, those of now at once.
-    pub(crate) fn follow(&mut self, mut in_use: watch::Receiver<InUse>) {
+    pub(crate) fn follow(&mut self, mut in_use: watch::Receiver<ActiveCertificates>) {
         let now = in_use.borrow_and_update().clone();
         self.terminator.use_certificates(&now, &self.template);
         self.in_use = Some(in_use);

@@ -3,7 +3,7 @@
 //! # Design notes
 //!
 //! Code that makes a local reply names the service that the reply is about
-//! ([`Answer::about`](super::Answer::about)), and the request's context keeps it. Counters,
+//! ([`LocalReply::about`](super::LocalReply::about)), and the request's context keeps it. Counters,
 //! access log and spans read the service of a request in one place, `Context::about`, whether the
 //! request has an endpoint or not. A request without a service has met no route.
 

@@ -8,7 +8,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 /// What a failure says about the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum UpstreamFailure {
     /// It takes no connections, or breaks them.
     Broken,
     /// It is there and does not answer in time.
@@ -20,33 +20,33 @@ pub(crate) enum Fault {
 }
 
 /// What it says that no connection could be made. A want of ports or files is this machine's own.
-pub(crate) fn connecting(error: &Error) -> Fault {
+pub(crate) fn connecting(error: &Error) -> UpstreamFailure {
     use ErrorType::{ConnectError, ConnectNoRoute, ConnectRefused, ConnectTimedout};
     match error.etype() {
-        ConnectError | ConnectNoRoute | ConnectRefused | ConnectTimedout => Fault::Broken,
-        _ => Fault::None,
+        ConnectError | ConnectNoRoute | ConnectRefused | ConnectTimedout => UpstreamFailure::Broken,
+        _ => UpstreamFailure::None,
     }
 }
 
 /// What it says that a connection failed after it was made. `reused`: it had served a request before. `begun`: the status
 /// of the answer that the client got the beginning of.
-pub(crate) fn proxying(error: &Error, reused: bool, begun: Option<StatusCode>) -> Fault {
+pub(crate) fn proxying(error: &Error, reused: bool, begun: Option<StatusCode>) -> UpstreamFailure {
     use ErrorType::{ReadTimedout, WriteTimedout};
     if *error.esource() != ErrorSource::Upstream || begun == Some(StatusCode::SWITCHING_PROTOCOLS) {
         // WebSockets end as their two sides like, and many by a reset.
-        return Fault::None;
+        return UpstreamFailure::None;
     }
     if vanished(error) {
-        return Fault::Broken;
+        return UpstreamFailure::Broken;
     }
     if let Some(end) = StreamEnd::of(error).filter(|_| begun.is_none()) {
         return end.fault();
     }
     match error.etype() {
-        ReadTimedout | WriteTimedout => Fault::Slow,
+        ReadTimedout | WriteTimedout => UpstreamFailure::Slow,
         // Any task may close a connection that it had kept open, at the moment when it is used again.
-        _ if reused && begun.is_none() => Fault::None,
-        _ => Fault::Broken,
+        _ if reused && begun.is_none() => UpstreamFailure::None,
+        _ => UpstreamFailure::Broken,
     }
 }
 
@@ -96,11 +96,11 @@ impl StreamEnd {
         matches!(self, Self::GoneAway | Self::Refused)
     }
 
-    fn fault(self) -> Fault {
+    fn fault(self) -> UpstreamFailure {
         match self {
-            Self::GoneAway | Self::Cancelled => Fault::None,
-            Self::Refused | Self::Calm => Fault::Busy,
-            Self::Failed => Fault::Broken,
+            Self::GoneAway | Self::Cancelled => UpstreamFailure::None,
+            Self::Refused | Self::Calm => UpstreamFailure::Busy,
+            Self::Failed => UpstreamFailure::Broken,
         }
     }
 }
@@ -150,11 +150,11 @@ mod tests {
             BindError, ConnectNoRoute, ConnectRefused, ConnectTimedout, InternalError,
         };
         for (kind, fault) in [
-            (ConnectRefused, Fault::Broken),
-            (ConnectTimedout, Fault::Broken),
-            (ConnectNoRoute, Fault::Broken),
-            (BindError, Fault::None),
-            (InternalError, Fault::None),
+            (ConnectRefused, UpstreamFailure::Broken),
+            (ConnectTimedout, UpstreamFailure::Broken),
+            (ConnectNoRoute, UpstreamFailure::Broken),
+            (BindError, UpstreamFailure::None),
+            (InternalError, UpstreamFailure::None),
         ] {
             let error = error(kind.clone(), None);
             assert_eq!(connecting(&error), fault, "{kind:?}");
@@ -168,54 +168,60 @@ mod tests {
         let ok = Some(StatusCode::OK);
         let upgraded = Some(StatusCode::SWITCHING_PROTOCOLS);
         for (kind, cause, reused, begun, fault) in [
-            (ConnectionClosed, None, false, None, Fault::Broken),
-            (ConnectionClosed, None, true, None, Fault::None),
-            (ConnectionClosed, None, true, ok, Fault::Broken),
+            (ConnectionClosed, None, false, None, UpstreamFailure::Broken),
+            (ConnectionClosed, None, true, None, UpstreamFailure::None),
+            (ConnectionClosed, None, true, ok, UpstreamFailure::Broken),
             (
                 ReadError,
                 system(Errno::CONNRESET),
                 false,
                 None,
-                Fault::Broken,
+                UpstreamFailure::Broken,
             ),
-            (ReadError, system(Errno::CONNRESET), true, None, Fault::None),
+            (
+                ReadError,
+                system(Errno::CONNRESET),
+                true,
+                None,
+                UpstreamFailure::None,
+            ),
             (
                 ReadError,
                 system(Errno::CONNRESET),
                 false,
                 upgraded,
-                Fault::None,
+                UpstreamFailure::None,
             ),
             (
                 ReadError,
                 system(Errno::TIMEDOUT),
                 true,
                 None,
-                Fault::Broken,
+                UpstreamFailure::Broken,
             ),
             (
                 ReadError,
                 system(Errno::HOSTUNREACH),
                 true,
                 None,
-                Fault::Broken,
+                UpstreamFailure::Broken,
             ),
             (
                 WriteError,
                 system(Errno::TIMEDOUT),
                 true,
                 None,
-                Fault::Broken,
+                UpstreamFailure::Broken,
             ),
             (
                 WriteTimedout,
                 system(Errno::TIMEDOUT),
                 true,
                 None,
-                Fault::Broken,
+                UpstreamFailure::Broken,
             ),
-            (WriteTimedout, ours(), true, None, Fault::Slow),
-            (ReadTimedout, None, false, None, Fault::Slow),
+            (WriteTimedout, ours(), true, None, UpstreamFailure::Slow),
+            (ReadTimedout, None, false, None, UpstreamFailure::Slow),
         ] {
             let shown = format!("{kind:?} {cause:?} {reused} {begun:?}");
             assert_eq!(
@@ -225,6 +231,6 @@ mod tests {
             );
         }
         let of_client = Error::new_down(ReadError);
-        assert_eq!(proxying(&of_client, false, None), Fault::None);
+        assert_eq!(proxying(&of_client, false, None), UpstreamFailure::None);
     }
 }

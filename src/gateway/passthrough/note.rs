@@ -19,7 +19,7 @@ use crate::observe::metrics::ClusterMetrics;
 use super::flow::Flow;
 
 /// One connection's.
-pub(super) struct Note {
+pub(super) struct ConnectionLogEntry {
     pub(super) started: Instant,
     client: Origin,
     name: Arc<str>,
@@ -31,7 +31,7 @@ pub(super) struct Note {
     bytes: (u64, u64),
 }
 
-impl Note {
+impl ConnectionLogEntry {
     pub(super) fn new(client: Origin, name: Arc<str>) -> Self {
         let now = Instant::now();
         Self {

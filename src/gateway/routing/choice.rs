@@ -19,19 +19,19 @@ use crate::core::model::route::Balance;
 use crate::core::request::origin::Origin;
 
 use super::attempt::Attempt;
-use super::pool::{Pool, Target, Wish};
+use super::pool::{LbContext, Pool, Target};
 use super::runtime::ClusterRuntime;
 use super::table::Route;
 use super::{cookie, key};
 use crate::gateway::client::Client;
 use crate::gateway::filters::Chain;
-use crate::gateway::local_reply::Answer;
+use crate::gateway::local_reply::LocalReply;
 use crate::gateway::local_reply::subject::{About, Subject};
-use crate::gateway::local_reply::upstream_failure::Fault;
+use crate::gateway::local_reply::upstream_failure::UpstreamFailure;
 
 /// Who asks for an endpoint, and with what.
 #[derive(Clone, Copy)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct SelectionInput<'a> {
     pub(crate) request: &'a RequestHeader,
     pub(crate) client: &'a Client,
     /// The peers whose forwarding headers are believed.
@@ -41,7 +41,7 @@ pub(crate) struct Asker<'a> {
 }
 
 /// The endpoint that a request was given. Counted there until it is dropped.
-pub(crate) struct Choice {
+pub(crate) struct EndpointLease {
     route: Arc<Route>,
     /// The client came by TLS, to us or to a trusted proxy in front.
     pub(crate) secure: bool,
@@ -76,7 +76,7 @@ pub(crate) enum Failure {
 }
 
 /// That no endpoint can be given to a request now, and who may have one later.
-pub(crate) struct Lack {
+pub(crate) struct NoEndpoint {
     /// The service to wait for.
     pub(crate) service: Arc<str>,
     /// How long that is worth it.
@@ -91,14 +91,14 @@ pub(crate) struct Lack {
     attempts: u8,
 }
 
-impl Choice {
+impl EndpointLease {
     /// The endpoint that the client is bound to by one of the containers that its cookies name, or else the one that the
     /// service's policy chooses. Who has `waited` comes in front of those who wait.
     pub(crate) fn make(
         route: &Arc<Route>,
-        asker: Asker<'_>,
-        waited: Option<&Lack>,
-    ) -> Result<Self, Lack> {
+        asker: SelectionInput<'_>,
+        waited: Option<&NoEndpoint>,
+    ) -> Result<Self, NoEndpoint> {
         let shares = route.shares(asker.secure);
         let key = shares
             .keyed_by()
@@ -111,8 +111,8 @@ impl Choice {
     pub(crate) fn of_connection(
         route: &Arc<Route>,
         client: Origin,
-        waited: Option<&Lack>,
-    ) -> Result<Self, Lack> {
+        waited: Option<&NoEndpoint>,
+    ) -> Result<Self, NoEndpoint> {
         let keyed_by = route.shares(true).keyed_by();
         let key = keyed_by.and_then(|method| key::of_connection(method, client));
         Self::give(route, true, key, None, waited)
@@ -124,17 +124,17 @@ impl Choice {
         secure: bool,
         key: Option<u64>,
         bound: Option<(usize, usize)>,
-        waited: Option<&Lack>,
-    ) -> Result<Self, Lack> {
+        waited: Option<&NoEndpoint>,
+    ) -> Result<Self, NoEndpoint> {
         let shares = route.shares(secure);
         let tried = waited.map_or(&[][..], |lack| &lack.tried);
-        let wish = Wish { key, tried };
+        let wish = LbContext { key, tried };
         let before = || shares.named(&waited?.service);
         let chosen = match bound {
             Some((pool, _)) => Some(pool),
             None => before().or_else(|| shares.choose(key)),
         };
-        let lack = |pool: &Pool, full| Lack {
+        let lack = |pool: &Pool, full| NoEndpoint {
             service: pool.service.clone(),
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
@@ -225,7 +225,7 @@ impl Choice {
         self.leave();
         self.tried.push(self.target().group_key);
         let pool = self.route.shares(self.secure).pool(self.pool);
-        let wish = Wish {
+        let wish = LbContext {
             key: self.key,
             tried: &self.tried,
         };
@@ -259,9 +259,9 @@ impl Choice {
     }
 
     /// What it waits for, after its endpoint has failed it and there was no other.
-    pub(crate) fn lack(&self) -> Option<Lack> {
+    pub(crate) fn lack(&self) -> Option<NoEndpoint> {
         let pool = self.pool();
-        (!self.entered).then(|| Lack {
+        (!self.entered).then(|| NoEndpoint {
             service: pool.service.clone(),
             hold: pool.policy.hold,
             runtime: pool.runtime.clone(),
@@ -296,8 +296,8 @@ impl Choice {
     }
 
     /// The endpoint has failed the request, if the fault is its own.
-    pub(crate) fn failed(&mut self, fault: Fault) {
-        if fault == Fault::None {
+    pub(crate) fn failed(&mut self, fault: UpstreamFailure) {
+        if fault == UpstreamFailure::None {
             return;
         }
 
@@ -305,12 +305,12 @@ impl Choice {
         let waiting = attempt.is_waiting();
         let runtime = &self.target().runtime;
         let waited = match fault {
-            Fault::Slow => attempt.timed_out(&runtime.metrics),
-            Fault::Busy => {
+            UpstreamFailure::Slow => attempt.timed_out(&runtime.metrics),
+            UpstreamFailure::Busy => {
                 runtime.answered(503);
                 attempt.broke()
             }
-            Fault::Broken | Fault::None => {
+            UpstreamFailure::Broken | UpstreamFailure::None => {
                 runtime.broke();
                 attempt.broke()
             }
@@ -343,13 +343,13 @@ impl Choice {
     }
 }
 
-impl Drop for Choice {
+impl Drop for EndpointLease {
     fn drop(&mut self) {
         self.leave();
     }
 }
 
-impl Lack {
+impl NoEndpoint {
     /// The service that the request is about.
     pub(crate) fn subject(&self) -> Subject {
         Subject::new(&self.route.key, &self.service, &self.runtime.metrics)
@@ -361,11 +361,11 @@ impl Lack {
     }
 
     /// What the client is told when the wait is over, or none is worth it.
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> LocalReply {
         let answer = if self.full {
-            Answer::overloaded(&self.service)
+            LocalReply::overloaded(&self.service)
         } else {
-            Answer::no_endpoint(&self.service)
+            LocalReply::no_endpoint(&self.service)
         };
         answer.about(self.subject())
     }

@@ -16,8 +16,8 @@ use pingora::{Error, ErrorType, Result};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::choice::{Choice, Lack};
-use crate::gateway::local_reply::Answer;
+use super::choice::{EndpointLease, NoEndpoint};
+use crate::gateway::local_reply::LocalReply;
 
 /// How often it is asked whether a client that waits is still there.
 const LOOK: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const ESTABLISHED: u8 = 1;
 
 /// Where requests wait.
-pub(crate) struct Holding {
+pub(crate) struct PendingRequests {
     /// The most at once for one service.
     pub(crate) most: usize,
     /// Ends every wait.
@@ -40,35 +40,35 @@ pub(crate) trait Waiting {
 }
 
 /// Why a request is not given an endpoint.
-pub(crate) enum Refusal {
+pub(crate) enum Unserved {
     /// Waiting would not help.
-    Answer(Answer),
+    Answer(LocalReply),
     /// There is none now.
-    Lack(Lack),
+    Lack(NoEndpoint),
 }
 
-impl From<Answer> for Refusal {
-    fn from(answer: Answer) -> Self {
+impl From<LocalReply> for Unserved {
+    fn from(answer: LocalReply) -> Self {
         Self::Answer(answer)
     }
 }
 
-impl Holding {
+impl PendingRequests {
     /// Waits for an endpoint on behalf of a request that began at `started`, for which `decide` finds one again and again.
     /// The error is that the client has left.
     pub(crate) async fn wait<W: Waiting>(
         &self,
         waiting: &mut W,
         started: Instant,
-        lack: Lack,
-        decide: impl Fn(&W, &Lack) -> Result<Choice, Refusal>,
-    ) -> Result<Result<Choice, Answer>> {
+        lack: NoEndpoint,
+        decide: impl Fn(&W, &NoEndpoint) -> Result<EndpointLease, Unserved>,
+    ) -> Result<Result<EndpointLease, LocalReply>> {
         let until = started + lack.hold;
         if lack.hold.is_zero() || self.stop.is_cancelled() {
             return Ok(Err(lack.answer()));
         }
         let Some(place) = lack.runtime.queue.join(self.most) else {
-            let answer = Answer::queue_full(&lack.service);
+            let answer = LocalReply::queue_full(&lack.service);
             return Ok(Err(answer.about(lack.subject())));
         };
         let mut lack = lack;
@@ -86,8 +86,8 @@ impl Holding {
             }
             match decide(waiting, &lack) {
                 Ok(choice) => return Ok(Ok(choice)),
-                Err(Refusal::Answer(answer)) => return Ok(Err(answer)),
-                Err(Refusal::Lack(now)) => lack = now,
+                Err(Unserved::Answer(answer)) => return Ok(Err(answer)),
+                Err(Unserved::Lack(now)) => lack = now,
             }
             if !lack.is_general() {
                 place.pass_on();

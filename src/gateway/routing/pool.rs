@@ -25,7 +25,7 @@ use crate::core::routing::balance::{self, FULL};
 
 use super::runtime::{ClusterRuntime, EndpointRuntime};
 use crate::gateway::filters::{Chain, Prefix};
-use crate::gateway::local_reply::Answer;
+use crate::gateway::local_reply::LocalReply;
 
 /// One service's endpoints that may be given requests, at one port.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(crate) struct Target {
 
 /// What a request brings with it to the choice of an endpoint.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct LbContext<'a> {
     /// Its key, where the policy asks for one and it has one.
     pub(crate) key: Option<u64>,
     /// The endpoints that failed it, by their group keys.
@@ -115,7 +115,7 @@ impl Pool {
     }
 
     /// Where all requests are sent instead, whether there is an endpoint or not; `None` if they are not.
-    pub(crate) fn redirect(&self, request: &RequestHeader) -> Option<Answer> {
+    pub(crate) fn redirect(&self, request: &RequestHeader) -> Option<LocalReply> {
         let chain = self.chain.as_ref()?;
         chain.redirect(self.prefix.as_ref(), request)
     }
@@ -144,7 +144,7 @@ impl Pool {
     }
 
     /// Gives a request to this endpoint, unless it is full or has failed it. Who enters has to leave.
-    pub(crate) fn enter(&self, index: usize, wish: Wish<'_>) -> bool {
+    pub(crate) fn enter(&self, index: usize, wish: LbContext<'_>) -> bool {
         let target = &self.targets[index];
         !tried(target, wish) && target.runtime.metrics.enter(self.policy.max_in_flight)
     }
@@ -163,7 +163,7 @@ impl Pool {
     }
 
     /// Gives a request to the endpoint that is to have it; none when all are full.
-    pub(crate) fn enter_next(&self, wish: Wish<'_>) -> Option<usize> {
+    pub(crate) fn enter_next(&self, wish: LbContext<'_>) -> Option<usize> {
         let [preferred, others, _] = self.tiers();
         let of = |tier| self.enter_one_of(tier, wish, None);
         of(preferred).or_else(|| of(others))
@@ -172,7 +172,7 @@ impl Pool {
     /// Another endpoint, for a request that failed at those that it tried, the last of them `from`: a preferred one, or else
     /// any that is well, or else one that is ejected. It takes nobody's turn: otherwise, of two endpoints the one that is
     /// dead would be met by every request.
-    pub(crate) fn enter_other(&self, from: usize, wish: Wish<'_>) -> Option<usize> {
+    pub(crate) fn enter_other(&self, from: usize, wish: LbContext<'_>) -> Option<usize> {
         self.tiers().into_iter().find_map(|tier| {
             // A turn that would begin outside of the tier is taken as one inside, so that those who come from one endpoint
             // are not all sent to the same.
@@ -184,7 +184,7 @@ impl Pool {
     fn enter_one_of(
         &self,
         tier: Range<usize>,
-        wish: Wish<'_>,
+        wish: LbContext<'_>,
         turn: Option<usize>,
     ) -> Option<usize> {
         // Another request may take the room that was seen.
@@ -194,7 +194,12 @@ impl Pool {
     }
 
     /// The endpoint that the policy's method chooses among those that have room and were not tried.
-    fn choose(&self, tier: Range<usize>, wish: Wish<'_>, turn: Option<usize>) -> Option<usize> {
+    fn choose(
+        &self,
+        tier: Range<usize>,
+        wish: LbContext<'_>,
+        turn: Option<usize>,
+    ) -> Option<usize> {
         let count = tier.len();
         let target = |index: usize| &self.targets[tier.start + index];
         let usable = |index: usize| self.has_room(target(index)) && !tried(target(index), wish);
@@ -272,7 +277,7 @@ impl Pool {
     }
 }
 
-fn tried(target: &Target, wish: Wish<'_>) -> bool {
+fn tried(target: &Target, wish: LbContext<'_>) -> bool {
     !wish.tried.is_empty() && wish.tried.contains(&target.group_key)
 }
 

@@ -47,7 +47,7 @@ impl Queue {
     }
 
     /// A place at the end; none when so many wait already. Who is first is woken at once.
-    pub(crate) fn join(self: &Arc<Self>, most: usize) -> Option<Place> {
+    pub(crate) fn join(self: &Arc<Self>, most: usize) -> Option<QueueTicket> {
         let mut line = self.line();
         if line.places.len() >= most {
             return None;
@@ -59,7 +59,7 @@ impl Queue {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         self.metrics.held();
         line.wake();
-        Some(Place {
+        Some(QueueTicket {
             queue: self.clone(),
             number,
             woken,
@@ -88,13 +88,13 @@ impl Line {
 
 /// A request's place in line; dropped, it is left.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueueTicket {
     queue: Arc<Queue>,
     number: u64,
     woken: Arc<Notify>,
 }
 
-impl Place {
+impl QueueTicket {
     /// Waits until it is worth another try.
     pub(crate) async fn woken(&self) {
         self.woken.notified().await;
@@ -110,7 +110,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueTicket {
     fn drop(&mut self) {
         let mut line = self.queue.line();
         if let Ok(at) = line.places.binary_search_by_key(&self.number, |it| it.0) {
@@ -132,7 +132,7 @@ mod tests {
         Arc::new(Queue::new(Arc::default()))
     }
 
-    fn is_woken(place: &Place) -> bool {
+    fn is_woken(place: &QueueTicket) -> bool {
         place.woken().now_or_never().is_some()
     }
 

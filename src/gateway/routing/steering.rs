@@ -21,7 +21,7 @@ use crate::gateway::filters::Chains;
 use crate::gateway::{Config, Ejected};
 
 /// What the gateway's loop steers with.
-pub(crate) struct Steering {
+pub(crate) struct RouteTableUpdater {
     table: Arc<ArcSwap<RouteTable>>,
     builder: TableBuilder,
     snapshot: Arc<Snapshot>,
@@ -38,7 +38,7 @@ pub(crate) struct Steering {
     next: Option<Instant>,
 }
 
-impl Steering {
+impl RouteTableUpdater {
     pub(crate) fn new(config: &Config, table: Arc<ArcSwap<RouteTable>>, metrics: &Metrics) -> Self {
         let trouble = Arc::new(Notify::new());
         let runtimes = Runtimes::new(metrics.clone(), trouble.clone());

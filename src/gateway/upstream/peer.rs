@@ -42,7 +42,7 @@ const SHARED_BY: usize = 100;
 
 /// By what kind of connection a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum UpstreamMode {
     /// One of the pool.
     Pooled,
     /// One of its own that is watched, because of its body. The task is told so, and does not wait for another request.
@@ -54,7 +54,7 @@ pub(crate) enum Way {
     Shared,
 }
 
-impl Way {
+impl UpstreamMode {
     /// For a request to a task that speaks HTTP/2, or to one that does not.
     pub(crate) fn of(request: &RequestHeader, http2: bool, has_body: bool) -> Self {
         if http2 {
@@ -166,23 +166,34 @@ mod tests {
     #[test]
     fn what_a_task_that_reads_nothing_may_not_take_goes_alone() {
         for (method, headers, way) in [
-            ("GET", &[][..], Way::Pooled),
-            ("POST", &[("Content-Length", "0")], Way::Pooled),
-            ("POST", &[("Content-Length", "32768")], Way::Pooled),
-            ("POST", &[("Content-Length", "32769")], Way::Alone),
-            ("POST", &[("Transfer-Encoding", "chunked")], Way::Alone),
-            ("GET", &[("Upgrade", "websocket")], Way::Upgrade),
-            ("GET", &[("Upgrade", "h2c")], Way::Pooled),
+            ("GET", &[][..], UpstreamMode::Pooled),
+            ("POST", &[("Content-Length", "0")], UpstreamMode::Pooled),
+            ("POST", &[("Content-Length", "32768")], UpstreamMode::Pooled),
+            ("POST", &[("Content-Length", "32769")], UpstreamMode::Alone),
+            (
+                "POST",
+                &[("Transfer-Encoding", "chunked")],
+                UpstreamMode::Alone,
+            ),
+            ("GET", &[("Upgrade", "websocket")], UpstreamMode::Upgrade),
+            ("GET", &[("Upgrade", "h2c")], UpstreamMode::Pooled),
         ] {
             let mut request = RequestHeader::build(method, b"/", None).expect("a request");
             for (name, value) in headers {
                 request.append_header(*name, *value).expect("a header");
             }
-            assert_eq!(Way::of(&request, false, false), way, "{method} {headers:?}");
-            assert_eq!(Way::of(&request, true, true), Way::Shared);
+            assert_eq!(
+                UpstreamMode::of(&request, false, false),
+                way,
+                "{method} {headers:?}"
+            );
+            assert_eq!(UpstreamMode::of(&request, true, true), UpstreamMode::Shared);
         }
         let of_unknown_length = RequestHeader::build("POST", b"/", None).expect("a request");
-        assert_eq!(Way::of(&of_unknown_length, false, true), Way::Alone);
+        assert_eq!(
+            UpstreamMode::of(&of_unknown_length, false, true),
+            UpstreamMode::Alone
+        );
     }
 
     #[test]

@@ -8,12 +8,12 @@ use crate::core::model::Timestamp;
 /// Names a place in the journal of one process, as `EPOCH-SEQUENCE`: what a follower has seen. The epoch, the time at
 /// which the journal began, tells a follower's place in this journal from one before a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct EventCursor {
     pub(super) epoch: Timestamp,
     pub(super) sequence: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for EventCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.epoch.0, self.sequence)
     }
@@ -22,16 +22,16 @@ impl fmt::Display for Place {
 /// The text is no place in any journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a place in the journal is written EPOCH-SEQUENCE, two numbers")]
-pub struct ParsePlaceError;
+pub struct ParseCursorError;
 
-impl FromStr for Place {
-    type Err = ParsePlaceError;
+impl FromStr for EventCursor {
+    type Err = ParseCursorError;
 
-    fn from_str(text: &str) -> Result<Self, ParsePlaceError> {
-        let (epoch, sequence) = text.split_once('-').ok_or(ParsePlaceError)?;
+    fn from_str(text: &str) -> Result<Self, ParseCursorError> {
+        let (epoch, sequence) = text.split_once('-').ok_or(ParseCursorError)?;
         Ok(Self {
-            epoch: Timestamp(epoch.parse().map_err(|_| ParsePlaceError)?),
-            sequence: sequence.parse().map_err(|_| ParsePlaceError)?,
+            epoch: Timestamp(epoch.parse().map_err(|_| ParseCursorError)?),
+            sequence: sequence.parse().map_err(|_| ParseCursorError)?,
         })
     }
 }
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn places_survive_text_and_anything_else_is_refused() {
-        let place: Place = "1700000000000-42".parse().expect("a place");
+        let place: EventCursor = "1700000000000-42".parse().expect("a place");
         assert_eq!(place.to_string(), "1700000000000-42");
         for text in [
             "",
@@ -54,7 +54,7 @@ mod tests {
             "1--2",
             "99999999999999999999-1",
         ] {
-            assert_eq!(text.parse::<Place>(), Err(ParsePlaceError), "{text}");
+            assert_eq!(text.parse::<EventCursor>(), Err(ParseCursorError), "{text}");
         }
     }
 }

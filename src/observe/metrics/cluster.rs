@@ -273,13 +273,13 @@ pub(super) fn families(clusters: &BTreeMap<Arc<str>, Arc<ClusterMetrics>>) -> [M
             counters(|it| &it.retries_refused),
         ),
         family(
-            "hiveway_held_requests",
+            "hiveway_queued_requests",
             "Requests that wait now for an endpoint to come into rotation or to have room.",
             MetricType::GAUGE,
             gauges(|it| &it.held),
         ),
         family(
-            "hiveway_holds_total",
+            "hiveway_requests_queued_total",
             "Requests that had to wait for an endpoint, whatever became of them.",
             MetricType::COUNTER,
             counters(|it| &it.holds),

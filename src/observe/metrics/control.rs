@@ -42,7 +42,7 @@ impl ControlMetrics {
                 "Connections to the control channel that were turned away.",
             ),
             notes_dropped: counter(
-                "hiveway_notes_dropped_total",
+                "hiveway_agent_messages_dropped_total",
                 "Hints and results of agents that were dropped, because the controller was too far behind.",
             ),
             controllers: gauge(

@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
 pub(super) fn register(registry: &Registry, collector: impl Collector + 'static) {
@@ -34,6 +34,20 @@ pub(super) fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[
         .expect("names are valid metric names and the buckets ascend");
     register(registry, histogram.clone());
     histogram
+}
+
+pub(super) fn histograms(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+    buckets: &[f64],
+) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    let histograms = HistogramVec::new(options, labels)
+        .expect("names are valid metric names and the buckets ascend");
+    register(registry, histograms.clone());
+    histograms
 }
 
 pub(super) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {

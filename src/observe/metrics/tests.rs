@@ -27,19 +27,19 @@ fn handles_of_one_name_are_one_series() {
     metrics.hints("died").inc();
     metrics.dns_queries("answered").inc();
     metrics.reconciled(Duration::from_millis(2));
-    metrics.looked(Duration::from_millis(2));
-    metrics.glanced(Duration::from_millis(2));
+    metrics.synced(Duration::from_millis(2));
+    metrics.partially_synced(Duration::from_millis(2));
     let text = metrics.render(None);
     for sample in [
         r#"hiveway_unrouted_requests_total{reason="unknown_host"} 2"#,
         r#"hiveway_connections{listener="public"} 1"#,
         r#"hiveway_refused_connections_total{reason="max-connections"} 1"#,
         r#"hiveway_probes_total{result="passed"} 1"#,
-        r#"hiveway_hints_total{action="died"} 1"#,
+        r#"hiveway_container_events_total{action="died"} 1"#,
         r#"hiveway_dns_queries_total{result="answered"} 1"#,
         "hiveway_reconcile_duration_seconds_count 1",
-        "hiveway_look_duration_seconds_count 1",
-        "hiveway_glance_duration_seconds_count 1",
+        r#"hiveway_swarm_sync_duration_seconds_count{scope="full"} 1"#,
+        r#"hiveway_swarm_sync_duration_seconds_count{scope="partial"} 1"#,
         "hiveway_events_dropped_total 0",
         "hiveway_access_log_dropped_total 0",
         "hiveway_log_dropped_total 0",

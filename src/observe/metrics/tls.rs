@@ -108,7 +108,7 @@ impl TlsMetrics {
         let refused = refused.chain(&authorities);
         [
             family(
-                "hiveway_certificate_not_after_seconds",
+                "hiveway_certificate_not_after_timestamp_seconds",
                 "When a certificate in use ends, in seconds since the Unix epoch.",
                 MetricType::GAUGE,
                 moments(|it| it.not_after),
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             samples(&metrics.render(None), "hiveway_certificate"),
             [
-                r#"hiveway_certificate_not_after_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1800000000"#,
+                r#"hiveway_certificate_not_after_timestamp_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1800000000"#,
                 r#"hiveway_certificate_not_before_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1700000000"#,
                 r#"hiveway_certificate_refused{file="/certs/bad.crt"} 1"#,
             ]
@@ -185,7 +185,7 @@ mod tests {
         let all = (0..CERTIFICATES + 5).map(figure).collect();
         metrics.tls().certificates(all, BTreeSet::new());
         let text = metrics.render(None);
-        let shown = samples(&text, "hiveway_certificate_not_after_seconds{");
+        let shown = samples(&text, "hiveway_certificate_not_after_timestamp_seconds{");
         assert_eq!(shown.len(), CERTIFICATES);
         assert!(shown[0].contains(&format!("/certs/{}\"", CERTIFICATES + 4)));
         assert_eq!(

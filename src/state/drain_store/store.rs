@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::event::Event;
-use crate::core::reconcile::by_hand::Orders;
+use crate::core::reconcile::by_hand::ManualDrains;
 use crate::observe::event_log::Emitter;
 use crate::state::state_file::{KeptError, KeptFile};
 
@@ -26,7 +26,7 @@ const NAME: &str = "orders.json";
 pub struct Store {
     file: KeptFile,
     /// What the file holds, as far as this process knows.
-    kept: Orders,
+    kept: ManualDrains,
 }
 
 impl Store {
@@ -35,12 +35,12 @@ impl Store {
     pub fn new(folder: &Path) -> Self {
         Self {
             file: KeptFile::new(folder, NAME, FORMAT),
-            kept: Orders::default(),
+            kept: ManualDrains::default(),
         }
     }
 
     /// The orders that were kept; none where there are none, or none that can be used, which is told.
-    pub async fn restore(&mut self, emitter: &Emitter) -> Orders {
+    pub async fn restore(&mut self, emitter: &Emitter) -> ManualDrains {
         match self.read().await {
             Ok(orders) => self.kept = orders,
             Err(error) => self.complain(emitter, &error),
@@ -51,7 +51,7 @@ impl Store {
     /// Keeps the latest orders until `stop`. A failure is told once, and tried again with the next order.
     pub async fn run(
         mut self,
-        mut orders: watch::Receiver<Arc<Orders>>,
+        mut orders: watch::Receiver<Arc<ManualDrains>>,
         emitter: Emitter,
         stop: CancellationToken,
     ) {
@@ -81,7 +81,7 @@ impl Store {
         self.file.close().await;
     }
 
-    async fn read(&self) -> Result<Orders, KeptError> {
+    async fn read(&self) -> Result<ManualDrains, KeptError> {
         let body = self.file.read().await?;
         let orders = body.map(|it| serde_json::from_slice(&it));
         let orders = orders.transpose().map_err(|_| KeptError::Recognise)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::link::{Heard, Wish};
+use super::link::{Heard, Subscription};
 use super::links::Links;
 use super::{Outputs, OwnState, TICK};
 use crate::core::certificates::acme::{self, IssuedCertificate};
@@ -113,7 +113,7 @@ impl Follower {
         if let Some(Source::Remote(address)) = self.source
             && let Some(link) = self.links.get(address)
         {
-            link.wish.send_replace(Wish::Nothing);
+            link.wish.send_replace(Subscription::Nothing);
         }
         self.source = next;
         let controller: Arc<str> = match next {
@@ -143,7 +143,7 @@ impl Follower {
             .as_deref()
             .map(|it| it.generation);
         self.asked += 1;
-        let wish = Wish::Follow {
+        let wish = Subscription::Follow {
             have: have.filter(|_| from_here),
             number: self.asked,
         };
@@ -229,7 +229,7 @@ impl Follower {
         let Some(since) = self.stale else {
             self.outputs.readiness.inform("routes", Ok(()));
             if std::mem::take(&mut self.told_stale) {
-                self.outputs.emitter.emit(Event::RoutesThawed);
+                self.outputs.emitter.emit(Event::RoutesFresh);
             }
             return;
         };
@@ -244,7 +244,7 @@ impl Follower {
         // A controller that is replaced by another leaves a gap of moments, which nobody needs to be told of.
         if has_snapshot && since.elapsed() >= TICK && !std::mem::replace(&mut self.told_stale, true)
         {
-            self.outputs.emitter.emit(Event::RoutesFrozen { reason });
+            self.outputs.emitter.emit(Event::RoutesStale { reason });
         }
     }
 

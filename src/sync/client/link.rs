@@ -7,14 +7,14 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::core::model::NodeId;
 use crate::core::model::snapshot::Generation;
-use crate::core::protocol::{AcmeShare, Note, ToController, ToNode};
-use crate::core::reconcile::by_hand::Orders;
+use crate::core::protocol::{AcmeShare, AgentMessage, ToController, ToNode};
+use crate::core::reconcile::by_hand::ManualDrains;
 use crate::state::drain_store::OrderBook;
 use crate::sync::transport::{self, Identity, Receiver, SILENCE, Sender, WireError};
 
 /// Whether snapshots are asked for on a link. Written by the follower; a change is said to the controller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Subscription {
     /// They are not.
     #[default]
     Nothing,
@@ -62,13 +62,13 @@ pub(super) struct Linking {
     pub(super) own_listener: Option<SocketAddr>,
     /// Whether certificates are asked for as well.
     pub(super) serves_tls: bool,
-    pub(super) notes: broadcast::Sender<Arc<Note>>,
+    pub(super) notes: broadcast::Sender<Arc<AgentMessage>>,
     pub(super) heard: mpsc::Sender<(SocketAddr, Heard)>,
 }
 
 impl Linking {
     /// Keeps a link until it ends, and tells why it did.
-    pub(super) async fn keep(self, address: SocketAddr, wishes: watch::Receiver<Wish>) {
+    pub(super) async fn keep(self, address: SocketAddr, wishes: watch::Receiver<Subscription>) {
         let Err(ended) = self.talk(address, wishes).await;
         // Nobody hears it when the follower itself is over.
         let _ = self.heard.send((address, Heard::Ended(ended))).await;
@@ -77,7 +77,7 @@ impl Linking {
     async fn talk(
         &self,
         address: SocketAddr,
-        mut wishes: watch::Receiver<Wish>,
+        mut wishes: watch::Receiver<Subscription>,
     ) -> Result<std::convert::Infallible, Ended> {
         let notes = self.notes.subscribe();
         let (mut sender, receiver, own) = transport::connect(address, &self.identity).await?;
@@ -119,9 +119,9 @@ impl Linking {
     async fn speak(
         &self,
         sender: &mut Sender,
-        wishes: &mut watch::Receiver<Wish>,
-        mut orders: watch::Receiver<Arc<Orders>>,
-        mut notes: broadcast::Receiver<Arc<Note>>,
+        wishes: &mut watch::Receiver<Subscription>,
+        mut orders: watch::Receiver<Arc<ManualDrains>>,
+        mut notes: broadcast::Receiver<Arc<AgentMessage>>,
     ) -> Result<std::convert::Infallible, Ended> {
         wishes.mark_changed();
         let mut follows = false;
@@ -133,21 +133,21 @@ impl Linking {
                     }
                     let wish = *wishes.borrow_and_update();
                     match wish {
-                        Wish::Follow { have, .. } => {
+                        Subscription::Follow { have, .. } => {
                             let certificates = self.serves_tls;
                             sender.send(&ToController::Follow { have, certificates }).await?;
                         }
-                        Wish::Nothing if follows => sender.send(&ToController::Leave).await?,
-                        Wish::Nothing => {}
+                        Subscription::Nothing if follows => sender.send(&ToController::Leave).await?,
+                        Subscription::Nothing => {}
                     }
-                    follows = wish != Wish::Nothing;
+                    follows = wish != Subscription::Nothing;
                 }
                 Ok(()) = orders.changed() => {
                     orders.borrow_and_update();
                     sender.send(&self.hello()).await?;
                 }
                 note = notes.recv() => match note {
-                    Ok(note) => sender.send(&ToController::Note(Note::clone(&note))).await?,
+                    Ok(note) => sender.send(&ToController::Note(AgentMessage::clone(&note))).await?,
                     // What was missed are hints, and results that the next probe brings again.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => std::future::pending().await,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::link::{Ended, Linking, Wish};
+use super::link::{Ended, Linking, Subscription};
 use super::search::Found;
 use crate::core::certificates::acme::Challenge;
 use crate::core::event::Event;
@@ -41,7 +41,7 @@ pub(super) struct Links {
 #[derive(Default)]
 pub(super) struct Link {
     /// What is asked of it.
-    pub(super) wish: watch::Sender<Wish>,
+    pub(super) wish: watch::Sender<Subscription>,
     /// What it said last of itself; none before it has, and after it is gone.
     pub(super) standing: Option<Standing>,
     /// The commands that it wants to be run here.
@@ -136,7 +136,7 @@ impl Links {
         link.failure = Some(reason.clone());
         link.commands = Arc::default();
         link.challenges = Arc::default();
-        link.wish.send_replace(Wish::Nothing);
+        link.wish.send_replace(Subscription::Nothing);
         let controller: Arc<str> = address.ip().to_string().into();
         let secret = matches!(ended, Ended::Open(transport::Error::Secret));
         if link.standing.take().is_some() {

@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A place where controllers may be: a name or an address, with the port of the control channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct PeerAddress {
     host: Arc<str>,
     port: u16,
 }
 
-impl FromStr for Place {
+impl FromStr for PeerAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -46,7 +46,7 @@ impl FromStr for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
@@ -60,7 +60,7 @@ pub(super) struct Found {
     pub(super) failures: Vec<Arc<str>>,
 }
 
-impl Place {
+impl PeerAddress {
     /// Whether it is an address of this machine's own, which nobody else can answer at.
     #[must_use]
     pub fn is_on_loopback(&self) -> bool {
@@ -83,7 +83,7 @@ impl Place {
 }
 
 /// Looks the places up for as long as somebody wants to know. One that does not resolve keeps what it resolved to before.
-pub(super) async fn run(places: Vec<Place>, found: watch::Sender<Found>) {
+pub(super) async fn run(places: Vec<PeerAddress>, found: watch::Sender<Found>) {
     let mut known: Vec<Vec<SocketAddr>> = vec![Vec::new(); places.len()];
     while !found.is_closed() {
         let mut failures = Vec::new();
@@ -116,11 +116,11 @@ mod tests {
             ("::1", "::1:9901"),
             ("[::1]:99", "::1:99"),
         ] {
-            let place: Place = text.parse().expect(text);
+            let place: PeerAddress = text.parse().expect(text);
             assert_eq!(place.to_string(), expected);
         }
         for text in ["", ":9901", "host:port", "http://host", "a b"] {
-            assert!(text.parse::<Place>().is_err(), "{text}");
+            assert!(text.parse::<PeerAddress>().is_err(), "{text}");
         }
     }
 }

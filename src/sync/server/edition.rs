@@ -14,7 +14,7 @@ use crate::sync::transport::encode;
 const REMEMBERED: usize = 32;
 
 /// A snapshot, with what brings peers up to it.
-pub(super) struct Edition {
+pub(super) struct EncodedSnapshot {
     snapshot: Arc<Snapshot>,
     /// The last ones before it, the latest first.
     earlier: VecDeque<Arc<Snapshot>>,
@@ -23,7 +23,7 @@ pub(super) struct Edition {
     whole: OnceLock<Bytes>,
 }
 
-impl Edition {
+impl EncodedSnapshot {
     /// The edition of a snapshot that follows another.
     pub(super) fn after(before: Option<&Self>, snapshot: Arc<Snapshot>) -> Self {
         let mut earlier = VecDeque::new();
@@ -79,13 +79,14 @@ mod tests {
         })
     }
 
-    fn edition(latest: u64) -> Edition {
-        (2..=latest).fold(Edition::after(None, snapshot(1)), |before, sequence| {
-            Edition::after(Some(&before), snapshot(sequence))
-        })
+    fn edition(latest: u64) -> EncodedSnapshot {
+        (2..=latest).fold(
+            EncodedSnapshot::after(None, snapshot(1)),
+            |before, sequence| EncodedSnapshot::after(Some(&before), snapshot(sequence)),
+        )
     }
 
-    fn kind(edition: &Edition, epoch: u64, sequence: u64) -> Option<String> {
+    fn kind(edition: &EncodedSnapshot, epoch: u64, sequence: u64) -> Option<String> {
         let bytes = edition.bring(Some(Generation { epoch, sequence }))?;
         match serde_json::from_slice(&bytes).expect("a message") {
             ToNode::Snapshot { .. } => Some("whole".into()),

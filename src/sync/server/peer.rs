@@ -16,7 +16,7 @@ use crate::core::model::snapshot::Generation;
 use crate::core::protocol::{AcmeShare, CommandTargets, ToController, ToNode};
 use crate::observe::metrics::Counted;
 use crate::sync::transport::{self, BEAT, Error, Receiver, SILENCE, Sender, WireError};
-use crate::tls::certificates::Given;
+use crate::tls::certificates::FromController;
 
 /// The most certificates in one message; each is some kilobytes.
 const AT_ONCE: usize = 500;
@@ -102,7 +102,7 @@ struct Follows {
     /// Whether it is given certificates.
     certificates: bool,
     /// Those that it was given last.
-    given: Option<Given>,
+    given: Option<FromController>,
     listed: Listed,
     _counted: Counted,
 }
@@ -195,7 +195,7 @@ impl Conversation {
         }
     }
 
-    async fn give(&mut self, certificates: Given) -> Result<(), WireError> {
+    async fn give(&mut self, certificates: FromController) -> Result<(), WireError> {
         let Some(follows) = self.follows.as_mut().filter(|it| it.certificates) else {
             return Ok(());
         };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::client::{Client, Error, Stream, escape};
-use super::paint::{Colour, Paint};
+use super::paint::{Colour, Style};
 use super::table::printable;
 use super::{Events, Format, complain};
 use crate::process::clock;
@@ -32,7 +32,7 @@ struct Recent {
 
 pub(super) async fn run(events: Events) -> Result<(), Error> {
     let client = Client::new(&events.admin_url)?;
-    let paint = Paint::for_stdout();
+    let paint = Style::for_stdout();
     let query = query(&events);
     if !events.follow {
         let recent: Recent = client.get(&format!("/v1/events{query}")).await?;
@@ -108,7 +108,7 @@ fn query(events: &Events) -> String {
 }
 
 /// An event as one line.
-fn show(event: &Value, format: Format, paint: Paint) -> String {
+fn show(event: &Value, format: Format, paint: Style) -> String {
     let told = match format {
         Format::Human => Told::deserialize(event).ok(),
         Format::Json => None,
@@ -144,16 +144,16 @@ mod tests {
         let event = json!({ "sequence": 4, "at": 1_700_000_000_123_u64, "severity": "warn", "kind": "scale_refused",
             "message": "b could not be\u{1b}[2J\n scaled", "service": "b" });
         assert_eq!(
-            show(&event, Format::Human, Paint::none()),
+            show(&event, Format::Human, Style::none()),
             "2023-11-14T22:13:20.123Z WARN    b could not be\u{fffd}[2J\u{fffd} scaled kind=scale_refused\n"
         );
         assert_eq!(
-            show(&event, Format::Json, Paint::none()),
+            show(&event, Format::Json, Style::none()),
             format!("{event}\n")
         );
         // What is not understood is shown all the same.
         assert_eq!(
-            show(&json!({"missed": 3}), Format::Human, Paint::all()),
+            show(&json!({"missed": 3}), Format::Human, Style::all()),
             "{\"missed\":3}\n"
         );
     }

@@ -6,7 +6,9 @@ use super::screen::Screen;
 use super::table::{Cell, Table, printable};
 use super::{Explain, Format, json};
 use crate::core::model::snapshot::EndpointState;
-use crate::core::routing::explain::{EndpointView, Explanation, Place, ServiceView, Verdict};
+use crate::core::routing::explain::{
+    EndpointView, Explanation, RotationRank, ServiceView, Verdict,
+};
 use crate::core::routing::rates::EndpointCounts;
 use crate::tools::stdout;
 
@@ -154,9 +156,9 @@ fn row(endpoint: &EndpointView) -> [Cell; 6] {
         None => endpoint.state.as_str().to_owned(),
     };
     let place = match endpoint.place {
-        Place::First => Cell::coloured("first", Colour::Good),
-        Place::Next => Cell::coloured("next", Colour::Worse),
-        Place::Out => Cell::coloured("out", Colour::Bad),
+        RotationRank::First => Cell::coloured("first", Colour::Good),
+        RotationRank::Next => Cell::coloured("next", Colour::Worse),
+        RotationRank::Out => Cell::coloured("out", Colour::Bad),
     };
     [
         Cell::new(endpoint.container.short()),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 /// Colours text, or leaves it as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Paint {
+pub(super) struct Style {
     on: bool,
 }
 
@@ -23,7 +23,7 @@ pub(super) enum Colour {
     Strong,
 }
 
-impl Paint {
+impl Style {
     /// By what standard output is, and by `NO_COLOR` (<https://no-color.org>).
     pub(super) fn for_stdout() -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());

@@ -12,12 +12,12 @@ use std::io::{self, IsTerminal as _};
 use rustix::termios::tcgetwinsize;
 
 use super::line::{width, wrapped};
-use super::paint::{Colour, Paint, dumb};
+use super::paint::{Colour, Style, dumb};
 
 /// Where answers are shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Screen {
-    pub(super) paint: Paint,
+    pub(super) paint: Style,
     size: Option<Size>,
 }
 
@@ -38,20 +38,20 @@ impl Screen {
             rows: size.ws_row.into(),
         });
         Self {
-            paint: Paint::for_stdout(),
+            paint: Style::for_stdout(),
             size: size.filter(|it| it.columns > 0 && it.rows > 0),
         }
     }
 
     #[cfg(test)]
-    pub(super) fn endless(paint: Paint) -> Self {
+    pub(super) fn endless(paint: Style) -> Self {
         Self { paint, size: None }
     }
 
     #[cfg(test)]
     pub(super) fn sized(columns: usize, rows: usize) -> Self {
         Self {
-            paint: Paint::none(),
+            paint: Style::none(),
             size: Some(Size { columns, rows }),
         }
     }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_text_takes_the_place_of_the_one_before_it() {
-        assert_eq!(Screen::endless(Paint::all()).instead("a\n"), None);
+        assert_eq!(Screen::endless(Style::all()).instead("a\n"), None);
         assert_eq!(
             Screen::sized(4, 9).instead("a\n\nfour\nfive5\n").as_deref(),
             Some("\u{1b}[Ha\u{1b}[K\n\u{1b}[K\nfour\nfive5\u{1b}[K\n\u{1b}[J")
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn prose_is_broken_only_where_there_is_a_width() {
         let text = "no route has it";
-        let whole = Screen::endless(Paint::none()).prose(None, text);
+        let whole = Screen::endless(Style::none()).prose(None, text);
         assert_eq!(whole, "no route has it\n");
         let narrow = Screen::sized(9, 9).prose(Some(Colour::Bad), text);
         assert_eq!(narrow, "no route\nhas it\n");

@@ -1,7 +1,7 @@
 //! Text in columns.
 
 use super::line::{shortened, width, wrapped};
-use super::paint::{Colour, Paint};
+use super::paint::{Colour, Style};
 use super::screen::Screen;
 
 /// The least that a column is shortened to.
@@ -15,12 +15,12 @@ const BESIDE: usize = 40;
 pub(super) struct Table {
     rows: Vec<Vec<Cell>>,
     heads: bool,
-    yields: Yields,
+    yields: Overflow,
 }
 
 /// What gives way where a table is wider than the screen.
 #[derive(Clone, Copy, Debug)]
-enum Yields {
+enum Overflow {
     /// The names in these columns are shortened. Where that leaves too little of those in the first, a last column goes.
     Names(&'static [usize]),
     /// The last column is text, which is broken into lines.
@@ -59,7 +59,7 @@ impl Cell {
         }
     }
 
-    fn paint(&self, text: &str, paint: Paint) -> String {
+    fn paint(&self, text: &str, paint: Style) -> String {
         match self.colour {
             Some(colour) => paint.colour(colour, text),
             None => text.to_owned(),
@@ -77,15 +77,15 @@ impl Cell {
 impl Table {
     /// With heads, and columns whose names may be shortened.
     pub(super) fn of_names(heads: &[&str], yielding: &'static [usize]) -> Self {
-        Self::new(heads, Yields::Names(yielding))
+        Self::new(heads, Overflow::Names(yielding))
     }
 
     /// With or without heads, and text in the last column.
     pub(super) fn of_text(heads: &[&str]) -> Self {
-        Self::new(heads, Yields::Text)
+        Self::new(heads, Overflow::Text)
     }
 
-    fn new(heads: &[&str], yields: Yields) -> Self {
+    fn new(heads: &[&str], yields: Overflow) -> Self {
         let mut table = Self {
             rows: Vec::new(),
             heads: !heads.is_empty(),
@@ -111,7 +111,7 @@ impl Table {
             return self.lines(indent, &widths, screen);
         }
         match self.yields {
-            Yields::Names(columns) => {
+            Overflow::Names(columns) => {
                 let narrowed = self.narrowed(columns, &widths, surplus);
                 let name = columns.first().map(|it| (narrowed[*it], widths[*it]));
                 let told = name.is_none_or(|(room, whole)| room >= whole.min(TELLING));
@@ -126,7 +126,7 @@ impl Table {
                     _ => self.lines(indent, &narrowed, screen),
                 }
             }
-            Yields::Text => {
+            Overflow::Text => {
                 let text = widths.pop().unwrap_or_default();
                 match text.saturating_sub(surplus) {
                     room if room >= BESIDE => {
@@ -179,7 +179,7 @@ impl Table {
             let mut line = " ".repeat(indent);
             for (column, (cell, room)) in row.iter().zip(widths).enumerate() {
                 let last = column + 1 == widths.len();
-                if let (true, Yields::Text) = (last, self.yields) {
+                if let (true, Overflow::Text) = (last, self.yields) {
                     // Further lines stand below the first.
                     let hang = "\n".to_owned() + &" ".repeat(width(&line));
                     let lines = wrapped(&cell.text, *room);
@@ -247,10 +247,10 @@ mod tests {
         ]);
         table.add([Cell::new("a\u{1b}[2J"), Cell::new("y")]);
         assert_eq!(
-            table.show(1, Screen::endless(Paint::none())),
+            table.show(1, Screen::endless(Style::none())),
             " A       LONG HEAD\n wörter  x\n a\u{fffd}[2J   y\n"
         );
-        let coloured = table.show(0, Screen::endless(Paint::all()));
+        let coloured = table.show(0, Screen::endless(Style::all()));
         assert!(
             coloured.contains("\u{1b}[31mwörter\u{1b}[0m  x"),
             "{coloured:?}"
@@ -344,7 +344,7 @@ shop          2/2
                 "{columns}"
             );
         }
-        let whole = table.show(0, Screen::endless(Paint::none()));
+        let whole = table.show(0, Screen::endless(Style::none()));
         assert!(whole.contains(reason), "{whole}");
     }
 }

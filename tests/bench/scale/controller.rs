@@ -205,19 +205,19 @@ impl Controller {
 fn usage(before: &Moment, after: &Moment, memory: f64) -> Usage {
     let seconds = (after.at - before.at).as_secs_f64();
     let grown = |name: &str| sample(&after.metrics, name) - sample(&before.metrics, name);
-    let mean = |name: &str| {
+    let mean = |name: &str, labels: &str| {
         let (sum, count) = (
-            grown(&format!("{name}_sum")),
-            grown(&format!("{name}_count")),
+            grown(&format!("{name}_sum{labels}")),
+            grown(&format!("{name}_count{labels}")),
         );
         (count, sum / count.max(1.0) * 1e3)
     };
     // A process that has ended takes the time of its children with it, so that the sum of all can shrink.
     let share =
         |after: Duration, before: Duration| after.saturating_sub(before).as_secs_f64() / seconds;
-    let (looks, look) = mean("hiveway_look_duration_seconds");
-    let (glances, glance) = mean("hiveway_glance_duration_seconds");
-    let (reconciles, reconcile) = mean("hiveway_reconcile_duration_seconds");
+    let (looks, look) = mean("hiveway_swarm_sync_duration_seconds", "{scope=\"full\"}");
+    let (glances, glance) = mean("hiveway_swarm_sync_duration_seconds", "{scope=\"partial\"}");
+    let (reconciles, reconcile) = mean("hiveway_reconcile_duration_seconds", "");
     let passed = grown("hiveway_probes_total{result=\"passed\"}");
     let failed_probes = grown("hiveway_probes_total{result=\"failed\"}");
     Usage {

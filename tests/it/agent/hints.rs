@@ -1,6 +1,6 @@
 //! What happens to containers of tasks is told, and nothing else.
 
-use hiveway::core::protocol::{ContainerAction, ContainerHint, Note};
+use hiveway::core::protocol::{AgentMessage, ContainerAction, ContainerHint};
 use serde_json::Value;
 
 use super::Working;
@@ -49,7 +49,7 @@ async fn recorded_events_become_hints_of_containers() {
     for event in &events {
         working.fake.announce(event);
         if let Some(hint) = expected(event) {
-            assert_eq!(working.note().await, Note::Hint(hint.clone()));
+            assert_eq!(working.note().await, AgentMessage::Hint(hint.clone()));
             told.push(hint.action);
         }
     }
@@ -59,7 +59,7 @@ async fn recorded_events_become_hints_of_containers() {
         signalled > 3 && count(ContainerAction::Changed) == 1,
         "{told:?}"
     );
-    let sample = format!(r#"hiveway_hints_total{{action="signalled"}} {signalled}"#);
+    let sample = format!(r#"hiveway_container_events_total{{action="signalled"}} {signalled}"#);
     assert!(working.shows(&sample), "{sample}");
 }
 
@@ -71,5 +71,8 @@ async fn a_stream_that_ends_is_subscribed_to_again() {
     until("another", || working.fake.seen("/events").len() == 2).await;
     let event = recording("exec")["events"][0].clone();
     working.fake.announce(&event);
-    assert_eq!(working.note().await, Note::Hint(expected(&event).unwrap()));
+    assert_eq!(
+        working.note().await,
+        AgentMessage::Hint(expected(&event).unwrap())
+    );
 }

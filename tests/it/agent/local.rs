@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hiveway::agent::local;
-use hiveway::core::protocol::{CommandTargets, ContainerAction, ContainerHint, Note};
+use hiveway::core::protocol::{AgentMessage, CommandTargets, ContainerAction, ContainerHint};
 use hiveway::docker::Engine;
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
@@ -12,8 +12,8 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::fake_engine::{FakeEngine, recording};
 
-fn hint(task: &str) -> Note {
-    Note::Hint(ContainerHint {
+fn hint(task: &str) -> AgentMessage {
+    AgentMessage::Hint(ContainerHint {
         task: task.into(),
         container: "c".into(),
         action: ContainerAction::Died,

@@ -40,7 +40,7 @@ async fn http_challenge_is_served_by_a_following_gateway() {
     assert_eq!(sample(&metrics, orders), Some("1"), "{metrics}");
     let hosts = "hiveway_acme_hosts{state=\"issued\"}";
     assert_eq!(sample(&metrics, hosts), Some("1"), "{metrics}");
-    let ends = "hiveway_certificate_not_after_seconds{file=\"acme:shop.test\",names=\"shop.test\"}";
+    let ends = "hiveway_certificate_not_after_timestamp_seconds{file=\"acme:shop.test\",names=\"shop.test\"}";
     let metrics = told(&stage.edge, "/metrics").await;
     assert!(sample(&metrics, ends).is_some(), "{metrics}");
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hiveway::core::certificates::{GivenCertificate, PrivatePem};
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
-use hiveway::tls::certificates::{self, Given, Keeper};
+use hiveway::tls::certificates::{self, CertificateManager, FromController};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::authority::{Authority, Pair};
 use crate::bounded::bounded;
 use crate::folder::Folder;
 
-fn given(pairs: &[(&str, &Pair)]) -> Given {
+fn given(pairs: &[(&str, &Pair)]) -> FromController {
     let give = |(file, pair): &(&str, &Pair)| GivenCertificate {
         file: (*file).into(),
         pem: PrivatePem::new(&pair.combined()),
@@ -78,8 +78,8 @@ async fn what_a_controller_gave_stays_when_another_has_none_to_give() {
 }
 
 /// The files of the certificates in use, as soon as they are these.
-async fn uses(in_use: &mut watch::Receiver<certificates::InUse>, files: &[&str]) {
-    let same = |latest: &certificates::InUse| {
+async fn uses(in_use: &mut watch::Receiver<certificates::ActiveCertificates>, files: &[&str]) {
+    let same = |latest: &certificates::ActiveCertificates| {
         let latest = latest.iter().map(|it| &*it.certificate.file);
         latest.eq(files.iter().copied())
     };
@@ -97,10 +97,10 @@ async fn own_certificates_go_before_those_that_were_given() {
     };
     let (emitter, mut events) = event_log::channel();
     let metrics = Metrics::new(emitter.drop_counter());
-    let keeper = Keeper::open(config, emitter, metrics.clone()).await;
+    let keeper = CertificateManager::open(config, emitter, metrics.clone()).await;
     let keeper = keeper.expect("a folder");
     let (mut in_use, own) = (keeper.in_use(), keeper.own());
-    let (gives, taken) = watch::channel::<Given>(Arc::new([]));
+    let (gives, taken) = watch::channel::<FromController>(Arc::new([]));
     let mut running = JoinSet::new();
     let (_issues, issued) = watch::channel(Arc::default());
     running.spawn(keeper.run(taken, issued, CancellationToken::new()));

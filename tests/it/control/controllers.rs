@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use hiveway::core::event::Event;
 use hiveway::core::model::snapshot::Snapshot;
-use hiveway::core::protocol::Note;
+use hiveway::core::protocol::AgentMessage;
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
 use hiveway::state::drain_store::OrderBook;
 use hiveway::sync::server::{Acme, Commands, Inputs, Publisher};
-use hiveway::tls::certificates::Given;
+use hiveway::tls::certificates::FromController;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ pub(super) struct Controller {
     pub(super) frozen: watch::Sender<Option<Arc<str>>>,
     pub(super) commands: watch::Sender<Arc<Commands>>,
     pub(super) order_book: OrderBook,
-    pub(super) notes: mpsc::Receiver<Note>,
+    pub(super) notes: mpsc::Receiver<AgentMessage>,
     pub(super) metrics: Metrics,
     events: mpsc::Receiver<Event>,
     _running: JoinSet<()>,
@@ -39,7 +39,7 @@ impl Controller {
     /// One that gives certificates.
     pub(super) async fn start_giving(
         snapshot: Option<Arc<Snapshot>>,
-        certificates: Option<watch::Receiver<Given>>,
+        certificates: Option<watch::Receiver<FromController>>,
     ) -> Self {
         Self::launch(snapshot, certificates, None).await
     }
@@ -51,7 +51,7 @@ impl Controller {
 
     async fn launch(
         snapshot: Option<Arc<Snapshot>>,
-        certificates: Option<watch::Receiver<Given>>,
+        certificates: Option<watch::Receiver<FromController>>,
         acme: Option<Acme>,
     ) -> Self {
         let identity = identity(SECRET).await;

@@ -6,8 +6,8 @@ use hiveway::core::event::Event;
 use hiveway::core::model::route::ProbeSpec;
 use hiveway::core::model::snapshot::Delta;
 use hiveway::core::protocol::{
-    CommandTarget, ContainerAction, ContainerHint, Note, ProbeReport, Standing, ToController,
-    ToNode,
+    AgentMessage, CommandTarget, ContainerAction, ContainerHint, ProbeReport, Standing,
+    ToController, ToNode,
 };
 use hiveway::sync::client::Own;
 use hiveway::sync::transport;
@@ -120,7 +120,7 @@ async fn node_switches_controllers_and_keeps_its_routes() {
         unreachable!("of this kind");
     };
     assert_eq!(&*reason, "it closed the connection");
-    let Event::RoutesFrozen { reason } = node.event_of("routes_frozen").await else {
+    let Event::RoutesStale { reason } = node.event_of("routes_stale").await else {
         unreachable!("of this kind");
     };
     assert!(reason.contains("127.0.0.1: it is warming up"), "{reason}");
@@ -136,7 +136,7 @@ async fn node_switches_controllers_and_keeps_its_routes() {
     second.publish(snapshot(4, 1, &["a.local", "b.local"]));
     node.steers_by(&snapshot(4, 1, &["a.local", "b.local"]))
         .await;
-    node.event_of("routes_thawed").await;
+    node.event_of("routes_fresh").await;
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn a_frozen_controller_is_left_for_one_that_knows_the_swarm() {
 
     // Where none knows it, the last routes stand, and it is told why.
     controllers[0].frozen.send_replace(Some("no leader".into()));
-    let Event::RoutesFrozen { reason } = node.event_of("routes_frozen").await else {
+    let Event::RoutesStale { reason } = node.event_of("routes_stale").await else {
         unreachable!("of this kind");
     };
     assert!(reason.contains("it is frozen: no leader"), "{reason}");
@@ -176,7 +176,7 @@ async fn a_frozen_controller_is_left_for_one_that_knows_the_swarm() {
 
     controllers[1].frozen.send_replace(None);
     node.steers_by(&snapshot(2, 1, &["two.local"])).await;
-    node.event_of("routes_thawed").await;
+    node.event_of("routes_fresh").await;
 }
 
 #[tokio::test]
@@ -208,12 +208,12 @@ async fn agents_report_to_and_run_commands_of_every_controller() {
     let both = |text: &str| text.contains("\nhiveway_controllers 2\n");
     until("both are heard", || both(&node.metrics.render(None))).await;
     let notes = [
-        Note::Hint(ContainerHint {
+        AgentMessage::Hint(ContainerHint {
             task: "t".into(),
             container: "c".into(),
             action: ContainerAction::Signalled,
         }),
-        Note::Report(ProbeReport {
+        AgentMessage::Report(ProbeReport {
             task: "t".into(),
             result: Err("exited 1".into()),
         }),

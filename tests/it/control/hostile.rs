@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hiveway::core::event::Event;
-use hiveway::core::protocol::{AcmeShare, Note, ToController, ToNode};
+use hiveway::core::protocol::{AcmeShare, AgentMessage, ToController, ToNode};
 use hiveway::sync::transport::{self, Error};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -131,7 +131,10 @@ async fn malformed_message_closes_only_its_own_connection() {
     controller.publish(snapshot(1, 2, &["b.local"]));
     node.steers_by(&snapshot(1, 2, &["b.local"])).await;
     assert_eq!(node.events_so_far(), ["controller_followed"]);
-    assert!(!matches!(controller.notes.try_recv(), Ok(Note::Report(_))));
+    assert!(!matches!(
+        controller.notes.try_recv(),
+        Ok(AgentMessage::Report(_))
+    ));
 }
 
 #[tokio::test]

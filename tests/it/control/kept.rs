@@ -70,7 +70,7 @@ async fn what_was_kept_is_what_is_begun_with() {
     let controller = Controller::start(None).await;
     let mut node = Node::start_with(SECRET, &[controller.address], None, kept).await;
     node.steers_by(&snapshots[1]).await;
-    node.event_of("routes_frozen").await;
+    node.event_of("routes_stale").await;
     controller.publish(snapshot(2, 1, &["c.local"]));
     node.steers_by(&snapshot(2, 1, &["c.local"])).await;
 }

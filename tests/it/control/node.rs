@@ -6,13 +6,13 @@ use std::sync::Arc;
 use hiveway::core::certificates::acme::{Challenge, Issued};
 use hiveway::core::event::Event;
 use hiveway::core::model::snapshot::Snapshot;
-use hiveway::core::protocol::{AcmeShare, CommandTargets, Note};
+use hiveway::core::protocol::{AcmeShare, AgentMessage, CommandTargets};
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
 use hiveway::observe::readiness::Readiness;
 use hiveway::state::drain_store::OrderBook;
-use hiveway::sync::client::{self, Config, Outputs, Own, Place};
-use hiveway::tls::certificates::Given;
+use hiveway::sync::client::{self, Config, Outputs, Own, PeerAddress};
+use hiveway::tls::certificates::FromController;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,11 +24,11 @@ use crate::bounded::bounded;
 pub(super) struct Node {
     pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     pub(super) commands: watch::Receiver<Arc<CommandTargets>>,
-    pub(super) certificates: watch::Receiver<Given>,
+    pub(super) certificates: watch::Receiver<FromController>,
     pub(super) order_book: OrderBook,
     pub(super) issued: watch::Receiver<Arc<Issued>>,
     pub(super) challenges: watch::Receiver<Arc<[Challenge]>>,
-    pub(super) notes: broadcast::Sender<Arc<Note>>,
+    pub(super) notes: broadcast::Sender<Arc<AgentMessage>>,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
     events: mpsc::Receiver<Event>,
@@ -63,7 +63,7 @@ impl Node {
         serves_tls: bool,
     ) -> Self {
         let places = controllers.iter().map(ToString::to_string);
-        let places = places.map(|it| it.parse::<Place>().expect("an address"));
+        let places = places.map(|it| it.parse::<PeerAddress>().expect("an address"));
         let config = Config {
             places: places.collect(),
             identity: identity(secret).await,

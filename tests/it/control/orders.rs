@@ -2,7 +2,7 @@
 
 use hiveway::core::event::Event;
 use hiveway::core::model::TaskId;
-use hiveway::core::reconcile::by_hand::Orders;
+use hiveway::core::reconcile::by_hand::ManualDrains;
 use hiveway::observe::event_log;
 use hiveway::state::drain_store::{OrderBook, Store};
 use tokio::task::JoinSet;
@@ -42,7 +42,7 @@ async fn manual_drain_reaches_every_controller_and_node() {
 }
 
 /// What is kept in a folder, and what was told of it.
-async fn restore(folder: &Folder) -> (Orders, Vec<Event>) {
+async fn restore(folder: &Folder) -> (ManualDrains, Vec<Event>) {
     let (emitter, mut events) = event_log::channel();
     let kept = Store::new(folder.path()).restore(&emitter).await;
     (
@@ -54,7 +54,7 @@ async fn restore(folder: &Folder) -> (Orders, Vec<Event>) {
 #[tokio::test]
 async fn drains_are_kept_on_disk_and_a_modified_file_is_rejected() {
     let folder = Folder::new();
-    assert_eq!(restore(&folder).await, (Orders::default(), vec![]));
+    assert_eq!(restore(&folder).await, (ManualDrains::default(), vec![]));
     let book = OrderBook::default();
     let (emitter, _events) = event_log::channel();
     let stop = CancellationToken::new();
@@ -76,7 +76,7 @@ async fn drains_are_kept_on_disk_and_a_modified_file_is_rejected() {
     let text = std::fs::read_to_string(&file).expect("a file");
     std::fs::write(&file, text.replace("\"b\"", "\"c\"")).expect("a writable file");
     let (kept, told) = restore(&folder).await;
-    assert_eq!(kept, Orders::default());
+    assert_eq!(kept, ManualDrains::default());
     let [Event::OrdersNotKept { path, reason }] = &told[..] else {
         panic!("{told:?}");
     };

@@ -12,7 +12,7 @@ use hiveway::core::certificates::acme::{ChallengeKind, Issued, IssuedCertificate
 use hiveway::core::event::Event;
 use hiveway::core::model::route::{HostPattern, PathPrefix, Scheme};
 use hiveway::core::model::snapshot::{Claim, RouteKey, Snapshot};
-use hiveway::core::reconcile::wishes::Wishes;
+use hiveway::core::reconcile::wishes::DesiredChanges;
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
 use hiveway::observe::readiness::Readiness;
@@ -29,7 +29,7 @@ use crate::pause::pause;
 
 /// What a running controller is told, and tells.
 struct Orders {
-    wishes: watch::Sender<Wishes>,
+    wishes: watch::Sender<DesiredChanges>,
     heard: watch::Sender<Arc<Issued>>,
     not_issued: watch::Sender<NotIssued>,
     issued: watch::Receiver<Arc<Issued>>,
@@ -78,9 +78,9 @@ impl Orders {
         let issuer = issuer.expect("a folder");
         let issued = issuer.told().issued;
         let (snapshots, published) = watch::channel(Some(routes(hosts)));
-        let (wishes, wished) = watch::channel(Wishes {
+        let (wishes, wished) = watch::channel(DesiredChanges {
             leading,
-            ..Wishes::default()
+            ..DesiredChanges::default()
         });
         let (heard, told) = watch::channel(Arc::default());
         let (others, not_issued) = watch::channel(NotIssued::default());

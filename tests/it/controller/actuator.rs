@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hiveway::controller::actuator;
 use hiveway::core::event::Event;
 use hiveway::core::model::ServiceId;
-use hiveway::core::reconcile::wishes::{ScaleWish, Wishes};
+use hiveway::core::reconcile::wishes::{DesiredChanges, ScaleChange};
 use hiveway::docker::Engine;
 use hiveway::observe::event_log;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::fake_engine::{FakeEngine, Fault, recording, until};
 /// An actuator of a fake engine.
 struct Acting {
     fake: FakeEngine,
-    wishes: watch::Sender<Wishes>,
+    wishes: watch::Sender<DesiredChanges>,
     events: mpsc::Receiver<Event>,
     _actuator: JoinSet<()>,
 }
@@ -27,7 +27,7 @@ impl Acting {
     async fn start() -> Self {
         let fake = FakeEngine::start(recording("rest"));
         let engine = Engine::connect(&fake.config()).await.unwrap();
-        let (wishes, receiver) = watch::channel(Wishes::default());
+        let (wishes, receiver) = watch::channel(DesiredChanges::default());
         let (emitter, events) = event_log::channel();
         let mut actuator = JoinSet::new();
         actuator.spawn(actuator::run(
@@ -60,7 +60,7 @@ impl Acting {
             let id = ServiceId::from(self.service(name).as_str());
             (
                 id,
-                ScaleWish {
+                ScaleChange {
                     service: name.into(),
                     current,
                     wanted,
@@ -68,7 +68,7 @@ impl Acting {
             )
         };
         let replicas: BTreeMap<_, _> = wishes.iter().map(wish).collect();
-        self.wishes.send_replace(Wishes {
+        self.wishes.send_replace(DesiredChanges {
             leading,
             replicas,
             aliases: None,
@@ -181,7 +181,7 @@ async fn scaling_fails_without_replicas_and_ignores_a_gone_service() {
     };
     assert_eq!(acting.event().await, refused);
 
-    let gone = ScaleWish {
+    let gone = ScaleChange {
         service: "gone".into(),
         current: 1,
         wanted: 2,

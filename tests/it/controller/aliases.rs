@@ -8,7 +8,7 @@ use hiveway::controller::reconciler::{self, Inputs, Outputs};
 use hiveway::controller::swarm::{self, OwnContainer};
 use hiveway::core::event::Event;
 use hiveway::core::reconcile::desired::Options;
-use hiveway::core::reconcile::wishes::Wishes;
+use hiveway::core::reconcile::wishes::DesiredChanges;
 use hiveway::docker::Engine;
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
@@ -59,7 +59,7 @@ impl Controlling {
     async fn beside(fake: Arc<FakeEngine>) -> Self {
         let engine = Engine::connect(&fake.config()).await.unwrap();
         let (inventories, inventory) = watch::channel(None);
-        let (wishes, wished) = watch::channel(Wishes::default());
+        let (wishes, wished) = watch::channel(DesiredChanges::default());
         // Nobody probes, and there are no agents.
         let ((_, reports), (_, notes)) = (mpsc::channel(1), mpsc::channel(1));
         let (nudges, nudged) = watch::channel(0);

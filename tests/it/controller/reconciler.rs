@@ -16,10 +16,10 @@ use hiveway::core::model::{
     DesiredState, Inventory, Mode, Node, OwnService, Service, Task, TaskAddress, TaskId, TaskState,
     UpdateState,
 };
-use hiveway::core::protocol::{Note, ProbeReport};
-use hiveway::core::reconcile::by_hand::Orders;
+use hiveway::core::protocol::{AgentMessage, ProbeReport};
+use hiveway::core::reconcile::by_hand::ManualDrains;
 use hiveway::core::reconcile::desired::Options;
-use hiveway::core::reconcile::wishes::Wishes;
+use hiveway::core::reconcile::wishes::DesiredChanges;
 use hiveway::observe::event_log;
 use hiveway::observe::metrics::Metrics;
 use hiveway::sync::server::Commands;
@@ -35,15 +35,15 @@ struct Loop {
     inventory: watch::Sender<Option<Arc<Inventory>>>,
     look_failure: watch::Sender<Option<Arc<str>>>,
     reports: mpsc::Sender<ProbeReport>,
-    notes: mpsc::Sender<Note>,
+    notes: mpsc::Sender<AgentMessage>,
     inquiries: mpsc::Sender<Inquiry>,
-    orders: watch::Sender<Arc<Orders>>,
+    orders: watch::Sender<Arc<ManualDrains>>,
     targets: watch::Receiver<Arc<Targets>>,
     commands: watch::Receiver<Arc<Commands>>,
     nudges: watch::Receiver<u64>,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     frozen: watch::Receiver<Option<Arc<str>>>,
-    wishes: watch::Receiver<Wishes>,
+    wishes: watch::Receiver<DesiredChanges>,
     events: mpsc::Receiver<Event>,
     _task: JoinSet<()>,
 }
@@ -68,7 +68,7 @@ impl Loop {
         let (published, snapshots) = watch::channel(None);
         let (emitter, events) = event_log::channel();
         let metrics = Metrics::new(emitter.drop_counter());
-        let (wishes, wished) = watch::channel(Wishes::default());
+        let (wishes, wished) = watch::channel(DesiredChanges::default());
         let inputs = Inputs {
             inventory: seen,
             frozen: look_failed,

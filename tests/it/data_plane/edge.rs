@@ -11,7 +11,7 @@ use hiveway::core::model::snapshot::Snapshot;
 use hiveway::gateway::{Challenges, Config, Ejected, Error, Gateway, Limits, TlsConfig, TlsLimits};
 use hiveway::observe::event_log::{self, Emitter};
 use hiveway::observe::metrics::Metrics;
-use hiveway::tls::certificates::{self, Keeper};
+use hiveway::tls::certificates::{self, CertificateManager};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,7 @@ impl Edge {
             folders: vec![folder.to_owned()],
             look_every: Duration::from_millis(20),
         };
-        let keeper = Keeper::open(kept, emitter.clone(), metrics.clone()).await;
+        let keeper = CertificateManager::open(kept, emitter.clone(), metrics.clone()).await;
         let keeper = keeper.expect("a folder");
         let change = |config: &mut Config| {
             config.tls = Some(TlsConfig {
@@ -86,7 +86,7 @@ impl Edge {
 
     fn launch(
         change: impl FnOnce(&mut Config),
-        keeper: Option<Keeper>,
+        keeper: Option<CertificateManager>,
         (emitter, events): (Emitter, mpsc::Receiver<Event>),
         metrics: Metrics,
     ) -> Self {

@@ -27,7 +27,7 @@ fn web(hold: Duration) -> Service {
 /// Waits until so many requests wait.
 async fn held(edge: &Edge, count: usize) {
     let expected = count.to_string();
-    let look = async || match edge.metric("hiveway_held_requests", "web") {
+    let look = async || match edge.metric("hiveway_queued_requests", "web") {
         held if held == expected => Ok(()),
         held => Err(held),
     };
@@ -50,7 +50,7 @@ async fn after(mut last: Exchange, origin: &Origin) -> Exchange {
 /// Sends a request that has to wait.
 async fn waiting(edge: &Edge, request: &str) -> Client {
     let before: usize = edge
-        .metric("hiveway_held_requests", "web")
+        .metric("hiveway_queued_requests", "web")
         .parse()
         .expect("a number");
     let mut client = edge.client().await;
@@ -78,7 +78,7 @@ async fn a_request_without_an_endpoint_waits_until_one_comes() {
         assert_eq!(client.answer("POST").await.body, origin.container);
     }
     held(&edge, 0).await;
-    assert_eq!(edge.metric("hiveway_holds_total", "web"), "3");
+    assert_eq!(edge.metric("hiveway_requests_queued_total", "web"), "3");
     let bodies: Vec<_> = origin.requests().into_iter().map(|it| it.body).collect();
     assert_eq!(bodies, [b"order"; 3]);
 }
@@ -110,7 +110,7 @@ async fn without_a_time_for_it_nobody_waits() {
     let edge = Edge::start(&[Service::new("web", "web.test")]).await;
     let answer = edge.get("web.test", "/").await;
     answer.assert_refused(503, "no-endpoint");
-    assert_eq!(edge.metric("hiveway_holds_total", "web"), "0");
+    assert_eq!(edge.metric("hiveway_requests_queued_total", "web"), "0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -276,6 +276,6 @@ async fn of_many_that_wait_nobody_is_forgotten() {
             ended.expect("each is answered");
         }
         held(&edge, 0).await;
-        assert_ne!(edge.metric("hiveway_holds_total", "web"), "0");
+        assert_ne!(edge.metric("hiveway_requests_queued_total", "web"), "0");
     }
 }

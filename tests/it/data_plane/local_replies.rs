@@ -207,7 +207,7 @@ async fn a_client_that_leaves_while_it_waits_counts_there() {
     client.send(request("web", "")).await;
     comes_to(
         &logged.edge,
-        "hiveway_held_requests",
+        "hiveway_queued_requests",
         &[("service", "web")],
         1,
     )
@@ -217,7 +217,7 @@ async fn a_client_that_leaves_while_it_waits_counts_there() {
     let by_http_2 = client.start(get("web.test", "/"), true).await;
     comes_to(
         &logged.edge,
-        "hiveway_holds_total",
+        "hiveway_requests_queued_total",
         &[("service", "web")],
         2,
     )

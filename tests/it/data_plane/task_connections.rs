@@ -236,7 +236,7 @@ async fn requests_that_wait_for_an_endpoint_use_no_connection() {
         let started = client.start(http2::get("waits.test", "/"), true).await;
         answers.push(started.expect("a stream").0);
     }
-    shows(&edge, "hiveway_held_requests{service=\"waits\"} 50").await;
+    shows(&edge, "hiveway_queued_requests{service=\"waits\"} 50").await;
     assert_eq!(client.get("web.test", "/").await.status, 200);
     shows(&edge, "hiveway_task_connections 0").await;
 }

@@ -59,7 +59,7 @@ async fn traffic_outlives_the_followed_manager_and_the_quorum() {
         let what = format!("{} says that its routes are frozen", gateway.node);
         let reason = lab.eventually(&what, BOUND, frozen).await;
         eprintln!("{} after {:.1?}: {reason}", gateway.node, lost.elapsed());
-        let told = async || match gateway.events("routes_frozen").await?.len() {
+        let told = async || match gateway.events("routes_stale").await?.len() {
             0 => Err("not yet".into()),
             _ => Ok(()),
         };

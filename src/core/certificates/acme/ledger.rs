@@ -76,7 +76,7 @@ pub enum Next {
 
 /// Remembers failures. Kept by the leading controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
+pub struct RenewalState {
     hosts: BTreeMap<Arc<str>, Trouble>,
     /// Failures to reach the server in a row.
     away: u32,
@@ -90,7 +90,7 @@ struct Trouble {
     retry: Timestamp,
 }
 
-impl Ledger {
+impl RenewalState {
     /// What to do, given what is wanted and what is there. Of several hosts that are due, those come first that have been
     /// without a valid certificate, or will be soonest.
     #[must_use]

@@ -113,7 +113,7 @@ fn renewal_is_due_after_two_thirds_spread_over_the_hosts() {
 
 #[test]
 fn orders_run_one_at_a_time_and_the_most_urgent_first() {
-    let ledger = Ledger::default();
+    let ledger = RenewalState::default();
     let known = issued(&[
         ("old.test", 0, 90 * DAY),
         ("older.test", 0, 80 * DAY),
@@ -154,7 +154,7 @@ fn orders_run_one_at_a_time_and_the_most_urgent_first() {
 
 #[test]
 fn failed_host_backs_off_without_delaying_others() {
-    let mut ledger = Ledger::default();
+    let mut ledger = RenewalState::default();
     let host: Arc<str> = "bad.test".into();
     let (both, none) = (wanted(&["bad.test", "good.test"]), Issued::new());
     let mut minutes = Vec::new();
@@ -177,16 +177,16 @@ fn failed_host_backs_off_without_delaying_others() {
         [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]
     );
     ledger.succeed("bad.test");
-    assert_eq!(ledger, Ledger::default());
+    assert_eq!(ledger, RenewalState::default());
     let least = ledger.fail(&host, Failure::Refused, None, now, u64::MAX);
     assert_eq!(least, Duration::from_secs(225));
     ledger.retain(&wanted(&["good.test"]));
-    assert_eq!(ledger, Ledger::default());
+    assert_eq!(ledger, RenewalState::default());
 }
 
 #[test]
 fn unreachable_server_pauses_all_hosts_for_an_hour_at_most() {
-    let mut ledger = Ledger::default();
+    let mut ledger = RenewalState::default();
     let (both, none) = (wanted(&["a.test", "b.test"]), Issued::new());
     let waits: Vec<u64> = (0..9)
         .map(|_| {
@@ -216,7 +216,7 @@ fn rate_limit_pauses_its_host_and_spaces_out_the_others() {
         (Some(3 * HOUR), 3 * HOUR, 300),
         (Some(u64::MAX), 7 * 24 * HOUR, 300),
     ] {
-        let mut ledger = Ledger::default();
+        let mut ledger = RenewalState::default();
         let asked = asked.map(Duration::from_secs);
         let wait = ledger.fail(&"a.test".into(), Failure::Limited, asked, Timestamp(0), 0);
         assert_eq!(wait.as_secs(), seconds, "{asked:?}");
@@ -234,7 +234,7 @@ fn rate_limit_pauses_its_host_and_spaces_out_the_others() {
 fn server_that_names_a_time_is_asked_then_and_backs_off() {
     let host: Arc<str> = "a.test".into();
     let seconds = |failure, asked| -> Vec<u64> {
-        let mut ledger = Ledger::default();
+        let mut ledger = RenewalState::default();
         let asked = Some(Duration::from_secs(asked));
         let waits = (0..4).map(|_| ledger.fail(&host, failure, asked, Timestamp(0), 0));
         waits.map(|wait| wait.as_secs()).collect()
@@ -252,7 +252,7 @@ fn server_that_names_a_time_is_asked_then_and_backs_off() {
         assert_eq!(seconds(failure, asked), expected, "{failure:?} {asked}");
     }
     // Chance takes nothing off what was asked for.
-    let mut ledger = Ledger::default();
+    let mut ledger = RenewalState::default();
     let asked = Some(Duration::from_secs(90));
     let wait = ledger.fail(&host, Failure::Away, asked, Timestamp(0), u64::MAX);
     assert_eq!(wait.as_secs(), 90);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::AliasWish;
+use super::AliasRequest;
 use crate::core::model::UpdateState;
 
 /// Why names are not added.
@@ -17,7 +17,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// `failed` are the names that were wanted when Swarm took the last change back: it would do so again.
-    pub(super) fn of(wish: &AliasWish, failed: Option<&BTreeSet<Arc<str>>>) -> Option<Self> {
+    pub(super) fn of(wish: &AliasRequest, failed: Option<&BTreeSet<Arc<str>>>) -> Option<Self> {
         let service = &wish.service;
         if wish.attached().next().is_none() {
             Some(Self::NotAttached)
@@ -35,7 +35,7 @@ impl Refusal {
     }
 
     /// What an operator is told: which names, why, and the remedy.
-    pub(super) fn sentence(self, wish: &AliasWish, missing: &BTreeSet<Arc<str>>) -> String {
+    pub(super) fn sentence(self, wish: &AliasRequest, missing: &BTreeSet<Arc<str>>) -> String {
         let names: Vec<&str> = missing.iter().map(|name| &**name).collect();
         let (names, service) = (names.join(", "), &wish.service.name);
         let by_hand =

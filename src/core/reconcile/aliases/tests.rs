@@ -32,11 +32,11 @@ fn service(aliases: &[&str]) -> OwnService {
     }
 }
 
-fn wishes(service: OwnService, names: &[&str]) -> Wishes {
-    Wishes {
+fn wishes(service: OwnService, names: &[&str]) -> DesiredChanges {
+    DesiredChanges {
         leading: true,
         replicas: BTreeMap::new(),
-        aliases: Some(AliasWish {
+        aliases: Some(AliasRequest {
             service,
             networks: list(&["mesh", "edge"]),
             names: set(names),
@@ -204,9 +204,9 @@ fn a_controller_that_does_not_lead_remembers_and_writes_nothing() {
     wanted.leading = true;
     let decision = plan.decide(seconds(61), &wanted);
     assert_eq!(decision, change(&["a.local"], &["old.local"]));
-    let unknown = Wishes {
+    let unknown = DesiredChanges {
         leading: true,
-        ..Wishes::default()
+        ..DesiredChanges::default()
     };
     assert_eq!(plan.decide(seconds(62), &unknown), Decision::Nothing);
 }

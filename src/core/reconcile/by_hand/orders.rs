@@ -30,7 +30,7 @@ const MOST: usize = 1000;
 /// The last word about each task. Written by the admin listeners of the swarm, read by the reconciler.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Orders(BTreeMap<TaskId, Order>);
+pub struct ManualDrains(BTreeMap<TaskId, Order>);
 
 /// The last word about one task: the later wins, and a drain over what was said in the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ struct Order {
     drained: bool,
 }
 
-impl Orders {
+impl ManualDrains {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -111,21 +111,21 @@ mod tests {
 
     use super::*;
 
-    fn orders(all: &[(&str, u64, bool)]) -> Orders {
+    fn orders(all: &[(&str, u64, bool)]) -> ManualDrains {
         let all = all.iter().map(|(task, at, drained)| {
             let (at, drained) = (Timestamp(*at), *drained);
             (TaskId::from(*task), Order { at, drained })
         });
-        Orders(all.collect())
+        ManualDrains(all.collect())
     }
 
-    fn drained(orders: &Orders) -> Vec<String> {
+    fn drained(orders: &ManualDrains) -> Vec<String> {
         orders.drained().iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn the_last_word_holds_whatever_the_clocks_say() {
-        let (a, none) = (TaskId::from("a"), Orders::default());
+        let (a, none) = (TaskId::from("a"), ManualDrains::default());
         assert_eq!(none.with(&a, false, Timestamp(5)), None);
         let drain = none.with(&a, true, Timestamp(1_000)).expect("new");
         assert_eq!(drain.with(&a, true, Timestamp(2_000)), None);
@@ -154,7 +154,7 @@ mod tests {
             let (at, drained) = (Timestamp(it), true);
             (TaskId::from(&*format!("t{it}")), Order { at, drained })
         });
-        let kept = Orders(many.collect()).without_ended(None, Timestamp(0));
+        let kept = ManualDrains(many.collect()).without_ended(None, Timestamp(0));
         assert_eq!(kept.0.len(), MOST);
         assert!(!kept.drains(&"t6".into()) && kept.drains(&"t7".into()));
     }
@@ -170,7 +170,7 @@ mod tests {
                 let all: Vec<_> = all.iter().map(|(task, (at, on))| (&**task, *at, *on)).collect();
                 orders(&all)
             };
-            let join = |a: &Orders, b: &Orders| a.merged(b).unwrap_or_else(|| a.clone());
+            let join = |a: &ManualDrains, b: &ManualDrains| a.merged(b).unwrap_or_else(|| a.clone());
             let (a, b, c) = (read(&a), read(&b), read(&c));
             prop_assert_eq!(join(&a, &b), join(&b, &a));
             prop_assert_eq!(join(&join(&a, &b), &c), join(&a, &join(&b, &c)));

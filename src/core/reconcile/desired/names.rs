@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Desired, DesiredService};
 use crate::core::model::OwnService;
 use crate::core::model::route::{Diagnostic, HostPattern, Level, RouteSpec};
-use crate::core::reconcile::wishes::AliasWish;
+use crate::core::reconcile::wishes::AliasRequest;
 
 impl Desired {
     /// Reads the `.local` hosts of all routes.
@@ -23,7 +23,7 @@ impl Desired {
                 }
             }
         }
-        self.aliases = Some(AliasWish {
+        self.aliases = Some(AliasRequest {
             service: own.clone(),
             networks: networks.to_vec(),
             names,

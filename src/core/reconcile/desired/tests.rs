@@ -314,7 +314,7 @@ fn names_are_the_local_hosts_of_all_routes_but_wildcards() {
     assert_eq!(Desired::read(&inventory, &options).aliases, None);
     inventory.own_service = Some(own(&["mesh"]));
     let desired = Desired::read(&inventory, &options);
-    let wish = AliasWish {
+    let wish = AliasRequest {
         service: own(&["mesh"]),
         networks: vec!["mesh".into()],
         names: ["api.local", "web.local"].map(Arc::from).into(),
@@ -338,7 +338,7 @@ fn names_are_the_local_hosts_of_all_routes_but_wildcards() {
 #[test]
 fn a_scale_label_is_a_wish_also_without_a_route() {
     let desired = read(&inventory(&[("hiveway.scale", "3")], vec![]));
-    let wish = ScaleWish {
+    let wish = ScaleChange {
         service: "web".into(),
         current: 2,
         wanted: 3,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::term::Term;
+use super::term::EjectionInterval;
 use super::{ENOUGH_REQUESTS, LATELY, Policy, Seen};
 
 /// How far apart marks of the counters are kept. Together they span [`LATELY`].
@@ -12,8 +12,8 @@ const MARK: Duration = Duration::from_secs(1);
 
 /// One endpoint's record.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Record {
-    pub(super) term: Term,
+pub(super) struct RequestStats {
+    pub(super) term: EjectionInterval,
     /// Its counters at the latest look.
     latest: Seen,
     /// Its counters when they began to count anew.
@@ -26,7 +26,7 @@ pub(super) struct Record {
     marks: VecDeque<(Duration, Seen)>,
 }
 
-impl Record {
+impl RequestStats {
     /// Takes in its counters. True when requests failed since the look before.
     pub(super) fn look(&mut self, seen: Seen, policy: &Policy, now: Duration) -> bool {
         let before = std::mem::replace(&mut self.latest, seen);

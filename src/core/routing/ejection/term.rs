@@ -6,7 +6,7 @@ use super::Policy;
 
 /// The ejections of one endpoint or one node.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Term {
+pub(super) struct EjectionInterval {
     /// How many ejections lately; decides the length of the next.
     count: u32,
     /// From when to when it is ejected.
@@ -15,7 +15,7 @@ pub(super) struct Term {
     well: Duration,
 }
 
-impl Term {
+impl EjectionInterval {
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn ejections_double_up_to_the_longest() {
         let policy = Policy::default();
-        let mut term = Term::default();
+        let mut term = EjectionInterval::default();
         let lengths: Vec<u64> = (0..9)
             .map(|_| term.begin(&policy, seconds(0)).as_secs())
             .collect();
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_time_of_wellness_as_long_as_the_ejection_takes_one_off() {
         let policy = Policy::default();
-        let mut term = Term::default();
+        let mut term = EjectionInterval::default();
         term.begin(&policy, seconds(0));
         term.begin(&policy, seconds(5));
         assert!(!term.is_over(seconds(14)) && term.is_over(seconds(15)));
@@ -117,9 +117,9 @@ mod tests {
 
     #[test]
     fn an_ejection_that_does_not_run_cannot_be_extended() {
-        let mut term = Term::default();
+        let mut term = EjectionInterval::default();
         term.extend(seconds(60));
-        assert_eq!(term, Term::default());
+        assert_eq!(term, EjectionInterval::default());
         term.begin(&Policy::default(), seconds(0));
         term.extend(seconds(3));
         assert!(term.is_over(seconds(5)), "it is never made shorter");

@@ -13,7 +13,7 @@ use crate::core::routing::rates::EndpointCounts;
 /// What place an endpoint has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum RotationRank {
     /// Requests are given to it, in turn with others in this place.
     First,
     /// It gets requests that failed at the first, and all where none of those is left.
@@ -36,7 +36,7 @@ pub struct EndpointView {
     /// What the controllers say of it.
     pub state: EndpointState,
     /// The place that follows.
-    pub place: Place,
+    pub place: RotationRank,
     /// Why.
     pub reason: String,
     /// For how many more seconds this gateway has ejected it; none where it has not.
@@ -64,21 +64,21 @@ pub(super) fn views(claim: &Claim, cluster: &Cluster, known: &Known) -> Vec<Endp
     let only_draining = cluster.in_rotation().next().is_none();
     let place = |task: &TaskId, endpoint: &Endpoint| {
         if !serving.iter().any(|(it, _)| *it == task) {
-            return (Place::Out, why_out(task, endpoint, known));
+            return (RotationRank::Out, why_out(task, endpoint, known));
         }
         let why = why_in(task, endpoint, cluster, known, only_draining);
         match (well(task), any_near && !near(endpoint)) {
             (true, false) if ejected(task) => (
-                Place::First,
+                RotationRank::First,
                 format!("{why}; ejected, as are all others, so it is used"),
             ),
-            (true, false) => (Place::First, why),
+            (true, false) => (RotationRank::First, why),
             (true, true) => (
-                Place::Next,
+                RotationRank::Next,
                 format!("{why}; those on this gateway's own node come first"),
             ),
             (false, _) => (
-                Place::Next,
+                RotationRank::Next,
                 "this gateway has ejected it, because requests to it failed".to_owned(),
             ),
         }

@@ -1,6 +1,6 @@
 //! Which services share a route, and how.
 
-use super::{Known, Place, ServiceView, place};
+use super::{Known, RotationRank, ServiceView, place};
 use crate::core::model::route::Scheme;
 use crate::core::model::snapshot::{Claim, Cluster, Snapshot};
 
@@ -18,10 +18,11 @@ pub(super) fn views(
             Some(view(claim, cluster, secure, known))
         })
         .collect();
-    let weigh = |view: &ServiceView| match view.claims && view.at(Place::First).next().is_some() {
-        true => u32::from(view.weight),
-        false => 0,
-    };
+    let weigh =
+        |view: &ServiceView| match view.claims && view.at(RotationRank::First).next().is_some() {
+            true => u32::from(view.weight),
+            false => 0,
+        };
     let total: u32 = views.iter().map(weigh).sum();
     for view in &mut views {
         let weight = weigh(view);

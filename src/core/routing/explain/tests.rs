@@ -89,7 +89,7 @@ fn says(explanation: &Explanation) -> Vec<String> {
 }
 
 /// Each endpoint's task, place and reason.
-fn places(explanation: &Explanation) -> Vec<(String, Place, &str)> {
+fn places(explanation: &Explanation) -> Vec<(String, RotationRank, &str)> {
     let endpoints = explanation.services.iter().flat_map(|it| &it.endpoints);
     endpoints
         .map(|it| (it.task.to_string(), it.place, &*it.reason))

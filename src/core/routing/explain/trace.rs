@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::{
-    Asked, Explanation, Known, Outcome, Place, ServiceView, Step, Verdict, policy, service,
+    Asked, Explanation, Known, Outcome, RotationRank, ServiceView, Step, Verdict, policy, service,
 };
 use crate::core::model::route::{Diagnostic, is_local};
 use crate::core::model::snapshot::{Generation, RouteKey, Snapshot};
@@ -193,7 +193,7 @@ impl Trace {
             .collect();
         for service in &claiming {
             let name = &service.service;
-            let first = service.at(Place::First).count();
+            let first = service.at(RotationRank::First).count();
             let all = service.endpoints.len();
             let (verdict, says) = match (first, service.share_percent) {
                 (0, _) => (
@@ -216,7 +216,7 @@ impl Trace {
         }
         let serving = || claiming.iter().filter(|it| it.share_percent > 0);
         let targets: Vec<SocketAddr> = serving()
-            .flat_map(|it| it.at(Place::First))
+            .flat_map(|it| it.at(RotationRank::First))
             .map(|endpoint| endpoint.address)
             .collect();
         if targets.is_empty() {

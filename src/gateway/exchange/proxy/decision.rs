@@ -23,10 +23,10 @@ use super::Proxy;
 use crate::gateway::client::{Client, Side};
 use crate::gateway::filters::Chain;
 use crate::gateway::filters::forwarded;
-use crate::gateway::local_reply::Answer;
+use crate::gateway::local_reply::LocalReply;
 use crate::gateway::local_reply::subject::Subject;
-use crate::gateway::routing::choice::{Asker, Choice, Lack};
-use crate::gateway::routing::hold::{Refusal, Waiting as _};
+use crate::gateway::routing::choice::{EndpointLease, NoEndpoint, SelectionInput};
+use crate::gateway::routing::hold::{Unserved, Waiting as _};
 
 impl Proxy {
     /// Gives a request that has just come its endpoint and the right to connect to it, or refuses it; the error
@@ -35,21 +35,23 @@ impl Proxy {
         &self,
         session: &mut Session,
         context: &mut Context,
-    ) -> Result<Result<Choice, Answer>> {
+    ) -> Result<Result<EndpointLease, LocalReply>> {
         let Some(client) = &context.client else {
-            return Ok(Err(Answer::no_listener()));
+            return Ok(Err(LocalReply::no_listener()));
         };
         let checked = framing::check(session.req_header(), &framing::raw_head(session))
             .and_then(|()| spelling::settle(session.req_header_mut()));
         if let Err((status, line)) = checked {
             let subject = self.asked_of(session.req_header(), client);
-            return Ok(Err(Answer::new(status, "bad-request", line).about(subject)));
+            return Ok(Err(
+                LocalReply::new(status, "bad-request", line).about(subject)
+            ));
         }
 
         let decided = match self.decide(session.req_header(), client, None) {
             Ok(choice) => Ok(choice),
-            Err(Refusal::Answer(answer)) => Err(answer),
-            Err(Refusal::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
+            Err(Unserved::Answer(answer)) => Err(answer),
+            Err(Unserved::Lack(lack)) => Box::pin(self.wait(session, context, lack)).await?,
         };
         let admitted = match decided {
             // Boxed, so that other requests do not carry the room for it.
@@ -60,7 +62,7 @@ impl Proxy {
         };
         let choice = match admitted {
             Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
-                let answer = Answer::use_http2(&choice.pool().service);
+                let answer = LocalReply::use_http2(&choice.pool().service);
                 return Ok(Err(answer.about(choice.subject())));
             }
             Ok(choice) => choice,
@@ -78,8 +80,8 @@ impl Proxy {
         &self,
         request: &RequestHeader,
         client: &Client,
-        waited: Option<&Lack>,
-    ) -> Result<Choice, Refusal> {
+        waited: Option<&NoEndpoint>,
+    ) -> Result<EndpointLease, Unserved> {
         let host = request
             .headers
             .get(HOST)
@@ -91,48 +93,50 @@ impl Proxy {
             && client.tls.is_none()
             && let Some(file) = self.challenges.file(path)
         {
-            return Err(Answer::challenge(&file).into());
+            return Err(LocalReply::challenge(&file).into());
         }
         if client.side == Side::Public && is_local(&host) {
-            return Err(Answer::no_route(&host, path).into());
+            return Err(LocalReply::no_route(&host, path).into());
         }
         if let Some(tls) = &client.tls
             && !tls.answers_for(&host)
         {
-            let answer = Answer::misdirected(&host);
+            let answer = LocalReply::misdirected(&host);
             return Err(answer.about(self.asked_of(request, client)).into());
         }
         let table = self.table.load();
         if !table.warm {
-            return Err(Answer::warming_up().into());
+            return Err(LocalReply::warming_up().into());
         }
         let Some(route) = table.find(&host, path) else {
-            return Err(Answer::no_route(&host, path).into());
+            return Err(LocalReply::no_route(&host, path).into());
         };
         let secure = forwarded::is_secure(request, client, &self.trusted);
         let shares = route.shares(secure);
         if shares.is_empty() {
             let path_and_query = request.uri.path_and_query().map_or("/", |it| it.as_str());
             let answer = match secure {
-                false if self.tls_access.reaches(&host) => Answer::use_tls(&host, path_and_query),
-                false => Answer::no_tls(&host),
-                true => Answer::no_route(&host, path),
+                false if self.tls_access.reaches(&host) => {
+                    LocalReply::use_tls(&host, path_and_query)
+                }
+                false => LocalReply::no_tls(&host),
+                true => LocalReply::no_route(&host, path),
             };
             return Err(answer.about(route.subject(secure)).into());
         }
-        let asker = Asker {
+        let asker = SelectionInput {
             request,
             client,
             trusted: &self.trusted,
             secure,
         };
-        Choice::make(route, asker, waited).map_err(|lack| {
+        EndpointLease::make(route, asker, waited).map_err(|lack| {
             let first = shares.awaited();
             let answer = first.and_then(|pool| {
                 let answer = pool.redirect(request)?;
                 Some(answer.about(route.subject_of(pool)))
             });
-            answer.map_or(Refusal::Lack(lack), Refusal::Answer)
+            answer.map_or(Unserved::Lack(lack), Unserved::Answer)
         })
     }
 
@@ -154,8 +158,8 @@ impl Proxy {
         &self,
         session: &mut Session,
         context: &mut Context,
-        lack: Lack,
-    ) -> Result<Result<Choice, Answer>> {
+        lack: NoEndpoint,
+    ) -> Result<Result<EndpointLease, LocalReply>> {
         // It is that service's request even if its client leaves before it has an endpoint.
         context.subject = Some(Box::new(lack.subject()));
         if let Some(chain) = &lack.chain {
@@ -173,13 +177,14 @@ impl Proxy {
         &self,
         session: &mut Session,
         context: &Context,
-        lack: Lack,
-    ) -> Result<Result<Choice, Answer>> {
+        lack: NoEndpoint,
+    ) -> Result<Result<EndpointLease, LocalReply>> {
         let Some(client) = &context.client else {
             return Ok(Err(lack.answer()));
         };
-        let decide =
-            |session: &Session, lack: &Lack| self.decide(session.req_header(), client, Some(lack));
+        let decide = |session: &Session, lack: &NoEndpoint| {
+            self.decide(session.req_header(), client, Some(lack))
+        };
         self.holding
             .wait(session, context.started, lack, decide)
             .await
@@ -191,8 +196,8 @@ impl Proxy {
         &self,
         session: &mut Session,
         context: &mut Context,
-        lack: Lack,
-    ) -> Result<Result<Choice, Answer>> {
+        lack: NoEndpoint,
+    ) -> Result<Result<EndpointLease, LocalReply>> {
         context.admitted = lack.chain.clone();
         match self.hold(session, context, lack).await? {
             Ok(choice) => Ok(self.admit(session.req_header(), context, choice).await),
@@ -205,8 +210,8 @@ impl Proxy {
         &self,
         request: &RequestHeader,
         context: &mut Context,
-        choice: Choice,
-    ) -> Result<Choice, Answer> {
+        choice: EndpointLease,
+    ) -> Result<EndpointLease, LocalReply> {
         let pool = choice.pool();
         let Some(chain) = &pool.chain else {
             return Ok(choice);
@@ -231,10 +236,10 @@ impl Proxy {
         context: &mut Context,
         chain: &Chain,
         service: &str,
-    ) -> Result<(), Answer> {
+    ) -> Result<(), LocalReply> {
         // Nobody whose address is not known is let in where it may matter.
         let Some(client) = &context.client else {
-            return Err(Answer::no_listener());
+            return Err(LocalReply::no_listener());
         };
         let origin = forwarded::origin(request, client, &self.trusted);
         context.user = chain.admit(service, request, origin).await?;
@@ -242,10 +247,10 @@ impl Proxy {
     }
 
     /// Takes the permit that a request needs for its connection to a task, or refuses it.
-    async fn permit(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
+    async fn permit(&self, session: &mut Session, context: &mut Context) -> Result<(), LocalReply> {
         let share = context.client.as_ref().and_then(|it| it.share.as_ref());
         let Some(share) = share else {
-            return Err(Answer::no_listener());
+            return Err(LocalReply::no_listener());
         };
         match self.tasks.take(share, session.left()).await {
             Ok(permit) => {

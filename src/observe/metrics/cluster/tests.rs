@@ -112,8 +112,8 @@ fn the_held_are_a_gauge_and_holds_and_refused_retries_add_up() {
     cluster.refused_to_retry();
     let text = metrics.render(None);
     for (name, value) in [
-        ("hiveway_held_requests", 1),
-        ("hiveway_holds_total", 2),
+        ("hiveway_queued_requests", 1),
+        ("hiveway_requests_queued_total", 2),
         ("hiveway_retries_refused_total", 1),
     ] {
         let sample = format!(r#"{name}{{service="restserver"}} {value}"#);

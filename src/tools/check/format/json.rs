@@ -27,7 +27,7 @@ struct Document<'a> {
 struct Item<'a> {
     level: Level,
     #[serde(flatten)]
-    place: Place<'a>,
+    place: SourcePosition<'a>,
     service: Option<&'a Arc<str>>,
     message: &'a str,
     remedy: &'a str,
@@ -38,13 +38,13 @@ struct Item<'a> {
 #[derive(Serialize)]
 struct Related<'a> {
     #[serde(flatten)]
-    place: Place<'a>,
+    place: SourcePosition<'a>,
     message: &'a str,
 }
 
 /// Lines and columns begin at 1; columns count characters, and the end is the one after the last.
 #[derive(Serialize)]
-struct Place<'a> {
+struct SourcePosition<'a> {
     file: &'a str,
     line: usize,
     column: usize,
@@ -86,10 +86,10 @@ fn item<'a>(finding: &'a Finding, sources: &'a [Source]) -> Item<'a> {
     }
 }
 
-fn place(span: Span, sources: &[Source]) -> Place<'_> {
+fn place(span: Span, sources: &[Source]) -> SourcePosition<'_> {
     let source = &sources[span.file];
     let (start, end) = (source.position(span.start), source.position(span.end));
-    Place {
+    SourcePosition {
         file: &source.name,
         line: start.line,
         column: start.column,

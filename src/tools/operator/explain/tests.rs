@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::paint::Paint;
+use super::super::paint::Style;
 use super::*;
 
 #[test]
@@ -34,7 +34,7 @@ fn text_shows_steps_endpoints_outcome_and_unknowns() {
     }))
     .expect("an explanation");
     assert_eq!(
-        show(&explanation, Screen::endless(Paint::none())),
+        show(&explanation, Screen::endless(Style::none())),
         "\
 GET http://web.test/?a by snapshot 12
 
@@ -53,5 +53,5 @@ web, port 80: 100 % of the requests, weight 100
 not known here: probe results
 "
     );
-    assert!(show(&explanation, Screen::endless(Paint::all())).contains("\u{1b}[32mok\u{1b}[0m"));
+    assert!(show(&explanation, Screen::endless(Style::all())).contains("\u{1b}[32mok\u{1b}[0m"));
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::paint::Paint;
+use super::super::paint::Style;
 use super::*;
 
 fn status(total: u64) -> Status {
@@ -67,7 +67,7 @@ fn the_slowest_endpoint_of_a_service_stands_first() {
         status
     };
     let seen = seen(&looked(100), looked(300));
-    let shown = show(&seen, true, Screen::endless(Paint::none()));
+    let shown = show(&seen, true, Screen::endless(Style::none()));
     let table = shown.split("\n\n").nth(3).expect("a table of endpoints");
     let (table, _) = table.split_once("drained").expect("what follows");
     assert_eq!(
@@ -91,7 +91,7 @@ web      1123456789ab  n1    ready           100.0  0.0    2.0 ms         1     
 fn people_read_conditions_services_with_their_rates_and_nodes() {
     let seen = seen(&status(100), status(300));
     assert_eq!(
-        show(&seen, true, Screen::endless(Paint::none())),
+        show(&seen, true, Screen::endless(Style::none())),
         "\
 hiveway 0.1.0: controller by a file, and gateway on node n1; follows this node; snapshot 12 with 2 routes, since 1m 30s
 

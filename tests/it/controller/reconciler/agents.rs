@@ -35,13 +35,13 @@ impl Loop {
             container: container.into(),
             action,
         };
-        self.notes.send(Note::Hint(hint)).await.unwrap();
+        self.notes.send(AgentMessage::Hint(hint)).await.unwrap();
     }
 
     async fn note_report(&self, task: &str, result: Result<(), &str>) {
         let result = result.map_err(Arc::from);
         let task = task.into();
-        let note = Note::Report(ProbeReport { task, result });
+        let note = AgentMessage::Report(ProbeReport { task, result });
         self.notes.send(note).await.unwrap();
     }
 }

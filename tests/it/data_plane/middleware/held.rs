@@ -33,7 +33,7 @@ fn guarded(middleware: &mut Middleware) {
 }
 
 async fn held(edge: &Edge, count: &str) {
-    let look = async || match edge.metric("hiveway_held_requests", "web") {
+    let look = async || match edge.metric("hiveway_queued_requests", "web") {
         held if held == count => Ok(()),
         held => Err(held),
     };
@@ -82,7 +82,11 @@ async fn who_is_refused_or_sent_elsewhere_takes_no_place_in_line() {
         edge.publish(&[service.endpoints([&task])]).await;
         let refused = edge.client().await.request(&post("", "long")).await;
         refused.assert_refused(status, reason);
-        assert_eq!(edge.metric("hiveway_holds_total", "web"), "0", "{reason}");
+        assert_eq!(
+            edge.metric("hiveway_requests_queued_total", "web"),
+            "0",
+            "{reason}"
+        );
     }
 }
 

@@ -129,7 +129,7 @@ async fn certificates_come_and_go() {
     secure.serves("two.test", &second).await;
     secure
         .shows(&format!(
-            "hiveway_certificate_not_after_seconds{{file=\"{}\",names=\"two.test\"}} {}",
+            "hiveway_certificate_not_after_timestamp_seconds{{file=\"{}\",names=\"two.test\"}} {}",
             secure.folder.file("two.pem"),
             told.not_after.0 / 1000
         ))

@@ -269,7 +269,7 @@ async fn connection_waits_for_an_endpoint_of_a_queueing_service() {
     let comes = async {
         stage
             .secure
-            .shows("hiveway_held_requests{service=\"db\"} 1")
+            .shows("hiveway_queued_requests{service=\"db\"} 1")
             .await;
         let service = held.clone().at(task.address);
         stage.secure.edge.publish(&[service]).await;

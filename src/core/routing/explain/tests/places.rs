@@ -19,24 +19,24 @@ fn every_endpoint_has_a_place_and_a_reason() {
         [
             (
                 "web1".into(),
-                Place::Next,
+                RotationRank::Next,
                 "this gateway has ejected it, because requests to it failed"
             ),
-            ("web2".into(), Place::First, "in rotation"),
+            ("web2".into(), RotationRank::First, "in rotation"),
             (
                 "web3".into(),
-                Place::Out,
+                RotationRank::Out,
                 "it has not been judged by its probe yet"
             ),
             (
                 "web4".into(),
-                Place::Out,
+                RotationRank::Out,
                 "it has never passed its probe since it started; it was drained by hand as well"
             ),
-            ("web5".into(), Place::Out, "it fails its probes"),
-            ("web6".into(), Place::Out, "it was drained by hand"),
-            ("web7".into(), Place::Out, "its container has ended"),
-            ("web8".into(), Place::Out, "its node is down"),
+            ("web5".into(), RotationRank::Out, "it fails its probes"),
+            ("web6".into(), RotationRank::Out, "it was drained by hand"),
+            ("web7".into(), RotationRank::Out, "its container has ended"),
+            ("web8".into(), RotationRank::Out, "its node is down"),
         ]
     );
     assert_eq!(
@@ -50,7 +50,7 @@ fn every_endpoint_has_a_place_and_a_reason() {
         ..Known::default()
     };
     let explanation = ask("web.test", &snapshot, &all);
-    assert_eq!(explanation.services[0].at(Place::First).count(), 2);
+    assert_eq!(explanation.services[0].at(RotationRank::First).count(), 2);
     assert!(places(&explanation)[0].2.contains("as are all others"));
 
     // The own node's come first.
@@ -64,10 +64,10 @@ fn every_endpoint_has_a_place_and_a_reason() {
         [
             (
                 "web1".into(),
-                Place::Next,
+                RotationRank::Next,
                 "in rotation; those on this gateway's own node come first"
             ),
-            ("web2".into(), Place::First, "in rotation"),
+            ("web2".into(), RotationRank::First, "in rotation"),
         ]
     );
 
