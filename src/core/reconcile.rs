@@ -1,15 +1,12 @@
-//! The reconciliation: what is desired and what was observed, against what is published.
+//! Compares what is desired and what was observed with what is published.
 //!
-//! [`reconcile`] is a plain function. It makes the snapshot anew from the latest state each time, publishes it only when
-//! it differs from the current one, and tells the difference in events: since those come from comparing two whole
-//! values, nothing is told twice, however often it is called, and nothing is missed, whatever was lost on the way.
+//! [`reconcile`] computes the snapshot from the latest state each time, and publishes it only when it differs. The events are the
+//! difference between two whole values, so none is repeated and none is missed.
 //!
 //! # Design notes
 //!
-//! What agents saw of containers ([`signals`]) comes last, over what labels, Swarm and probes have decided.
-//! A signal makes of an endpoint in rotation one that drains, which may still serve where nothing else can. One whose
-//! container has ended is kept, in a state of its own: it must not serve even then, as the draining may, and its
-//! removal is told once, when Swarm knows why it ended.
+//! What agents report of containers ([`signals`]) comes last. A draining endpoint may still serve where nothing else can; one
+//! whose container ended is kept until Swarm reports why, and never serves.
 
 pub mod aliases;
 pub mod by_hand;
@@ -41,7 +38,7 @@ pub struct Outcome {
     pub events: Vec<Event>,
 }
 
-/// Brings what is published in line with what is desired and observed.
+/// Returns what to publish, and the events of the difference.
 #[must_use]
 pub fn reconcile(desired: &Desired, observed: &Observed, current: &Snapshot) -> Outcome {
     let services = desired.services.iter();
@@ -142,8 +139,7 @@ fn cluster(service: &DesiredService, observed: &Observed) -> Cluster {
     }
 }
 
-/// The state of an endpoint that may have to leave. What was in rotation drains, what has ended can serve nothing at all,
-/// and what is out of rotation stays out: nobody is brought in by what happened to a container.
+/// The state of an endpoint that may have to leave. What is out of rotation stays out, whatever happened to its container.
 fn without(
     leaving: Option<Leaving>,
     judged: EndpointState,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::browser::Page;
+use self::browser::{FAINT, Page};
 use super::scene::{Scene, Server, container};
 use crate::bounded::bounded;
 
@@ -16,27 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How soon what has happened must be seen.
 const SOON: Duration = Duration::from_secs(2);
-
-/// Elements whose text stands out less than 4.5 to 1 from what is behind it, which is what people with weak sight need.
-const FAINT: &str = "(() => {
-    const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-    const light = (colour) => numbers(colour).slice(0, 3).map((it) => it / 255)
-        .map((it) => it <= 0.04045 ? it / 12.92 : ((it + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, it, index) => sum + it * [0.2126, 0.7152, 0.0722][index], 0);
-    const behind = (it) => {
-        for (; it; it = it.parentElement) {
-            const colour = getComputedStyle(it).backgroundColor;
-            if (numbers(colour)[3] !== 0) return colour;
-        }
-        return 'rgb(255, 255, 255)';
-    };
-    const words = [...document.body.querySelectorAll('*')]
-        .filter((it) => [...it.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
-    return words.map((it) => {
-        const [a, b] = [light(getComputedStyle(it).color), light(behind(it))].sort((a, b) => b - a);
-        return [`${it.tagName} ${it.className}: ${it.textContent.slice(0, 40)}`, (a + 0.05) / (b + 0.05)];
-    }).filter(([, contrast]) => contrast < 4.5).map(([name, contrast]) => `${name} ${contrast.toFixed(2)}`);
-})()";
 
 /// State, shape, colour and words of a service's first endpoint.
 fn endpoint(service: &str) -> String {

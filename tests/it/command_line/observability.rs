@@ -225,14 +225,11 @@ fn a_query_that_asks_for_what_is_not_there_is_found_out() {
 
 #[test]
 fn every_reason_named_by_an_alert_exists_in_the_gateway() {
-    let mut sources = String::new();
-    let gateway = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gateway");
-    for entry in std::fs::read_dir(gateway).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_file() {
-            sources.push_str(&std::fs::read_to_string(path).expect("text"));
-        }
-    }
+    let sources: String = crate::layers::files()
+        .into_iter()
+        .filter(|(file, _)| file.starts_with("src/gateway"))
+        .map(|(_, text)| text)
+        .collect();
     let mut named = BTreeSet::new();
     for text in of_alerts(&text("alerts.yml")) {
         for used in Query::read(&text).uses {
