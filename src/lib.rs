@@ -63,7 +63,8 @@
 //! * [`docker`] is the client of an engine. [`tls`] holds certificates and trust roots; [`controller::acme`] orders what
 //!   [`core::certificates::acme`] finds missing.
 //! * [`observe`] is what a process reports of itself: metrics, the event log, the access log, spans (OTLP), readiness.
-//! * [`state`] is what survives a restart: the last snapshot, and the endpoints that an operator drains.
+//! * [`state`] is what survives a restart: the endpoints that an operator drains, and the form of file in which [`sync::client`]
+//!   keeps the last snapshot.
 //! * [`tools`] are the commands beside `hiveway run`: `check` and `plan` for stack files, `status`, `explain` and others for a
 //!   running instance, and the demo.
 //!
@@ -76,7 +77,7 @@
 //! * [`controller`], [`gateway`] and [`agent`] import [`core`], never each other. Between them pass snapshots and the messages of
 //!   [`core::protocol`].
 //! * No files import each other in a circle. The top file of a room is the vocabulary of the files in it.
-//! * One room knows one foreign thing: bollard in [`docker`], Pingora in [`gateway`], Hickory in [`dns`], the ACME protocol in
+//! * One room knows one foreign thing: bollard in [`docker`] (whose TLS comes from Pingora's rustls), Pingora in [`gateway`], Hickory in [`dns`], the ACME protocol in
 //!   [`controller::acme`], clap in [`cli`], YAML in `tools::check::yaml`, OTLP in [`observe::otlp`].
 //!
 //! `tests/it/layers.rs` checks these rules against the sources.
@@ -109,7 +110,7 @@
 //! given new requests. *Draining*: gets no new requests, and completes those that it has. *Controller*: the part that watches,
 //! decides and writes. *Gateway*: the part that requests pass through. *Agent*: the part that knows the containers of its own
 //! node. *Reconcile* is the function, the *reconciler* the loop. *Sync*: one reading of the whole swarm; a *partial sync* reads
-//! only tasks. *Stale*: of a controller, unable to sync, so that it keeps what it read last. *Manual drain*: an operator's request
+//! only the few services that change, and their tasks. *Stale*: of a controller, unable to sync, so that it keeps what it read last. *Manual drain*: an operator's request
 //! that an endpoint drains.
 
 pub mod admin;

@@ -41,13 +41,19 @@ deploy/build/secret.sh
 if docker stack deploy --help | grep -q -- --detach; then
     flags+=(--detach=true)
 fi
+# Tasks that Swarm remembers from before.
+before=" $(docker service ps --quiet --no-trunc "$service" 2>/dev/null | tr '\n' ' ' || true)"
 docker stack deploy "${flags[@]}" -c "$file" "$stack"
+# As Docker writes it: with a tag, and a digest where a registry knows one.
+image=$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "$service")
 
 # What Swarm reports of the tasks, the newest of each node first.
-tasks() { docker service ps --no-trunc --format '{{.Image}}|{{.DesiredState}}|{{.CurrentState}}|{{.Name}}|{{.Error}}' "$service"; }
+tasks() {
+    docker service ps --no-trunc --format '{{.Image}}|{{.DesiredState}}|{{.CurrentState}}|{{.Name}}|{{.ID}}|{{.Error}}' "$service"
+}
 give_up() {
     printf -- '-- tasks of %s\n' "$service" >&2
-    tasks | awk -F '|' '{ print $4 "  " $3 "  " $5 }' | head -n 20 >&2
+    tasks | awk -F '|' 'NR <= 20 { print $4 "  " $3 "  " $6 }' >&2 || true
     fail "$1; docker service logs $service may say more"
 }
 update_state() { docker service inspect --format '{{with .UpdateStatus}}{{.State}}{{end}}' "$service"; }
@@ -57,8 +63,8 @@ is_up() {
     case "$(update_state)" in "" | completed) ;; *) return 1 ;; esac
     replicas=$(docker service ls --filter "name=$service" --format '{{.Name}} {{.Replicas}}' | sed -n "s/^$service \([0-9/]*\).*/\1/p")
     wanted=${replicas#*/}
-    running=$(tasks | awk -F '|' -v image="$HIVEWAY_IMAGE" \
-        '$2 == "Running" && $3 ~ /^Running/ && index($1 "@", image "@") == 1' | wc -l)
+    running=$(tasks | awk -F '|' -v image="$image" \
+        '$2 == "Running" && $3 ~ /^Running/ && $1 == image { n++ } END { print n + 0 }')
     [ "$running" = "$wanted" ]
 }
 
@@ -69,14 +75,14 @@ while [ "$seen" -lt 2 ]; do
     case "$(update_state)" in
     rollback_* | paused) give_up "the new version did not stay up, and Swarm went back or stopped" ;;
     esac
-    tasks | awk -F '|' -v image="$HIVEWAY_IMAGE" '$3 ~ /^Rejected/ && index($1 "@", image "@") == 1 { found = 1 } END { exit !found }' &&
+    tasks | awk -F '|' -v before="$before" '$3 ~ /^Rejected/ && !index(before, " " $5 " ") { found = 1 } END { exit !found }' &&
         give_up "a node rejected a task"
     if is_up; then seen=$((seen + 1)); else seen=0; fi
     [ "$SECONDS" -lt "$deadline" ] || give_up "not all tasks run after $bound s"
     sleep 1
 done
 
-count=$(tasks | awk -F '|' '$2 == "Running"' | wc -l)
+count=$(tasks | awk -F '|' '$2 == "Running" { n++ } END { print n + 0 }')
 if [ "$count" = 0 ]; then
     printf '%s is deployed, and no node has what its placement asks for; see %s\n' "$service" "$file"
     exit 0

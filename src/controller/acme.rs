@@ -1,6 +1,6 @@
 //! Orders certificates from an ACME server (RFC 8555) for the public hosts whose routes ask for TLS, and keeps them.
 //!
-//! Which hosts those are, when each is due and how long one that failed waits is decided in [`core::acme`](crate::core::certificates::acme).
+//! Which hosts those are, when each is due and how long one that failed waits is decided in [`core::certificates::acme`](crate::core::certificates::acme).
 //! Here is the loop around it, with what it knows on disk; below it, what speaks to the server. Nobody else names the crate
 //! that does.
 //!

@@ -105,7 +105,7 @@ struct Inner {
 }
 
 impl Metrics {
-    /// The metrics of a process; `dropped` counts the events that its journal lost.
+    /// The metrics of a process; `dropped` counts the events that its event log lost.
     #[must_use]
     pub fn new(dropped: IntCounter) -> Self {
         let registry = Registry::new();

@@ -1,7 +1,7 @@
 //! Brings the gateway its snapshots: keeps a link to every controller, follows one of them, and tells all of them what the
 //! agent of this node sees.
 //!
-//! Which controller is followed is decided in [`core::following`](crate::core::protocol::following); where one is in this very process,
+//! Which controller is followed is decided in [`core::protocol::following`](crate::core::protocol::following); where one is in this very process,
 //! it is followed by the same rules, without a link. The last snapshot stands, whatever becomes of the controllers.
 //!
 //! # Design notes

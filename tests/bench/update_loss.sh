@@ -28,7 +28,7 @@ clean() {
 
 [ -x "$peers/traefik" ] || fail "there is no $peers/traefik; run tests/bench/peers.sh $peers"
 docker service inspect hiveway_hiveway >/dev/null 2>&1 || fail "the stack hiveway does not run; run make demo"
-demo=$(docker image inspect --format '{{.Id}}' hiveway-demo:dev) || fail "there is no image hiveway-demo:dev; run make image"
+demo=$(docker image inspect --format '{{.Id}}' hiveway-demo:demo) || fail "there is no image hiveway-demo:demo; run make demo"
 trap clean EXIT
 clean
 

@@ -7,6 +7,7 @@
 //! own and is removed by the last test to end, also by one that panics; a swarm that was there before is left as it is.
 
 mod agents;
+mod deploy;
 mod example;
 mod health;
 mod labels;

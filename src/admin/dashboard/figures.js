@@ -2,7 +2,8 @@
 
 const KEPT = 60;
 // The ends of passed-on connections for which a request would have been answered with a 5xx.
-const UNSERVED = ["unreachable", "no-endpoint", "overloaded", "queue-full"];
+const UNSERVED = ["unreachable", "no-endpoint", "overloaded", "queue-full", "guard-unreadable", "max-task-connections",
+  "max-task-connections-per-client"];
 // A wait is slow that is three times the median of its service's endpoints, and not of a few milliseconds.
 const SLOWER = 3;
 const NOTICED = 0.01;

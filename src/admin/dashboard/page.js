@@ -167,7 +167,7 @@ function drawInstance() {
     Swarm: stale > 0 ? `not heard of for ${stale} s: routes are frozen` : "known as it is",
     Followers: `${figures.sum("hiveway_followers") ?? 0} gateways follow this controller`,
     Controllers: `connected to ${figures.sum("hiveway_controllers") ?? 0} on other nodes`,
-    Dropped: `${figures.sum("hiveway_events_dropped_total") ?? 0} events, ${figures.sum("hiveway_agent_messages_dropped_total") ?? 0} notes of agents`,
+    Dropped: `${figures.sum("hiveway_events_dropped_total") ?? 0} events, ${figures.sum("hiveway_agent_messages_dropped_total") ?? 0} messages of agents`,
   };
   byId("instance").replaceChildren(...Object.entries(facts).flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
 }

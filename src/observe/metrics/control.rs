@@ -43,7 +43,7 @@ impl ControlMetrics {
             ),
             notes_dropped: counter(
                 "hiveway_agent_messages_dropped_total",
-                "Hints and results of agents that were dropped, because the controller was too far behind.",
+                "Messages of agents (container events and results of commands) that were dropped, because the controller was too far behind.",
             ),
             controllers: gauge(
                 "hiveway_controllers",

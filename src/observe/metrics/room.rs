@@ -107,7 +107,10 @@ impl Room {
                 shown.insert(service.clone(), figures.clone());
             } else {
                 left_out += 1;
-                others.add_counters(figures);
+                // One that was idle above may get its place at the next scrape, and must not be in the sum before.
+                if self.summed.contains(service) {
+                    others.add_counters(figures);
+                }
                 others.add_gauges(figures);
             }
         }

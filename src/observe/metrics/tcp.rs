@@ -10,7 +10,7 @@ use super::ClusterMetrics;
 use super::family::{counter, family, gauge};
 
 /// How connections end, the last for all that has no name of its own.
-const ENDS: [&str; 12] = [
+const ENDS: [&str; 13] = [
     "closed",
     "idle",
     "reset",
@@ -18,6 +18,7 @@ const ENDS: [&str; 12] = [
     "no-endpoint",
     "overloaded",
     "queue-full",
+    "guard-unreadable",
     "not-allowed",
     "rate-limit",
     "max-task-connections",
@@ -26,7 +27,15 @@ const ENDS: [&str; 12] = [
 ];
 
 /// The ends for which a request would have been answered with a 5xx.
-const UNSERVED: [&str; 4] = ["unreachable", "no-endpoint", "overloaded", "queue-full"];
+const UNSERVED: [&str; 7] = [
+    "unreachable",
+    "no-endpoint",
+    "overloaded",
+    "queue-full",
+    "guard-unreadable",
+    "max-task-connections",
+    "max-task-connections-per-client",
+];
 
 /// The figures of one service's connections. Written by the gateway as bytes come, read when Prometheus asks.
 #[derive(Debug, Default)]

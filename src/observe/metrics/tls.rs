@@ -114,7 +114,7 @@ impl TlsMetrics {
                 moments(|it| it.not_after),
             ),
             family(
-                "hiveway_certificate_not_before_seconds",
+                "hiveway_certificate_not_before_timestamp_seconds",
                 "When the time of a certificate in use began, in seconds since the Unix epoch.",
                 MetricType::GAUGE,
                 moments(|it| it.not_before),
@@ -162,7 +162,7 @@ mod tests {
             samples(&metrics.render(None), "hiveway_certificate"),
             [
                 r#"hiveway_certificate_not_after_timestamp_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1800000000"#,
-                r#"hiveway_certificate_not_before_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1700000000"#,
+                r#"hiveway_certificate_not_before_timestamp_seconds{file="/certs/shop.crt",names="shop.test,*.shop.test"} 1700000000"#,
                 r#"hiveway_certificate_refused{file="/certs/bad.crt"} 1"#,
             ]
         );

@@ -24,7 +24,7 @@ pub(in crate::swarm) struct Hiveway {
     /// The overlay network that it shares with services and clients.
     pub(in crate::swarm) network: String,
     container: Mutex<Container>,
-    _secret: Secret,
+    secret: Secret,
 }
 
 /// The secret that it is given; removed when dropped, after those who use it.
@@ -45,6 +45,11 @@ struct Container {
 }
 
 impl Hiveway {
+    /// The name of the secret that it is given.
+    pub(in crate::swarm) fn secret(&self) -> &str {
+        &self.secret.0
+    }
+
     /// Deploys `deploy/stack.yml`. What differs from what users run is the network's name, that admin can be read here, and
     /// that its one name is written by hand: adding one would replace the instance in the middle of somebody's test.
     pub(super) async fn deploy(name: &str, images: &Images) -> Self {
@@ -75,7 +80,7 @@ impl Hiveway {
             stack,
             network,
             container: Mutex::new(nowhere),
-            _secret: secret,
+            secret,
         };
         if let Err(error) = hiveway.moved().await {
             panic!("{error}\n{}", hiveway.log().await.join("\n"));
