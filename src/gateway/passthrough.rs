@@ -118,23 +118,27 @@ impl PassthroughConnection {
         self.passages.probes.watch_silence_only(&mut self.stream);
         let client = told.unwrap_or_else(|| peer(&self.stream));
         let mut note = ConnectionLogEntry::new(client, self.name.clone());
+        let mut admitted = None;
         let end = match EndpointLease::of_connection(&self.route, note.client(), None) {
-            Ok(choice) => self.carry(choice, share, &mut note).await,
-            Err(lack) => match self.wait(lack, &mut note).await {
-                Ok(choice) => self.carry(choice, share, &mut note).await,
+            Ok(choice) => self.carry(choice, share, &mut admitted, &mut note).await,
+            Err(lack) => match self.wait(lack, &mut admitted, &mut note).await {
+                Ok(choice) => self.carry(choice, share, &mut admitted, &mut note).await,
                 Err(reason) => reason,
             },
         };
         note.conclude(end, self.passages.access_log.as_ref());
     }
 
-    /// Waits for an endpoint, where the service lets its clients wait. The error is how it ended otherwise.
+    /// Waits for an endpoint, where the service lets its clients wait. The error is how it ended otherwise. Guards come first: places
+    /// in the line are few, and a client that they refuse gets none.
     async fn wait(
         &mut self,
         lack: NoEndpoint,
+        admitted: &mut Option<Arc<Chain>>,
         note: &mut ConnectionLogEntry,
     ) -> Result<EndpointLease, &'static str> {
         note.is_of(&lack.service, &lack.runtime.metrics);
+        admit(lack.chain.as_ref(), &lack.service, admitted, note)?;
         let Self {
             stream,
             name,
@@ -162,26 +166,23 @@ impl PassthroughConnection {
         &mut self,
         mut choice: EndpointLease,
         share: &Arc<ClientShare>,
+        admitted: &mut Option<Arc<Chain>>,
         note: &mut ConnectionLogEntry,
     ) -> &'static str {
-        let mut admitted: Option<Arc<Chain>> = None;
         let mut permit = None;
         let socket = loop {
             if let Some(lack) = choice.lack() {
-                choice = match self.wait(lack, note).await {
+                // Others may use the connection meanwhile.
+                permit = None;
+                choice = match self.wait(lack, admitted, note).await {
                     Ok(choice) => choice,
                     Err(reason) => return reason,
                 };
             }
             let pool = choice.pool();
             note.is_of(&pool.service, &pool.runtime.metrics);
-            // Once for a service, whatever is tried; after a wait it may be for another.
-            let new = |chain: &&Arc<Chain>| !admitted.iter().any(|it| Arc::ptr_eq(it, chain));
-            if let Some(chain) = pool.chain.as_ref().filter(new) {
-                if let Err(answer) = chain.admit_connection(&pool.service, note.client()) {
-                    return answer.reason;
-                }
-                admitted = Some(chain.clone());
+            if let Err(reason) = admit(pool.chain.as_ref(), &pool.service, admitted, note) {
+                return reason;
             }
             if permit.is_none() {
                 match self.passages.tasks.take(share, self.stream.left()).await {
@@ -229,6 +230,22 @@ impl PassthroughConnection {
             End::Broken { .. } => "reset",
         }
     }
+}
+
+/// Lets a connection in to a service by its guards: once for a service, whatever is tried. The error is how it ends.
+fn admit(
+    chain: Option<&Arc<Chain>>,
+    service: &str,
+    admitted: &mut Option<Arc<Chain>>,
+    note: &ConnectionLogEntry,
+) -> Result<(), &'static str> {
+    let new = |chain: &&Arc<Chain>| !admitted.iter().any(|it| Arc::ptr_eq(it, chain));
+    if let Some(chain) = chain.filter(new) {
+        let let_in = chain.admit_connection(service, note.client());
+        let_in.map_err(|answer| answer.reason)?;
+        *admitted = Some(chain.clone());
+    }
+    Ok(())
 }
 
 impl Waiting for Plain {

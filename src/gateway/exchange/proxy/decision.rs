@@ -60,19 +60,26 @@ impl Proxy {
             }
             decided => decided,
         };
-        let choice = match admitted {
-            Ok(choice) if choice.pool().http2 && session.as_http2().is_none() => {
-                let answer = LocalReply::use_http2(&choice.pool().service);
-                return Ok(Err(answer.about(choice.subject())));
-            }
-            Ok(choice) => choice,
-            Err(answer) => return Ok(Err(answer)),
-        };
+        Ok(self.reach(session, context, admitted).await)
+    }
 
-        Ok(match self.permit(session, context).await {
+    /// Gives a request that was let in what it needs to be sent: a protocol that its service speaks, and a permit.
+    async fn reach(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        admitted: Result<EndpointLease, LocalReply>,
+    ) -> Result<EndpointLease, LocalReply> {
+        let choice = admitted?;
+        if choice.pool().http2 && session.as_http2().is_none() {
+            let answer = LocalReply::use_http2(&choice.pool().service);
+            return Err(answer.about(choice.subject()));
+        }
+
+        match self.permit(session, context).await {
             Ok(()) => Ok(choice),
             Err(answer) => Err(answer.about(choice.subject())),
-        })
+        }
     }
 
     /// Decides where a request goes, or what it is answered; again, when it has `waited` for an endpoint.
@@ -149,7 +156,7 @@ impl Proxy {
             return None;
         }
         let table = self.table.load();
-        let route = table.find(&host, request.uri.path())?;
+        let route = table.find(&host, spelling::matched(request))?;
         route.subject(client.tls.is_some())
     }
 
@@ -199,10 +206,13 @@ impl Proxy {
         lack: NoEndpoint,
     ) -> Result<Result<EndpointLease, LocalReply>> {
         context.admitted = lack.chain.clone();
-        match self.hold(session, context, lack).await? {
-            Ok(choice) => Ok(self.admit(session.req_header(), context, choice).await),
-            Err(answer) => Ok(Err(answer)),
-        }
+        // Others may use the connection meanwhile.
+        context.permit = None;
+        let admitted = match self.hold(session, context, lack).await? {
+            Ok(choice) => self.admit(session.req_header(), context, choice).await,
+            Err(answer) => Err(answer),
+        };
+        Ok(self.reach(session, context, admitted).await)
     }
 
     /// Lets a request in to a service that does not let everybody in, or says what it is answered.

@@ -43,6 +43,7 @@ const HEADER: usize = 9;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 
 /// The flag of the last frame that a client sends on a stream.
@@ -54,6 +55,8 @@ pub(super) struct FrameBudget {
     received: Frames,
     sent: Frames,
     left: u32,
+    /// Streams that the gateway has reset since the client's last frame.
+    resets: u32,
     refilled: Instant,
 }
 
@@ -64,6 +67,7 @@ impl FrameBudget {
             received: Frames::behind(PREFACE),
             sent: Frames::behind(0),
             left: MOST,
+            resets: 0,
             refilled: now,
         }
     }
@@ -73,12 +77,13 @@ impl FrameBudget {
         let Self {
             received,
             left,
+            resets,
             refilled,
             ..
         } = self;
         let mut enough = true;
         received.read(bytes, |frame| {
-            let cost = frame.cost();
+            let cost = frame.cost().saturating_add(std::mem::take(resets));
             if cost > *left {
                 refill(left, refilled);
             }
@@ -90,11 +95,13 @@ impl FrameBudget {
 
     /// Takes note of what the client was sent.
     pub(super) fn sends(&mut self, bytes: &[u8]) {
-        let left = &mut self.left;
+        let Self { left, resets, .. } = self;
         self.sent.read(bytes, |frame| {
             if frame.is_answer() {
                 *left = (*left + PER_ANSWER).min(MOST);
             }
+            // A stream beyond the limit is refused by h2 alone, and nothing else counts it.
+            *resets += u32::from(frame.kind == RST_STREAM);
         });
     }
 }

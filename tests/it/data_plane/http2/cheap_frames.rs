@@ -180,6 +180,11 @@ async fn each_flood_of_cheap_frames_is_told_to_calm_down() {
             frame(CONTINUATION, 0, 1, &[]),
         ),
         (
+            "HEADERS beyond the limit of streams",
+            (0..100).flat_map(|round| request(fresh(round))).collect(),
+            Box::new(|round| request(fresh(round + 100))),
+        ),
+        (
             "CVE-2019-9514: malformed requests",
             vec![],
             Box::new(|round| {
